@@ -1,0 +1,37 @@
+# make setup | quick | test | lint | bench | lock
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+
+.PHONY: setup quick test lint bench lock
+
+setup: .venv/.complete
+
+.venv/.complete: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "noiselab needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	touch $@
+
+quick: setup
+	$(BIN)/snakemake --cores $(CORES)
+	@echo "The report: results/quick/report.html"
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python benchmarks/bench.py
+
+# Pins for every platform and Python from 3.11 on; envs/ gets the same.
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url requirements.in --output-file requirements.txt
+	$(BIN)/python envs/lock.py

@@ -1,0 +1,28 @@
+# Python side of the workflow: paths, the library, and errors as one line.
+import json
+import os
+import sys
+
+SCRIPTS = f"{workflow.basedir}/workflow/scripts"
+ENV = f"{workflow.basedir}/envs/noiselab.yaml"
+
+# `python` in a rule is the interpreter that runs Snakemake, activated or not. With
+# --software-deployment-method conda the rule's own environment comes before it.
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+
+sys.path.insert(0, SCRIPTS)
+from noiselab import config as noiselab_config
+from noiselab import runs as noiselab_runs
+from noiselab.errors import NoiselabError
+
+
+def tier_file(config):
+    """Overlay of the tier that the configuration names."""
+    return _or_exit(noiselab_config.tier_file, config)
+
+
+def _or_exit(function, *arguments):
+    try:
+        return function(*arguments)
+    except NoiselabError as error:
+        sys.exit(f"noiselab: {error}")

@@ -1,0 +1,148 @@
+# Tables, figures and the HTML report. The rule of a table has the experiment's name, so that
+# `snakemake table2` makes it.
+report: "../workflow/report/front.rst"
+
+
+REPORT = f"{RESULTS}/report.html"
+TABLES = f"{RESULTS}/tables"
+FIGURES = f"{RESULTS}/figures"
+CAPTIONS = f"{workflow.basedir}/workflow/report"
+
+
+localrules:
+    resolved_config,
+    figure_classifier,
+    overview,
+    report,
+
+
+def caption(name):
+    """Caption file of a table; experiments of your own share one."""
+    own = f"{CAPTIONS}/{name}.rst"
+    return own if os.path.exists(own) else f"{CAPTIONS}/table.rst"
+
+
+def table_report(file, experiment, kind):
+    """A table's file as an entry of the report."""
+    return report(
+        file,
+        caption=caption(experiment),
+        category="Classifiers",
+        subcategory="Tables",
+        labels={"result": experiment.replace("table", "Table "), "format": kind},
+    )
+
+
+for experiment in PLAN.experiments:
+
+    rule:
+        name:
+            experiment
+        localrule: True
+        input:
+            metrics=f"{RESULTS}/metrics/{experiment}.csv",
+            published=f"{workflow.basedir}/config/published.yaml",
+            code=library("tables", "stats") + [f"{SCRIPTS}/make_table.py"],
+        output:
+            csv=ensure(
+                table_report(f"{TABLES}/{experiment}.csv", experiment, "csv"), non_empty=True
+            ),
+            html=table_report(f"{TABLES}/{experiment}.html", experiment, "html"),
+            md=f"{TABLES}/{experiment}.md",
+            tex=f"{TABLES}/{experiment}.tex",
+        log:
+            f"{RESULTS}/logs/tables/{experiment}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/tables/{experiment}.tsv"
+        conda:
+            ENV
+        params:
+            name=experiment,
+        shell:
+            "python {SCRIPTS}/make_table.py --name {params.name} --metrics {input.metrics} --out {output.csv} > {log} 2>&1"
+
+
+rule figure_classifier:
+    input:
+        tables=[f"{TABLES}/table2.csv", f"{TABLES}/table10.csv"],
+        code=library("figures") + [f"{SCRIPTS}/make_figure.py"],
+    output:
+        report(
+            f"{FIGURES}/figure_classifier.svg",
+            caption="../workflow/report/figure_classifier.rst",
+            category="Classifiers",
+            subcategory="Figures",
+            labels={"result": "Accuracy against error rate", "format": "svg"},
+        ),
+        f"{FIGURES}/figure_classifier.png",
+    log:
+        f"{RESULTS}/logs/figures/figure_classifier.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/figure_classifier.tsv"
+    conda:
+        ENV
+    shell:
+        "python {SCRIPTS}/make_figure.py --name figure_classifier --tables {input.tables} --out {output} > {log} 2>&1"
+
+
+rule overview:
+    input:
+        metrics=expand(f"{RESULTS}/metrics/{{experiment}}.csv", experiment=PLAN.experiments),
+        data=expand(f"{DATA}/dataset.json", dataset=PLAN.datasets),
+        code=library("tables") + [f"{SCRIPTS}/make_overview.py"],
+    output:
+        report(
+            f"{RESULTS}/overview.html",
+            caption="../workflow/report/overview.rst",
+            category="Overview",
+            labels={"result": "What was run", "format": "html"},
+        ),
+    log:
+        f"{RESULTS}/logs/overview.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/overview.tsv"
+    conda:
+        ENV
+    shell:
+        "python {SCRIPTS}/make_overview.py --metrics {input.metrics} --data {input.data} --out {output} > {log} 2>&1"
+
+
+rule resolved_config:
+    output:
+        f"{RESULTS}/config.json",
+    log:
+        f"{RESULTS}/logs/resolved_config.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/resolved_config.tsv"
+    conda:
+        ENV
+    params:
+        content=json.dumps(config, sort_keys=True),
+    shell:
+        "python {SCRIPTS}/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+
+
+# Snakemake makes the report itself; a rule that calls it lets `report` be a target like any
+# other. The inner call reads only, so it needs no lock.
+rule report:
+    input:
+        [f"{TABLES}/{experiment}.csv" for experiment in PLAN.experiments],
+        f"{FIGURES}/figure_classifier.svg",
+        f"{RESULTS}/overview.html",
+        config=f"{RESULTS}/config.json",
+        captions=[f"{CAPTIONS}/{file}" for file in sorted(os.listdir(CAPTIONS))],
+    output:
+        REPORT,
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.tsv"
+    conda:
+        ENV
+    params:
+        snakefile=workflow.main_snakefile,
+        targets=lambda wildcards, input: [f for f in input if f.startswith((TABLES, FIGURES))]
+        + [f"{RESULTS}/overview.html"],
+    shell:
+        "python -m snakemake --snakefile {params.snakefile} --configfile {input.config} --nolock"
+        " --report {output} -- {params.targets} > {log} 2>&1"

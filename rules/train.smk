@@ -1,0 +1,54 @@
+# One run.json per run, then one training per run.
+localrules:
+    run_config,
+
+
+rule run_config:
+    output:
+        f"{RUN}/run.json",
+    log:
+        f"{RESULTS}/logs/run_config/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/run_config/{{run}}.tsv"
+    conda:
+        ENV
+    params:
+        content=lambda wildcards: json.dumps(PLAN.runs[wildcards.run], sort_keys=True),
+    shell:
+        "python {SCRIPTS}/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+
+
+def prepared_data(wildcards):
+    run = PLAN.runs[wildcards.run]
+    return [f"{DATA}/{file}".format(dataset=run["dataset"]) for file in PREPARED]
+
+
+# The checkpoints are in `params`: Snakemake would delete an output of a failed attempt.
+rule train_classifier:
+    input:
+        prepared_data,
+        run=f"{RUN}/run.json",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.jsonl",
+        summary=f"{RUN}/training.json",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    conda:
+        ENV
+    params:
+        launcher=launcher("train_classifier"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
+    threads: resource("train_classifier", "threads")
+    resources:
+        gpu=resource("train_classifier", "gpu"),
+        nodes=1,
+        mem_mb=resource("train_classifier", "mem_mb"),
+        runtime=resource("train_classifier", "runtime"),
+    wildcard_constraints:
+        run=r"classifier/.+",
+    shell:
+        "{params.launcher} {SCRIPTS}/train_classifier.py --run {input.run} --checkpoints {params.checkpoints}"
+        " --weights {output.weights} --history {output.history} --summary {output.summary} > {log} 2>&1"

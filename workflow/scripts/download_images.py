@@ -1,0 +1,19 @@
+"""Download a real image data set; needs the network."""
+
+import argparse
+from pathlib import Path
+
+from noiselab.data.cifar import download
+from noiselab.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    arguments = parser.parse_args()
+    download(arguments.name, arguments.out)
+
+
+if __name__ == "__main__":
+    run_script(main)

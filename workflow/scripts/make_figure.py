@@ -1,0 +1,28 @@
+"""Draw one figure from tidy tables."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from noiselab import figures
+from noiselab.errors import run_script
+from noiselab.files import whole_file
+
+FIGURES = {"figure_classifier": figures.classifier_figure}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", choices=FIGURES, required=True)
+    parser.add_argument("--tables", nargs="+", required=True, help="csv")
+    parser.add_argument("--out", nargs="+", type=Path, required=True, help="svg, png")
+    arguments = parser.parse_args()
+    figure = FIGURES[arguments.name]([pd.read_csv(path) for path in arguments.tables])
+    for out in arguments.out:
+        with whole_file(out) as path:
+            figures.save(figure, path, out.suffix[1:])
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,47 @@
+"""The classifier family: network, loss and predictions."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from noiselab import streams
+from noiselab.models.resnet import resnet
+from noiselab.training import Batch
+
+
+class Classifier(nn.Module):
+    """A network on normalised images: uint8 [n, c, h, w] in, logits [n, C] out."""
+
+    def __init__(self, network: nn.Module, mean: list[float], std: list[float]):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", 255 * torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", 255 * torch.tensor(std)[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.std)
+
+
+def build(run: dict, description: dict) -> Classifier:
+    """The run's classifier with its initial weights, a function of the seed alone."""
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    settings = {k: v for k, v in run["model"].items() if k != "name"}
+    network = resnet(run["channels"], run["classes"], **settings)
+    return Classifier(network, description["mean"], description["std"])
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats against the labels as given, corrupted or not."""
+    return cross_entropy(model(batch.inputs).float(), batch.targets)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: np.ndarray, device: torch.device, batch: int = 1000):
+    """Predicted probabilities float32 [n, C] of uint8 images [n, c, h, w]; eval mode, fp32."""
+    model.eval()
+    parts = [
+        model(torch.from_numpy(np.array(images[i : i + batch])).to(device)).softmax(-1).cpu()
+        for i in range(0, len(images), batch)
+    ]
+    return torch.cat(parts).numpy()

@@ -1,0 +1,1 @@
+"""Data sets: prepared once as arrays in a folder, then read by training and evaluation."""

@@ -1,0 +1,74 @@
+"""Training batches of a classifier: order, noise and augmentation as functions of position."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from noiselab import noise, streams
+from noiselab.data.prepared import Split
+from noiselab.training import Batch
+
+
+class ImageBatches:
+    """The endless stream of a run's training examples.
+
+    Position p is example `order[p mod N]` of epoch `p div N`, each epoch in a new order. All
+    images lie on the device; per call, only indices, labels and offsets travel there.
+    """
+
+    def __init__(self, run: dict, train: Split, device: torch.device):
+        self.run, self.device = run, device
+        self.labels = np.asarray(train.y)
+        self.crop, self.flip = run["augment"]["crop"], run["augment"]["flip"]
+        self.size = train.x.shape[-1]
+        margin = [(0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop)]
+        self.images = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8, padded
+        self._epoch_order = lru_cache(maxsize=2)(self._permutation)
+
+    def __call__(self, start: int, stop: int) -> Batch:
+        """Examples at positions start … stop - 1: uint8 images [n, c, h, w], labels int64 [n]."""
+        index = self.indices(start, stop)
+        labels, corrupted = self.corrupted_labels(index, start, stop)
+        images = self._augmented(self._to_device(index), start, stop)
+        return Batch(images, self._to_device(labels), self._to_device(corrupted))
+
+    def indices(self, start: int, stop: int) -> np.ndarray:
+        """Which training example stands at each position, int64 [n]."""
+        epochs = range(start // len(self.labels), (stop - 1) // len(self.labels) + 1)
+        orders = np.concatenate([self._epoch_order(epoch) for epoch in epochs])
+        first = epochs[0] * len(self.labels)
+        return orders[start - first : stop - first]
+
+    def corrupted_labels(self, index: np.ndarray, start: int, stop: int):
+        """Labels as trained on, int64 [n], and which are corrupted, bool [n]."""
+        run = self.run
+        if run["corruption"] == "none":
+            return self.labels[index], np.zeros(len(index), dtype=bool)
+        if run["resample"] == "fixed":  # drawn once per example
+            u = streams.uniform(run["seed"], "noise", 0, len(self.labels))[index]
+        else:  # drawn anew at every visit
+            u = streams.uniform(run["seed"], "noise", start, stop)
+        return noise.corrupt(
+            self.labels[index], u, run["corruption"], run["error_rate"], run["classes"]
+        )
+
+    def _augmented(self, index: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Random crop out of the padded image and random mirror image, all in one gather."""
+        u = streams.uniform(self.run["seed"], "augment", 3 * start, 3 * stop).reshape(-1, 3)
+        shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
+        pixels = torch.arange(self.size, device=self.device)
+        rows = shift[:, :1] + pixels  # [n, size]
+        columns = shift[:, 1:] + pixels
+        if self.flip:
+            mirrored = self._to_device(u[:, 2] < 0.5)
+            columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+        batch = index[:, None, None, None]
+        channels = torch.arange(self.images.shape[1], device=self.device)[:, None, None]
+        return self.images[batch, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return streams.permutation(self.run["seed"], "order", epoch, len(self.labels))
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)

@@ -1,0 +1,82 @@
+"""The folder of arrays that one prepared image data set is.
+
+`train_x.npy`, `test_x.npy`: uint8 [n, channels, size, size]; `train_y.npy`, `test_y.npy`:
+int64 [n]; `dataset.json`: name, sizes, classes, mean and standard deviation of the training
+pixels (scale 0 to 1), origin, SHA-256 of each array. Written last, it says the rest is whole.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from noiselab.errors import NoiselabError
+from noiselab.files import read_json, whole_file, write_json
+
+ARRAYS = ("train_x", "train_y", "test_x", "test_y")
+
+
+class Split(NamedTuple):
+    """Images uint8 [n, c, h, w] and labels int64 [n]."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> None:
+    """Check two splits against their specification and write them."""
+    for name, split in (("train", train), ("test", test)):
+        _check(spec, name, split)
+    arrays = dict(zip(ARRAYS, (*train, *test), strict=True))
+    for name, array in arrays.items():
+        with whole_file(folder / f"{name}.npy") as path, open(path, "wb") as file:
+            np.save(file, np.ascontiguousarray(array))
+    # One channel at a time, as sums: whole images in float would take 8 times the memory.
+    mean = train.x.mean(axis=(0, 2, 3), dtype=np.float64) / 255
+    std = train.x.std(axis=(0, 2, 3), dtype=np.float64) / 255
+    content = {
+        "name": spec["name"],
+        "kind": spec["kind"],
+        "origin": origin,
+        "classes": spec["classes"],
+        "train_size": len(train.y),
+        "test_size": len(test.y),
+        "shape": list(train.x.shape[1:]),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "sha256": {n: hashlib.sha256(np.ascontiguousarray(a)).hexdigest() for n, a in arrays.items()},
+    }
+    write_json(folder / "dataset.json", content)
+
+
+def read(folder: str | Path) -> tuple[dict, Split, Split]:
+    """dataset.json, training split and test split, the arrays memory-mapped."""
+    folder = Path(folder)
+    description = read_json(folder / "dataset.json")
+    try:
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
+    except (OSError, ValueError) as error:
+        raise NoiselabError(f"{folder}: {error}") from error
+    return description, Split(*arrays[:2]), Split(*arrays[2:])
+
+
+def class_balanced(labels: np.ndarray, size: int, classes: int) -> np.ndarray:
+    """Indices, ascending, of the first `size` examples that keep the classes balanced."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=classes)
+    rank = np.empty(len(labels), dtype=np.int64)  # how manieth of its class an example is
+    rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.sort(np.lexsort((np.arange(len(labels)), rank))[:size])
+
+
+def _check(spec: dict, name: str, split: Split) -> None:
+    key = f"datasets.{spec['name']}"
+    shape = (spec[f"{name}_size"], spec["channels"], spec["size"], spec["size"])
+    if split.x.shape != shape:
+        raise NoiselabError(f"{key}: {name} images are {split.x.shape}, configured {shape}")
+    if split.y.min() < 0 or split.y.max() >= spec["classes"]:
+        raise NoiselabError(
+            f"{key}: {name} labels run from {split.y.min()} to {split.y.max()}, "
+            f"configured are {spec['classes']} classes"
+        )

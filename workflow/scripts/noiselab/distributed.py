@@ -1,0 +1,88 @@
+"""Data-parallel training with one code path for one process, CPUs (gloo) and GPUs (nccl)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.nn.functional import all_reduce
+
+
+@contextmanager
+def process_group() -> Iterator[torch.device]:
+    """Join the group that torchrun announced, if any; yields this process's device."""
+    cuda = torch.cuda.is_available()
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield device
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def world_size() -> int:
+    """Number of processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, 0 for the one that writes files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def reduce(value: torch.Tensor, operation: str = "sum") -> torch.Tensor:
+    """`value` summed (or `max`-ed) over all processes, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(value, getattr(dist.ReduceOp, operation.upper()))
+    return value
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
+    """Wrap a model so that gradients, and batch-norm statistics, are those of the whole batch."""
+    if world_size() == 1:
+        return model
+    if device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return nn.parallel.DistributedDataParallel(model, device_ids=[device])
+    return nn.parallel.DistributedDataParallel(_shared_batch_norm(model))
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes; torch's own runs on GPUs only."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # x: [n, C, h, w]
+        if not self.training:
+            return super().forward(x)
+        mean = all_reduce(x.mean((0, 2, 3))) / world_size()
+        square = all_reduce((x**2).mean((0, 2, 3))) / world_size()
+        variance = square - mean**2
+        count = x.numel() / x.shape[1] * world_size()
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+
+def _shared_batch_norm(model: nn.Module) -> nn.Module:
+    """Replace every BatchNorm2d, keeping its parameters and buffers."""
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm2d
+    return model

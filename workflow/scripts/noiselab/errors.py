@@ -1,0 +1,16 @@
+"""Errors that a user can mend, and how a script shows them: one line, exit code 1."""
+
+import sys
+from collections.abc import Callable
+
+
+class NoiselabError(Exception):
+    """Something a user can mend; the message names the key or file in one line."""
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script's `main`; a NoiselabError becomes one line on stderr and exit code 1."""
+    try:
+        main()
+    except NoiselabError as error:
+        sys.exit(f"noiselab: {error}")

@@ -1,0 +1,84 @@
+"""Scores of one run from its predictions on the clean test set, with interval and floor."""
+
+import numpy as np
+from scipy.special import rel_entr
+
+from noiselab.stats import Interval, bootstrap_interval, wilson_interval
+from noiselab.theory import decisions, observed_posterior
+
+UNITS = {"accuracy": "%", "kl": "nats", "tvd": ""}
+
+
+def accuracy(confusion: np.ndarray) -> float:
+    """Share of right decisions in per cent. confusion: [C, C], true class in rows."""
+    return 100 * np.trace(confusion) / confusion.sum()
+
+
+def kl_marginal(confusion: np.ndarray) -> float:
+    """KL(predicted marginal || true marginal) in nats (Appendix P). confusion: [C, C]."""
+    true, predicted = _marginals(confusion)
+    return rel_entr(predicted, true).sum()
+
+
+def tvd_marginal(confusion: np.ndarray) -> float:
+    """Total variation distance of predicted and true marginal (Appendix P), 0 to 1."""
+    true, predicted = _marginals(confusion)
+    return 0.5 * np.abs(predicted - true).sum()
+
+
+def _marginals(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    total = confusion.sum()
+    return confusion.sum(axis=1) / total, confusion.sum(axis=0) / total
+
+
+def confusion_matrix(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]."""
+    confusion = np.zeros((p.shape[1], p.shape[1]))
+    np.add.at(confusion, labels, decisions(p))
+    return confusion
+
+
+SCORES = {"accuracy": accuracy, "kl": kl_marginal, "tvd": tvd_marginal}
+
+
+def classifier_metrics(
+    p: np.ndarray, labels: np.ndarray, clean_p: np.ndarray, corruption: str, error_rate: float
+) -> dict[str, dict]:
+    """All scores of a classifier.
+
+    p: [n, C] predicted probabilities; labels: [n] clean test labels; clean_p: [n, C]
+    probabilities of the clean run of the same seed, from which the floor follows.
+    Returns metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason}.
+    A model whose probabilities are not finite has empty values and the reason.
+    """
+    floors = _scores(observed_posterior(clean_p, corruption, error_rate), labels)
+    values = _scores(p, labels)
+    diverged = None if np.isfinite(p).all() else "training diverged"
+    return {
+        name: {
+            "value": values[name],
+            **_interval(name, p, labels)._asdict(),
+            "floor": floors[name],
+            "unit": UNITS[name],
+            "items": len(labels),
+            "reason": diverged,
+        }
+        for name in SCORES
+    }
+
+
+def _scores(p: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+    if not np.isfinite(p).all():
+        return dict.fromkeys(SCORES)
+    confusion = confusion_matrix(p, labels)
+    return {name: float(score(confusion)) for name, score in SCORES.items()}
+
+
+def _interval(name: str, p: np.ndarray, labels: np.ndarray) -> Interval:
+    if not np.isfinite(p).all():
+        return Interval(None, None, "none")
+    confusion = confusion_matrix(p, labels)
+    if name == "accuracy":
+        low, high, kind = wilson_interval(np.trace(confusion), confusion.sum())
+        return Interval(100 * low, 100 * high, kind)
+    return bootstrap_interval(SCORES[name], confusion)

@@ -1,0 +1,1 @@
+"""Networks, built from the `model` section of run.json."""

@@ -1,0 +1,153 @@
+"""From the configuration to runs: one training each, with everything it needs resolved.
+
+A run is a plain dict, written to `run.json`. Its id is readable and depends only on what
+makes it different from its siblings, so that experiments which need the same run share it.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from math import ceil
+
+from noiselab.config import merge
+from noiselab.errors import NoiselabError
+
+
+def error_rate(noise_ratio: float) -> float:
+    """Effective error rate e = r / (1 + r): probability that a target is corrupted (Alg. 1)."""
+    return noise_ratio / (1 + noise_ratio)
+
+
+def planned_examples(clean_examples: float, noise_ratio: float, budget: str) -> float:
+    """Examples a run visits (Alg. 1): `fixed_clean` keeps the clean ones constant, so the
+    total grows by 1 + r; `fixed_total` keeps the total."""
+    return clean_examples * (1 + noise_ratio) if budget == "fixed_clean" else clean_examples
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration asks for."""
+
+    runs: dict[str, dict]  # run id -> run
+    experiments: dict[str, list[str]]  # experiment -> ids of its runs
+    datasets: dict[str, dict]  # data set -> specification, those in use only
+
+
+def plan(config: dict, results: str) -> Plan:
+    """Expand a validated configuration. `results`: folder of the tier, in the paths of runs."""
+    runs: dict[str, dict] = {}
+    experiments: dict[str, list[str]] = {}
+    datasets: dict[str, dict] = {}
+    for name, experiment in config["experiments"].items():
+        experiments[name] = []
+        for dataset in experiment["datasets"]:
+            spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
+            datasets[dataset] = spec
+            for seed in experiment["seeds"]:
+                # The clean run gives the noise floor, so it is there even where not asked for.
+                for ratio in dict.fromkeys([0, *experiment["noise_ratios"]]):
+                    run = _run(config, results, experiment, dataset, spec, float(ratio), seed)
+                    runs[run["run_id"]] = run
+                    if ratio in experiment["noise_ratios"]:
+                        experiments[name].append(run["run_id"])
+    return Plan(runs, experiments, datasets)
+
+
+def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
+    """Specification of data set `name`; `glyphs-N` comes from the template `glyphs`."""
+    spec = definitions.get(name)
+    match = re.fullmatch(r"glyphs-(\d+)", name)
+    if spec is None and match:
+        spec = definitions["glyphs"] | {"classes": int(match.group(1))}
+    if spec is None or "classes" not in spec:
+        known = ", ".join([*(d for d in definitions if d != "glyphs"), "glyphs-N"])
+        raise NoiselabError(f"config key {key}: unknown data set {name!r} (known: {known})")
+    for split in ("train", "test"):
+        if f"{split}_per_class" in spec:
+            spec = spec | {f"{split}_size": spec["classes"] * spec[f"{split}_per_class"]}
+        if f"{split}_size" not in spec:
+            raise NoiselabError(f"config key datasets.{name}: {split}_size is missing")
+    return spec | {"name": name}
+
+
+def _run(config, results, experiment, dataset, spec, ratio, seed) -> dict:
+    family, protocol = experiment["family"], experiment["protocol"]
+    recipe = merge(config[family], spec.get("overrides", {}).get(family, {}))
+    recipe = merge(recipe, experiment.get("training", {}))
+    released = recipe.pop("released")
+    if protocol == "released":
+        recipe = merge(recipe, released)
+    clean = ratio == 0
+    noise = {
+        # A clean run is the same run whatever corruption or budget its siblings have.
+        "corruption": "none" if clean else experiment["corruption"],
+        "resample": "none" if clean else experiment["resample"],
+        "budget": "none" if clean else experiment["budget"],
+        "noise_ratio": ratio,
+        "error_rate": error_rate(ratio),
+    }
+    variant = _variant(protocol, experiment.get("training", {}))
+    folder = f"{family}/{dataset}"
+    run_id = f"{folder}/{_noise_name(noise)}-s{seed}{variant}"
+    return {
+        "run_id": run_id,
+        "clean_run": f"{folder}/clean-s{seed}{variant}",
+        "family": family,
+        "tier": config["tier"],
+        "dataset": dataset,
+        "stands_in_for": spec.get("stands_in_for"),
+        "data": f"{results}/data/{dataset}",
+        **noise,
+        "protocol": protocol,
+        "seed": seed,
+        "classes": spec["classes"],
+        "channels": spec["channels"],
+        "augment": {"crop": spec["crop"], "flip": spec["flip"]},
+        "model": recipe["model"],
+        "training": _training(recipe, spec["train_size"], noise),
+    }
+
+
+def _noise_name(noise: dict) -> str:
+    if noise["corruption"] == "none":
+        return "clean"
+    fixed = "-fixed" if noise["resample"] == "fixed" else ""
+    return f"{noise['corruption']}{fixed}-r{noise['noise_ratio']:.2f}-{noise['budget']}"
+
+
+def _variant(protocol: str, changes: dict) -> str:
+    """Suffix of the run id where a run is not the family's ordinary one."""
+    suffix = "" if protocol == "text" else f"-{protocol}"
+    return suffix + (f"-x{digest(changes)[:6]}" if changes else "")
+
+
+def _training(recipe: dict, train_size: int, noise: dict) -> dict:
+    """Steps and batch of one run from epochs, budget, noise ratio and batch multiplier."""
+    ratio = noise["noise_ratio"]
+    multipliers = {float(r): k for r, k in recipe["batch_multiplier"].items()}
+    batch = recipe["batch_size"] * multipliers.get(ratio, 1)
+    clean_examples = recipe["epochs"] * train_size
+    steps = ceil(planned_examples(clean_examples, ratio, noise["budget"]) / batch)
+    schedule = recipe["schedule"]
+    base_steps = ceil(clean_examples / batch)
+    return {
+        "steps": steps,
+        "batch_size": batch,
+        "micro_batch_size": recipe["micro_batch_size"],
+        "optimizer": recipe["optimizer"],
+        "schedule": schedule["name"],
+        "schedule_steps": steps if schedule["length"] == "total" else base_steps,
+        "warmup_steps": ceil(schedule["warmup_epochs"] * train_size / batch),
+        "final_learning_rate": schedule["final_learning_rate"],
+        "clip_norm": recipe["clip_norm"],
+        "ema_decay": recipe["ema_decay"],
+        "precision": recipe["precision"],
+        "evaluate_every": ceil(steps / recipe["evaluations"]) if recipe["evaluations"] else None,
+        "checkpoint_minutes": recipe["checkpoint_minutes"],
+    }
+
+
+def digest(content) -> str:
+    """SHA-256 of a JSON-able value, independent of key order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

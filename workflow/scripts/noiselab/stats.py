@@ -1,0 +1,52 @@
+"""Confidence intervals, all at 95 %. Each says which variability it shows."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """ci_low, ci_high, and how the interval was computed."""
+
+    ci_low: float | None
+    ci_high: float | None
+    interval: str
+
+
+def wilson_interval(successes: float, trials: float) -> Interval:
+    """Wilson score interval of a proportion (0 to 1): variability over test items."""
+    test = stats.binomtest(round(successes), round(trials))
+    interval = test.proportion_ci(LEVEL, method="wilson")
+    return Interval(float(interval.low), float(interval.high), "wilson_items")
+
+
+def t_interval(values: Sequence[float]) -> Interval:
+    """Student-t interval of a mean: variability over seeds. Needs two values or more."""
+    mean, error = np.mean(values), stats.sem(values)
+    half = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * error
+    return Interval(float(mean - half), float(mean + half), "t_seeds")
+
+
+def bootstrap_interval(
+    score: Callable[[np.ndarray], float], confusion: np.ndarray, draws: int = 1000
+) -> Interval:
+    """Bootstrap over test items of a non-negative score of the confusion matrix [C, C].
+
+    Resampled divergences are biased upwards, so the spread of the draws around their own mean
+    is laid around the observed value; the lower end is cut at 0.
+    """
+    rng = np.random.default_rng(0)
+    cells = np.flatnonzero(confusion)
+    weights = confusion.flat[cells] / confusion.sum()
+    scores = []
+    for _ in range(draws):
+        resampled = np.zeros_like(confusion)
+        resampled.flat[cells] = rng.multinomial(round(confusion.sum()), weights)
+        scores.append(score(resampled))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(scores, [tail, 1 - tail]) - np.mean(scores) + score(confusion)
+    return Interval(max(0.0, float(low)), float(high), "bootstrap_items")

@@ -1,0 +1,39 @@
+"""What a perfectly calibrated model must lose: the noise floor.
+
+A model that learned the corrupted distribution exactly predicts q = p T, where p is the clean
+conditional and T the corruption's transition matrix. Its score on clean data is the floor.
+"""
+
+import numpy as np
+
+# Probabilities closer than this are a tie: softmax outputs in single precision.
+TIE = 1e-6
+
+
+def transition_matrix(corruption: str, error_rate: float, classes: int) -> np.ndarray:
+    """T[y, z] = probability that label y is observed as z, float64 [C, C]; rows sum to 1."""
+    identity = np.eye(classes)
+    if corruption == "none":
+        return identity
+    if corruption == "uniform_label":
+        wrong = (1 - identity) / (classes - 1)
+    elif corruption == "shift_label":
+        wrong = np.roll(identity, 1, axis=1)
+    else:
+        raise ValueError(f"no transition matrix for corruption {corruption!r}")
+    return (1 - error_rate) * identity + error_rate * wrong
+
+
+def observed_posterior(p: np.ndarray, corruption: str, error_rate: float) -> np.ndarray:
+    """q(z|x) = sum over y of p(y|x) T[y, z], the conditional of corrupted labels.
+
+    p: float [n, C], the clean conditional. Returns float64 [n, C].
+    """
+    return p.astype(np.float64) @ transition_matrix(corruption, error_rate, p.shape[1])
+
+
+def decisions(p: np.ndarray) -> np.ndarray:
+    """The most probable class of each row as weights, float64 [n, C]; ties share their weight,
+    as they would on average if broken at random."""
+    best = p >= p.max(axis=1, keepdims=True) - TIE
+    return best / best.sum(axis=1, keepdims=True)

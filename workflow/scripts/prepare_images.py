@@ -1,0 +1,28 @@
+"""Turn an image data set into a folder of arrays."""
+
+import argparse
+import json
+from pathlib import Path
+
+from noiselab.data import prepared
+from noiselab.data.cifar import cifar
+from noiselab.data.embedded import digits, glyphs
+from noiselab.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument("--source", type=Path, help="folder of a real data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    arguments = parser.parse_args()
+    spec = arguments.spec
+    if spec["kind"] == "cifar":
+        train, test, origin = cifar(spec, arguments.source)
+    else:
+        train, test, origin = {"digits": digits, "glyphs": glyphs}[spec["kind"]](spec)
+    prepared.write(arguments.out, spec, train, test, origin)
+
+
+if __name__ == "__main__":
+    run_script(main)
