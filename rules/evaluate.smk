@@ -1,46 +1,30 @@
 # Scores of each run on clean test data, with the floor from the clean run of the same seed.
+# Predictions are made where the model is, so these rules need no GPU and little time.
 localrules:
+    evaluate_classifier,
     collect_metrics,
-
-
-def clean_predictions(wildcards):
-    """Predictions of the clean sibling; none for a clean run, which is its own reference."""
-    run = PLAN.runs[wildcards.run]
-    if run["clean_run"] == run["run_id"]:
-        return []
-    return f"{RESULTS}/runs/{run['clean_run']}/predictions.npy"
 
 
 rule evaluate_classifier:
     input:
         prepared_data,
         run=f"{RUN}/run.json",
-        weights=f"{RUN}/weights.safetensors",
         summary=f"{RUN}/training.json",
-        clean=clean_predictions,
-    output:
         predictions=f"{RUN}/predictions.npy",
-        metrics=f"{RUN}/metrics.json",
+        clean=lambda wildcards: f"{RESULTS}/runs/{PLAN.runs[wildcards.run]['clean_run']}/predictions.npy",
+    output:
+        f"{RUN}/metrics.json",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{run}}.tsv"
     conda:
         ENV
-    params:
-        clean=lambda wildcards, input: f"--clean {input.clean}" if input.clean else "",
-    threads: resource("evaluate_classifier", "threads")
-    resources:
-        gpu=resource("evaluate_classifier", "gpu"),
-        nodes=1,
-        mem_mb=resource("evaluate_classifier", "mem_mb"),
-        runtime=resource("evaluate_classifier", "runtime"),
     wildcard_constraints:
         run=r"classifier/.+",
     shell:
-        "python {SCRIPTS}/evaluate_classifier.py --run {input.run} --weights {input.weights}"
-        " --summary {input.summary} {params.clean} --predictions {output.predictions}"
-        " --metrics {output.metrics} > {log} 2>&1"
+        "python {SCRIPTS}/evaluate_classifier.py --run {input.run} --summary {input.summary}"
+        " --predictions {input.predictions} --clean {input.clean} --metrics {output} > {log} 2>&1"
 
 
 rule collect_metrics:

@@ -32,6 +32,7 @@ rule train_classifier:
         weights=f"{RUN}/weights.safetensors",
         history=f"{RUN}/history.jsonl",
         summary=f"{RUN}/training.json",
+        predictions=f"{RUN}/predictions.npy",
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
     benchmark:
@@ -51,4 +52,5 @@ rule train_classifier:
         run=r"classifier/.+",
     shell:
         "{params.launcher} {SCRIPTS}/train_classifier.py --run {input.run} --checkpoints {params.checkpoints}"
-        " --weights {output.weights} --history {output.history} --summary {output.summary} > {log} 2>&1"
+        " --weights {output.weights} --history {output.history} --summary {output.summary}"
+        " --predictions {output.predictions} > {log} 2>&1"

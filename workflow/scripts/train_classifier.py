@@ -1,13 +1,15 @@
-"""Train one classifier. The same command resumes where a stopped one left off."""
+"""Train one classifier and let it predict the test set. The same command resumes where a stopped one left off."""
 
 import argparse
 from pathlib import Path
+
+import numpy as np
 
 from noiselab import classifier, distributed, provenance
 from noiselab.data import prepared
 from noiselab.data.batches import ImageBatches
 from noiselab.errors import run_script
-from noiselab.files import read_json, write_json
+from noiselab.files import read_json, whole_file, write_json
 from noiselab.runs import digest
 from noiselab.training import Settings, finish, train
 from noiselab.weights import save_weights
@@ -20,6 +22,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--summary", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, required=True, help="of the test set")
     arguments = parser.parse_args()
     run = read_json(arguments.run)
     run_digest = digest(run)
@@ -45,6 +48,8 @@ def main() -> None:
         )
         if distributed.rank() == 0:
             save_weights(arguments.weights, model, run["run_id"])
+            with whole_file(arguments.predictions) as path, open(path, "wb") as file:
+                np.save(file, classifier.predict(model, test_split.x, device))
             write_json(arguments.summary, summary | provenance.describe(device))
             finish(folder, arguments.history)
 

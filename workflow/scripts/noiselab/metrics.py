@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from noiselab.stats import Interval, bootstrap_interval, wilson_interval
-from noiselab.theory import decisions, observed_posterior
+from noiselab.theory import TIE, decisions, observed_posterior
 
 UNITS = {"accuracy": "%", "kl": "nats", "tvd": ""}
 
@@ -31,10 +31,10 @@ def _marginals(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return confusion.sum(axis=1) / total, confusion.sum(axis=0) / total
 
 
-def confusion_matrix(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def confusion_matrix(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> np.ndarray:
     """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]."""
     confusion = np.zeros((p.shape[1], p.shape[1]))
-    np.add.at(confusion, labels, decisions(p))
+    np.add.at(confusion, labels, decisions(p, tie))
     return confusion
 
 
@@ -51,7 +51,8 @@ def classifier_metrics(
     Returns metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason}.
     A model whose probabilities are not finite has empty values and the reason.
     """
-    floors = _scores(observed_posterior(clean_p, corruption, error_rate), labels)
+    tie = 0.0 if corruption == "none" else TIE
+    floors = _scores(observed_posterior(clean_p, corruption, error_rate), labels, tie)
     values = _scores(p, labels)
     diverged = None if np.isfinite(p).all() else "training diverged"
     return {
@@ -67,10 +68,10 @@ def classifier_metrics(
     }
 
 
-def _scores(p: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+def _scores(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> dict[str, float | None]:
     if not np.isfinite(p).all():
         return dict.fromkeys(SCORES)
-    confusion = confusion_matrix(p, labels)
+    confusion = confusion_matrix(p, labels, tie)
     return {name: float(score(confusion)) for name, score in SCORES.items()}
 
 

@@ -113,7 +113,9 @@ def _noise_name(noise: dict) -> str:
     if noise["corruption"] == "none":
         return "clean"
     fixed = "-fixed" if noise["resample"] == "fixed" else ""
-    return f"{noise['corruption']}{fixed}-r{noise['noise_ratio']:.2f}-{noise['budget']}"
+    ratio = noise["noise_ratio"]
+    digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
+    return f"{noise['corruption']}{fixed}-r{digits}-{noise['budget']}"
 
 
 def _variant(protocol: str, changes: dict) -> str:

@@ -6,8 +6,10 @@ conditional and T the corruption's transition matrix. Its score on clean data is
 
 import numpy as np
 
-# Probabilities closer than this are a tie: softmax outputs in single precision.
-TIE = 1e-6
+# Closer probabilities of *observed* labels are a tie: where the noise makes two classes equally
+# likely, what is left of the clean model's preference (its smallest probabilities) is no decision
+# that any model could learn.
+TIE = 1e-3
 
 
 def transition_matrix(corruption: str, error_rate: float, classes: int) -> np.ndarray:
@@ -32,8 +34,8 @@ def observed_posterior(p: np.ndarray, corruption: str, error_rate: float) -> np.
     return p.astype(np.float64) @ transition_matrix(corruption, error_rate, p.shape[1])
 
 
-def decisions(p: np.ndarray) -> np.ndarray:
-    """The most probable class of each row as weights, float64 [n, C]; ties share their weight,
-    as they would on average if broken at random."""
-    best = p >= p.max(axis=1, keepdims=True) - TIE
+def decisions(p: np.ndarray, tie: float = 0.0) -> np.ndarray:
+    """The most probable class of each row as weights, float64 [n, C]. Classes within `tie` of
+    the best share the weight, as they would on average if ties were broken at random."""
+    best = p >= p.max(axis=1, keepdims=True) - tie
     return best / best.sum(axis=1, keepdims=True)

@@ -92,7 +92,9 @@ def _font(face: str, size: int):
 
 def _bitmap(character: str) -> bytes:
     """The character's shape in its first face, to find characters that look the same."""
-    face = next(f for f in _faces_of(character) if "Bold" not in f and "Oblique" not in f)
+    faces = _faces_of(character)
+    upright = [face for face in faces if "Bold" not in face and "Oblique" not in face]
+    face = (upright or faces)[0]
     return bytes(_font(face, 32).getmask(character))
 
 

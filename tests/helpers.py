@@ -1,0 +1,24 @@
+"""Small runs and synthetic data for the tests."""
+
+import numpy as np
+
+from noiselab import config, runs
+from noiselab.data.prepared import Split
+
+RATIOS = [0, 0.1, 0.3, 0.5, 1.0]
+
+
+def small_run(results="results/smoke", **experiment) -> dict:
+    """A run of the smoke tier on digits; keywords change its experiment."""
+    ratio = experiment.pop("noise_ratio", 1.0)
+    changes = {"experiments": {"table2": experiment | {"noise_ratios": [ratio]}}}
+    settings = config.load(changes, tier="smoke")
+    plan = runs.plan(settings, results)
+    return plan.runs[plan.experiments["table2"][0]]
+
+
+def random_images(n: int, channels: int, size: int, classes: int, seed: int = 0) -> Split:
+    """Random images uint8 [n, c, s, s] with balanced labels."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 256, (n, channels, size, size), dtype=np.uint8)
+    return Split(x, np.arange(n, dtype=np.int64) % classes)

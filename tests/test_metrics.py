@@ -1,0 +1,91 @@
+"""Scores and intervals against libraries and simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+from sklearn.metrics import accuracy_score
+
+from noiselab import metrics, stats
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 6, 3000)
+    p = rng.dirichlet(np.ones(6), 3000).astype(np.float32)
+    p[np.arange(3000), labels] += rng.random(3000)
+    return p / p.sum(1, keepdims=True), labels
+
+
+def test_scores_equal_their_definitions(predictions):
+    p, labels = predictions
+    confusion = metrics.confusion_matrix(p, labels)
+    predicted = np.bincount(p.argmax(1), minlength=6) / 3000
+    true = np.bincount(labels, minlength=6) / 3000
+    assert metrics.accuracy(confusion) == pytest.approx(100 * accuracy_score(labels, p.argmax(1)))
+    assert metrics.kl_marginal(confusion) == pytest.approx(scipy_stats.entropy(predicted, true))
+    assert metrics.tvd_marginal(confusion) == pytest.approx(0.5 * np.abs(predicted - true).sum())
+
+
+def test_a_clean_run_is_its_own_floor(predictions):
+    p, labels = predictions
+    scores = metrics.classifier_metrics(p, labels, p, "none", 0.0)
+    for score in scores.values():
+        assert score["value"] == pytest.approx(score["floor"], abs=1e-12)
+
+
+def test_published_tvd_and_kl_are_consistent_with_nats():
+    """A marginal 0.0088 from uniform in total variation has a KL of about 0.0002 nats."""
+    marginal = np.full(10, 0.1) + np.repeat([0.0088 / 5, -0.0088 / 5], 5)
+    confusion = np.zeros((10, 10))
+    confusion[:] = marginal  # true classes uniform, predictions as given
+    assert metrics.tvd_marginal(confusion) == pytest.approx(0.0088)
+    assert 0.00010 < metrics.kl_marginal(confusion) < 0.0003
+
+
+def test_a_diverged_model_has_empty_cells_and_a_reason(predictions):
+    p, labels = predictions
+    broken = np.full_like(p, np.nan)
+    scores = metrics.classifier_metrics(broken, labels, p, "uniform_label", 0.5)
+    assert scores["accuracy"]["value"] is None
+    assert scores["accuracy"]["floor"] is not None
+    assert scores["accuracy"]["reason"] == "training diverged"
+    orphan = metrics.classifier_metrics(p, labels, broken, "uniform_label", 0.5)
+    assert orphan["accuracy"]["floor"] is None
+    assert orphan["accuracy"]["value"] > 0
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.97])
+def test_wilson_interval_covers(rate):
+    rng = np.random.default_rng(0)
+    intervals = [stats.wilson_interval(k, 500) for k in rng.binomial(500, rate, 2000)]
+    covered = np.mean([i.ci_low <= rate <= i.ci_high for i in intervals])
+    assert 0.93 < covered < 0.975
+
+
+def test_wilson_interval_is_the_printed_formula():
+    k, n, z = 37, 50, scipy_stats.norm.ppf(0.975)
+    centre = (k + z**2 / 2) / (n + z**2)
+    half = z * np.sqrt(k * (n - k) / n + z**2 / 4) / (n + z**2)
+    assert stats.wilson_interval(k, n)[:2] == pytest.approx((centre - half, centre + half))
+
+
+def test_t_interval_covers():
+    rng = np.random.default_rng(0)
+    intervals = [stats.t_interval(rng.normal(3, 2, 3)) for _ in range(2000)]
+    covered = np.mean([i.ci_low <= 3 <= i.ci_high for i in intervals])
+    assert 0.93 < covered < 0.97
+
+
+def test_bootstrap_interval_covers_total_variation():
+    rng = np.random.default_rng(0)
+    truth = np.full((4, 4), 0.02) + np.diag([0.30, 0.20, 0.12, 0.06])
+    truth[0, 3] += 0.10
+    truth /= truth.sum()
+    target = metrics.tvd_marginal(truth)
+    hits = 0
+    for _ in range(150):
+        sample = rng.multinomial(800, truth.ravel()).reshape(4, 4).astype(float)
+        interval = stats.bootstrap_interval(metrics.tvd_marginal, sample, draws=200)
+        hits += interval.ci_low <= target <= interval.ci_high
+    assert hits / 150 > 0.88

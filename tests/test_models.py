@@ -1,0 +1,27 @@
+"""The residual networks are torchvision's, with the CIFAR stem."""
+
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from noiselab.models.resnet import resnet
+
+
+def test_default_is_torchvisions_resnet18_with_the_cifar_stem():
+    ours = resnet(3, 10).eval()
+    reference = resnet18(num_classes=10)
+    reference.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    reference.maxpool = nn.Identity()
+    # Both list their tensors in the order of the forward pass.
+    pairs = zip(reference.state_dict(), ours.state_dict().values(), strict=True)
+    reference.load_state_dict(dict(pairs))
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(ours(images), reference.eval()(images))
+    assert sum(p.numel() for p in ours.parameters()) == 11_173_962
+
+
+def test_initial_weights_are_he_normal_over_the_fan_out():
+    torch.manual_seed(0)
+    weight = resnet(3, 10)[3].conv1.weight
+    assert abs(weight.std().item() / (2 / (64 * 9)) ** 0.5 - 1) < 0.02

@@ -1,0 +1,98 @@
+"""From configuration to runs: Algorithm 1, sharing, and what a change touches."""
+
+import pytest
+from helpers import RATIOS
+
+from noiselab import config, runs
+from noiselab.errors import NoiselabError
+
+
+def plan(*overlays, tier="paper"):
+    return runs.plan(config.load(*overlays, tier=tier), f"results/{tier}")
+
+
+def test_error_rate_is_algorithm_1():
+    # Appendix K with its slip mended: 9.09, 23.07, 33.33 and 50 per cent.
+    assert [round(100 * runs.error_rate(r), 2) for r in RATIOS] == [0, 9.09, 23.08, 33.33, 50]
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("multiplier", [1, 2, 12])
+def test_fixed_clean_keeps_clean_exposure(ratio, multiplier):
+    overlay = {
+        "classifier": {"batch_multiplier": {str(ratio): multiplier}},
+        "experiments": {"table2": {"noise_ratios": [ratio]}},
+    }
+    result = plan(overlay)
+    run = result.runs[result.experiments["table2"][0]]
+    training = run["training"]
+    clean = training["steps"] * training["batch_size"] * (1 - run["error_rate"])
+    assert training["batch_size"] == 128 * multiplier
+    assert clean == pytest.approx(200 * 50000, rel=1e-3)
+
+
+def test_fixed_total_keeps_all_steps():
+    result = plan({"experiments": {"table2": {"budget": "fixed_total"}}})
+    steps = {result.runs[r]["training"]["steps"] for r in result.experiments["table2"]}
+    assert steps == {78125}  # 200 epochs of 50,000 images in batches of 128
+
+
+def test_text_protocol_anneals_over_the_whole_run_and_released_does_not():
+    def last(protocol):
+        result = plan({"experiments": {"table2": {"protocol": protocol}}})
+        return result.runs[result.experiments["table2"][4]]["training"]
+
+    text, released = last("text"), last("released")
+    assert text["schedule_steps"] == text["steps"] == 2 * 78125
+    assert released["batch_size"] == 1024
+    assert released["steps"] == 2 * released["schedule_steps"]
+
+
+def test_clean_runs_are_shared_between_tables_with_equal_settings():
+    result = plan()
+    clean = [{r for r in result.experiments[t] if "/clean-" in r} for t in ("table2", "table10")]
+    assert clean[0] == clean[1] != set()
+    assert len(result.runs) == 2 * 5 + 2 * 4 + 5
+
+
+def test_a_changed_setting_of_table_10_touches_its_runs_only():
+    before = plan()
+    after = plan({"experiments": {"table10": {"training": {"epochs": 100}}}})
+    for table in ("table2", "table13"):
+        assert before.experiments[table] == after.experiments[table]
+        for run in before.experiments[table]:
+            assert before.runs[run] == after.runs[run]
+    assert not set(before.experiments["table10"]) & set(after.experiments["table10"])
+
+
+def test_a_changed_recipe_changes_the_content_but_not_the_ids():
+    before, after = plan(), plan({"classifier": {"optimizer": {"learning_rate": 0.05}}})
+    assert before.runs.keys() == after.runs.keys()
+    assert all(before.runs[r] != after.runs[r] for r in before.runs)
+
+
+def test_each_id_has_one_content_over_all_tiers_and_protocols():
+    for tier in ("smoke", "quick", "lab", "paper"):
+        settings = config.load(tier=tier)
+        for protocol in ("text", "released"):
+            for experiment in settings["experiments"].values():
+                experiment["protocol"] = protocol
+            assert len(runs.plan(settings, "r").runs) > 0
+    a = plan({"experiments": {"table2": {"protocol": "released"}}})
+    assert not set(a.experiments["table2"]) & set(plan().experiments["table2"])
+
+
+def test_the_clean_run_is_planned_even_where_not_asked_for():
+    result = plan({"experiments": {"table2": {"noise_ratios": [1.0]}}})
+    for run in result.experiments["table2"]:
+        assert result.runs[run]["clean_run"] in result.runs
+
+
+def test_any_number_of_glyphs_is_a_data_set():
+    result = plan({"experiments": {"table2": {"datasets": ["glyphs-37"]}}})
+    assert result.datasets["glyphs-37"]["train_size"] == 37 * 40
+
+
+def test_unknown_data_set_is_named():
+    with pytest.raises(NoiselabError, match=r"experiments.table2.datasets.*'cifar11'"):
+        plan({"experiments": {"table2": {"datasets": ["cifar11"]}}})
