@@ -10,6 +10,8 @@ ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 # --software-deployment-method conda the rule's own environment comes before it.
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
+# In shell commands: $SCRIPTS, so that no path of this machine gets into a rule's parameters.
+os.environ["SCRIPTS"] = SCRIPTS
 sys.path.insert(0, SCRIPTS)
 from noiselab import config as noiselab_config
 from noiselab import runs as noiselab_runs

@@ -12,18 +12,20 @@ rule evaluate_classifier:
         summary=f"{RUN}/training.json",
         predictions=f"{RUN}/predictions.npy",
         clean=lambda wildcards: f"{RESULTS}/runs/{PLAN.runs[wildcards.run]['clean_run']}/predictions.npy",
+        code=library("metrics", "stats", "theory")
+        + [f"{SCRIPTS}/evaluate_classifier.py"],
     output:
         f"{RUN}/metrics.json",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{run}}.tsv"
-    conda:
-        ENV
     wildcard_constraints:
         run=r"classifier/.+",
+    conda:
+        ENV
     shell:
-        "python {SCRIPTS}/evaluate_classifier.py --run {input.run} --summary {input.summary}"
+        "python $SCRIPTS/evaluate_classifier.py --run {input.run} --summary {input.summary}"
         " --predictions {input.predictions} --clean {input.clean} --metrics {output} > {log} 2>&1"
 
 
@@ -40,4 +42,4 @@ rule collect_metrics:
     conda:
         ENV
     shell:
-        "python {SCRIPTS}/collect_metrics.py --metrics {input.metrics} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/collect_metrics.py --metrics {input.metrics} --out {output} > {log} 2>&1"

@@ -4,8 +4,14 @@ config = _or_exit(noiselab_config.validate, config)
 RESULTS = f"results/{config['tier']}"
 PLAN = _or_exit(noiselab_runs.plan, config, RESULTS)
 
-DATA = RESULTS + "/data/{dataset}"
-RUN = RESULTS + "/runs/{run}"
+DATA = f"{RESULTS}/data/{{dataset}}"
+RUN = f"{RESULTS}/runs/{{run}}"
+DOWNLOADS = "data/{dataset}"
+PREPARED = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "dataset.json"]
+TABLES = f"{RESULTS}/tables"
+FIGURES = f"{RESULTS}/figures"
+REPORT = f"{RESULTS}/report.html"
+CAPTIONS = f"{workflow.basedir}/workflow/report"
 
 
 wildcard_constraints:
@@ -36,3 +42,41 @@ def of_runs(experiment, file):
 def library(*modules):
     """Library modules as rule inputs: for rules that are cheap to run again."""
     return [f"{SCRIPTS}/noiselab/{module}.py" for module in modules]
+
+
+def is_real(dataset):
+    return PLAN.datasets[dataset]["kind"] == "cifar"
+
+
+def source(wildcards):
+    """Folder of a real data set: the local copy, or the download."""
+    root = config["data"]["root"] or os.path.dirname(DOWNLOADS)
+    return f"{root}/{wildcards.dataset}" if is_real(wildcards.dataset) else None
+
+
+def downloaded(wildcards):
+    """What has to be downloaded before a data set can be prepared."""
+    local = config["data"]["root"] or not is_real(wildcards.dataset)
+    return [] if local else f"{DOWNLOADS}/.complete".format(dataset=wildcards.dataset)
+
+
+def prepared_data(wildcards):
+    run = PLAN.runs[wildcards.run]
+    return [f"{DATA}/{file}".format(dataset=run["dataset"]) for file in PREPARED]
+
+
+def caption(name):
+    """Caption file of a table; experiments of your own share one."""
+    own = f"{CAPTIONS}/{name}.rst"
+    return own if os.path.exists(own) else f"{CAPTIONS}/table.rst"
+
+
+def table_report(file, experiment, kind):
+    """A table's file as an entry of the report."""
+    return report(
+        file,
+        caption=caption(experiment),
+        category="Classifiers",
+        subcategory="Tables",
+        labels={"result": experiment.replace("table", "Table "), "format": kind},
+    )

@@ -3,12 +3,6 @@
 report: "../workflow/report/front.rst"
 
 
-REPORT = f"{RESULTS}/report.html"
-TABLES = f"{RESULTS}/tables"
-FIGURES = f"{RESULTS}/figures"
-CAPTIONS = f"{workflow.basedir}/workflow/report"
-
-
 localrules:
     resolved_config,
     figure_classifier,
@@ -16,36 +10,19 @@ localrules:
     report,
 
 
-def caption(name):
-    """Caption file of a table; experiments of your own share one."""
-    own = f"{CAPTIONS}/{name}.rst"
-    return own if os.path.exists(own) else f"{CAPTIONS}/table.rst"
-
-
-def table_report(file, experiment, kind):
-    """A table's file as an entry of the report."""
-    return report(
-        file,
-        caption=caption(experiment),
-        category="Classifiers",
-        subcategory="Tables",
-        labels={"result": experiment.replace("table", "Table "), "format": kind},
-    )
-
-
 for experiment in PLAN.experiments:
 
     rule:
         name:
             experiment
-        localrule: True
         input:
             metrics=f"{RESULTS}/metrics/{experiment}.csv",
             published=f"{workflow.basedir}/config/published.yaml",
             code=library("tables", "stats") + [f"{SCRIPTS}/make_table.py"],
         output:
             csv=ensure(
-                table_report(f"{TABLES}/{experiment}.csv", experiment, "csv"), non_empty=True
+                table_report(f"{TABLES}/{experiment}.csv", experiment, "csv"),
+                non_empty=True,
             ),
             html=table_report(f"{TABLES}/{experiment}.html", experiment, "html"),
             md=f"{TABLES}/{experiment}.md",
@@ -54,12 +31,13 @@ for experiment in PLAN.experiments:
             f"{RESULTS}/logs/tables/{experiment}.log",
         benchmark:
             f"{RESULTS}/benchmarks/tables/{experiment}.tsv"
+        localrule: True
         conda:
             ENV
         params:
             name=experiment,
         shell:
-            "python {SCRIPTS}/make_table.py --name {params.name} --metrics {input.metrics} --out {output.csv} > {log} 2>&1"
+            "python $SCRIPTS/make_table.py --name {params.name} --metrics {input.metrics} --out {output.csv} > {log} 2>&1"
 
 
 rule figure_classifier:
@@ -82,12 +60,14 @@ rule figure_classifier:
     conda:
         ENV
     shell:
-        "python {SCRIPTS}/make_figure.py --name figure_classifier --tables {input.tables} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/make_figure.py --name figure_classifier --tables {input.tables} --out {output} > {log} 2>&1"
 
 
 rule overview:
     input:
-        metrics=expand(f"{RESULTS}/metrics/{{experiment}}.csv", experiment=PLAN.experiments),
+        metrics=expand(
+            f"{RESULTS}/metrics/{{experiment}}.csv", experiment=PLAN.experiments
+        ),
         data=expand(f"{DATA}/dataset.json", dataset=PLAN.datasets),
         code=library("tables") + [f"{SCRIPTS}/make_overview.py"],
     output:
@@ -104,7 +84,7 @@ rule overview:
     conda:
         ENV
     shell:
-        "python {SCRIPTS}/make_overview.py --metrics {input.metrics} --data {input.data} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/make_overview.py --metrics {input.metrics} --data {input.data} --out {output} > {log} 2>&1"
 
 
 rule resolved_config:
@@ -119,7 +99,7 @@ rule resolved_config:
     params:
         content=json.dumps(config, sort_keys=True),
     shell:
-        "python {SCRIPTS}/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
 
 
 # Snakemake makes the report itself; a rule that calls it lets `report` be a target like any
@@ -141,7 +121,9 @@ rule report:
         ENV
     params:
         snakefile=workflow.main_snakefile,
-        targets=lambda wildcards, input: [f for f in input if f.startswith((TABLES, FIGURES))]
+        targets=lambda wildcards, input: [
+            f for f in input if f.startswith((TABLES, FIGURES))
+        ]
         + [f"{RESULTS}/overview.html"],
     shell:
         "python -m snakemake --snakefile {params.snakefile} --configfile {input.config} --nolock"

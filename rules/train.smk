@@ -15,12 +15,7 @@ rule run_config:
     params:
         content=lambda wildcards: json.dumps(PLAN.runs[wildcards.run], sort_keys=True),
     shell:
-        "python {SCRIPTS}/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
-
-
-def prepared_data(wildcards):
-    run = PLAN.runs[wildcards.run]
-    return [f"{DATA}/{file}".format(dataset=run["dataset"]) for file in PREPARED]
+        "python $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
 
 
 # The checkpoints are in `params`: Snakemake would delete an output of a failed attempt.
@@ -37,20 +32,20 @@ rule train_classifier:
         f"{RESULTS}/logs/train/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"classifier/.+",
     conda:
         ENV
-    params:
-        launcher=launcher("train_classifier"),
-        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     threads: resource("train_classifier", "threads")
     resources:
         gpu=resource("train_classifier", "gpu"),
         nodes=1,
         mem_mb=resource("train_classifier", "mem_mb"),
         runtime=resource("train_classifier", "runtime"),
-    wildcard_constraints:
-        run=r"classifier/.+",
+    params:
+        launcher=launcher("train_classifier"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} {SCRIPTS}/train_classifier.py --run {input.run} --checkpoints {params.checkpoints}"
+        "{params.launcher} $SCRIPTS/train_classifier.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " --predictions {output.predictions} > {log} 2>&1"

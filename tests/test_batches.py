@@ -1,8 +1,8 @@
 """Training batches: every example once an epoch, crops and mirror images as defined."""
 
 import numpy as np
-from helpers import random_images, small_run
 
+from helpers import random_images, small_run
 from noiselab import streams
 from noiselab.data.batches import ImageBatches
 

@@ -8,7 +8,10 @@ from noiselab.errors import NoiselabError
 BAD = [
     ({"experimnets": {}}, "experimnets: unknown key (did you mean experiments?)"),
     ({"classifier": {"epoch": 3}}, "classifier.epoch: unknown key (did you mean epochs?)"),
-    ({"experiments": {"table2": {"noise_ratios": [0, -0.1]}}}, "experiments.table2.noise_ratios[1]"),
+    (
+        {"experiments": {"table2": {"noise_ratios": [0, -0.1]}}},
+        "experiments.table2.noise_ratios[1]",
+    ),
     ({"experiments": {"table2": {"noise_ratios": [1.5]}}}, "experiments.table2.noise_ratios[0]"),
     ({"experiments": {"table2": {"seeds": []}}}, "experiments.table2.seeds"),
     ({"experiments": {"table2": {"corruption": "flip"}}}, "experiments.table2.corruption"),

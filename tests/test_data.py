@@ -21,7 +21,12 @@ DIGITS |= {"train_size": 1297, "test_size": 500}
 
 def glyph_spec(classes, train=4, test=2, size=16):
     sizes = {"train_size": classes * train, "test_size": classes * test, "size": size}
-    return {"name": f"glyphs-{classes}", "kind": "glyphs", "classes": classes, "channels": 3} | sizes
+    return {
+        "name": f"glyphs-{classes}",
+        "kind": "glyphs",
+        "classes": classes,
+        "channels": 3,
+    } | sizes
 
 
 def cifar_spec(train=20, test=10, name="cifar10"):
@@ -90,7 +95,7 @@ def test_prepared_folder_reads_back_and_describes_itself(tmp_path):
 @pytest.mark.parametrize("change", [{"train_size": 1298}, {"channels": 3}, {"classes": 9}])
 def test_data_that_does_not_match_its_specification_is_refused(tmp_path, change):
     train, test, origin = digits(DIGITS)
-    with pytest.raises(NoiselabError, match="datasets.digits"):
+    with pytest.raises(NoiselabError, match=r"datasets\.digits"):
         prepared.write(tmp_path, DIGITS | change, train, test, origin)
     assert not (tmp_path / "dataset.json").exists()
 
@@ -110,7 +115,9 @@ def images():
     return rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8), np.arange(30) % 10
 
 
-@pytest.fixture(params=[("image", "label", "{}.parquet"), ("img", "fine_label", "data/{}-0.parquet")])
+@pytest.fixture(
+    params=[("image", "label", "{}.parquet"), ("img", "fine_label", "data/{}-0.parquet")]
+)
 def parquet_folder(request, tmp_path, images):
     image, label, pattern = request.param
     x, y = images

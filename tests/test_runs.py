@@ -1,8 +1,8 @@
 """From configuration to runs: Algorithm 1, sharing, and what a change touches."""
 
 import pytest
-from helpers import RATIOS
 
+from helpers import RATIOS
 from noiselab import config, runs
 from noiselab.errors import NoiselabError
 

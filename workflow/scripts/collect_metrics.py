@@ -38,10 +38,7 @@ def main() -> None:
 def _rows(content: dict) -> list[dict]:
     run = {key: content["run"][key] for key in RUN_KEYS}
     training = {key: content["training"][key] for key in TRAINING_KEYS}
-    return [
-        run | {"metric": name} | score | training
-        for name, score in content["metrics"].items()
-    ]
+    return [run | {"metric": name} | score | training for name, score in content["metrics"].items()]
 
 
 if __name__ == "__main__":

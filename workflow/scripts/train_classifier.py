@@ -1,4 +1,7 @@
-"""Train one classifier and let it predict the test set. The same command resumes where a stopped one left off."""
+"""Train one classifier and let it predict the test set.
+
+The same command resumes where a stopped one left off.
+"""
 
 import argparse
 from pathlib import Path

@@ -47,7 +47,8 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
         axis.set_xlabel("error rate e = r / (1 + r)")
     handles = {}
     for axis in axes.flat:
-        handles |= {text: handle for handle, text in zip(*axis.get_legend_handles_labels())}
+        lines, texts = axis.get_legend_handles_labels()
+        handles |= dict(zip(texts, lines, strict=True))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
 

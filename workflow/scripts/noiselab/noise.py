@@ -1,4 +1,4 @@
-"""Corruption of training targets: pure, vectorised functions (SPEC of the noise: docs/METHODS.md).
+"""Corruption of training targets: pure, vectorised functions.
 
 One uniform number u per target decides everything: the target is corrupted where u < e, and
 u / e, again uniform there, picks the wrong one. With the same u, the targets corrupted at a

@@ -21,7 +21,11 @@ NAMES = {
     "cifar100": "CIFAR-100",
 }
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4}
-CELL = ["dataset", "noise_ratio", "metric"]
+KEYS = ["dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
+KEYS += ["noise_ratio", "error_rate", "metric", "unit"]
+NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
+NUMBERS += ["floor", "excess", "measured_error_rate", "reason"]
+COLUMNS = KEYS + NUMBERS
 
 
 def tidy_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
@@ -31,31 +35,25 @@ def tidy_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     metrics = metrics[metrics["metric"].isin(wanted)]
     rows = [
         _cell(group) | _published(published, group.iloc[0])
-        for _, group in metrics.groupby(CELL, sort=False)
+        for _, group in metrics.groupby(["dataset", "noise_ratio", "metric"], sort=False)
     ]
     table = pd.DataFrame(rows)
     table["excess"] = table["ours"] - table["floor"]
     order = {name: i for i, name in enumerate(wanted)}
     table = table.sort_values(
-        ["metric", "noise_ratio"], key=lambda c: c.map(order) if c.name == "metric" else c,
+        ["metric", "noise_ratio"],
+        key=lambda c: c.map(order) if c.name == "metric" else c,
         kind="stable",
     )
     return table[COLUMNS].reset_index(drop=True)
 
 
-COLUMNS = (
-    "dataset stands_in_for corruption resample budget protocol noise_ratio error_rate metric unit "
-    "published ours ci_low ci_high interval n_seeds items floor excess measured_error_rate reason"
-).split()
-
-
 def _cell(group: pd.DataFrame) -> dict:
     """One cell from the rows of its seeds."""
     first = group.iloc[0]
-    keys = COLUMNS[: COLUMNS.index("published")]
     values = group["value"].dropna()
     missing = group["reason"].dropna()
-    cell = {key: first[key] for key in keys} | {
+    cell = {key: first[key] for key in KEYS} | {
         "ours": values.mean() if len(missing) == 0 else np.nan,
         "n_seeds": len(values),
         "items": first["items"],
@@ -84,7 +82,7 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
     """Rows are noise ratios as in the paper (100:10), columns (what, kind of number); text."""
     columns = {}
     table = table.assign(row=[f"100:{100 * r:g}" for r in table["noise_ratio"]])
-    for (dataset, metric), part in table.groupby(["dataset", "metric"], sort=False):
+    for (dataset, _), part in table.groupby(["dataset", "metric"], sort=False):
         part = part.set_index("row")
         title = _title(dataset, part)
         columns |= {(title, kind): text for kind, text in _texts(part).items()}
@@ -134,7 +132,9 @@ def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     text = layout(table).map(_latex_escape)
     text.columns = text.columns.map(lambda c: tuple(_latex_escape(part) for part in c))
     styled = text.style.to_latex(
-        hrules=True, multicol_align="c", caption=_latex_escape(" ".join([f"{title}.", *notes])),
+        hrules=True,
+        multicol_align="c",
+        caption=_latex_escape(" ".join([f"{title}.", *notes])),
         position_float="centering",
     )
     return styled

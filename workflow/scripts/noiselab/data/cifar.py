@@ -22,7 +22,10 @@ def cifar(spec: dict, folder: Path) -> tuple[Split, Split, str]:
     if not folder.is_dir():
         raise NoiselabError(f"data set {spec['name']}: no folder {folder}")
     if (folder / _ARCHIVES.get(spec["name"], "-")).is_dir():
-        splits = {"train": _torchvision(spec, folder, True), "test": _torchvision(spec, folder, False)}
+        splits = {
+            "train": _torchvision(spec, folder, True),
+            "test": _torchvision(spec, folder, False),
+        }
     else:
         splits = {split: _parquet(spec, folder, split) for split in ("train", "test")}
     chosen = [_subset(spec, name, split) for name, split in splits.items()]

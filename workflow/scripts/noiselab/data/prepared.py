@@ -45,7 +45,9 @@ def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> N
         "shape": list(train.x.shape[1:]),
         "mean": mean.tolist(),
         "std": std.tolist(),
-        "sha256": {n: hashlib.sha256(np.ascontiguousarray(a)).hexdigest() for n, a in arrays.items()},
+        "sha256": {
+            n: hashlib.sha256(np.ascontiguousarray(a)).hexdigest() for n, a in arrays.items()
+        },
     }
     write_json(folder / "dataset.json", content)
 

@@ -1,0 +1,121 @@
+"""The scripts as commands: stopped at any time, on two processes, with bad input."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from helpers import small_run
+from noiselab.data import prepared
+from noiselab.data.embedded import digits
+from noiselab.files import write_json
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+SPEC = {"name": "digits", "kind": "digits", "classes": 10, "channels": 1, "size": 8}
+SPEC |= {"train_size": 400, "test_size": 200}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A prepared data set and the run.json of a training of 400 steps on it."""
+    folder = tmp_path_factory.mktemp("scripts")
+    prepared.write(folder / "data", SPEC, *digits(SPEC))
+    run = small_run(noise_ratio=1.0) | {"data": str(folder / "data")}
+    run["training"] |= {"steps": 400, "schedule_steps": 400, "batch_size": 32}
+    run["training"] |= {"evaluate_every": 100}
+    write_json(folder / "run.json", run)
+    return folder
+
+
+def command(folder, name, run="run.json", launcher=(sys.executable,)):
+    out = folder / name
+    files = {
+        "weights": "weights.safetensors",
+        "history": "history.jsonl",
+        "summary": "training.json",
+        "predictions": "predictions.npy",
+    }
+    outputs = [part for key, file in files.items() for part in (f"--{key}", str(out / file))]
+    return [
+        *launcher,
+        str(SCRIPTS / "train_classifier.py"),
+        *("--run", str(folder / run), "--checkpoints", str(out / "checkpoints")),
+        *outputs,
+    ]
+
+
+def train(folder, name, **options):
+    subprocess.run(command(folder, name, **options), check=True, capture_output=True)
+    return load_file(folder / name / "weights.safetensors"), rows(folder / name)
+
+
+def rows(out):
+    lines = (out / "history.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if "loss" in row]
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    return train(folder, "reference")
+
+
+def test_stopped_at_random_times_equals_not_stopped(folder, reference):
+    stops = 0
+    for _ in range(2):
+        process = subprocess.Popen(command(folder, "stopped"), stderr=subprocess.PIPE)
+        history = list((folder / "stopped" / "checkpoints").glob("*/history.jsonl"))
+        length = len(history[0].read_text()) if history else 0
+        while process.poll() is None:  # wait until this attempt has made progress
+            history = list((folder / "stopped" / "checkpoints").glob("*/history.jsonl"))
+            if history and len(history[0].read_text()) > length:
+                break
+            time.sleep(0.02)
+        time.sleep(random.uniform(0, 0.5))
+        process.send_signal(signal.SIGTERM)
+        stops += process.wait() != 0
+        process.stderr.close()
+    assert stops > 0
+    weights, history = train(folder, "stopped")
+    assert all(torch.equal(weights[name], tensor) for name, tensor in reference[0].items())
+    for ours, expected in zip(history, reference[1], strict=True):
+        assert ours["loss"] == expected["loss"]
+    assert not list((folder / "stopped" / "checkpoints").rglob("*.pt"))  # tidied up
+
+
+def test_two_processes_equal_one(folder, reference):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    _, history = train(folder, "two", launcher=torchrun)
+    assert json.loads((folder / "two" / "training.json").read_text())["processes"] == 2
+    # Noise is the same to the last label; losses agree until rounding has grown chaotically.
+    for ours, expected in zip(history, reference[1], strict=True):
+        assert ours["error_rate"] == expected["error_rate"]
+    for ours, expected in zip(history[:10], reference[1][:10], strict=True):
+        assert ours["loss"] == pytest.approx(expected["loss"], abs=1e-4)
+
+
+BROKEN = {
+    "no run file": ("missing.json", "cannot read"),
+    "not json": ("broken.json", "not valid JSON"),
+    "no data": ("nodata.json", "cannot read"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_bad_input_is_one_line_and_leaves_nothing(folder, case):
+    file, message = BROKEN[case]
+    (folder / "broken.json").write_text("{")
+    run = json.loads((folder / "run.json").read_text())
+    write_json(folder / "nodata.json", run | {"data": str(folder / "nothing")})
+    result = subprocess.run(command(folder, "bad", run=file), capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("noiselab: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not (folder / "bad").exists()

@@ -1,0 +1,121 @@
+"""Tables: cells from runs, published numbers beside them, layouts in four formats."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from noiselab import config, tables
+
+
+def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", **changes):
+    """Rows as collect_metrics writes them; values: noise ratio -> one value per seed."""
+    return [
+        {
+            "run_id": f"{dataset}-{ratio}-{seed}",
+            "dataset": dataset,
+            "stands_in_for": stands_in_for,
+            "corruption": "uniform_label" if ratio else "none",
+            "resample": "fresh",
+            "budget": "fixed_clean",
+            "protocol": "text",
+            "noise_ratio": ratio,
+            "error_rate": ratio / (1 + ratio),
+            "seed": seed,
+            "metric": metric,
+            "unit": "%",
+            "value": value,
+            "ci_low": np.nan if value is None else value - 1,
+            "ci_high": np.nan if value is None else value + 2,
+            "interval": "wilson_items",
+            "floor": 98.0,
+            "items": 500,
+            "measured_error_rate": ratio / (1 + ratio),
+            "reason": None,
+        }
+        | changes
+        for ratio, seeds in values.items()
+        for seed, value in enumerate(seeds)
+    ]
+
+
+PUBLISHED = config.published()["table2"]
+
+
+def test_one_seed_keeps_the_interval_over_items():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    cell = table.set_index("noise_ratio").loc[1.0]
+    assert (cell["ours"], cell["ci_low"], cell["ci_high"]) == (90, 89, 92)
+    assert (cell["published"], cell["floor"], cell["excess"]) == (85.35, 98, -8)
+    assert cell["n_seeds"] == 1
+
+
+def test_several_seeds_give_mean_and_t_interval():
+    table = tables.tidy_table(pd.DataFrame(rows({0.1: [90.0, 92.0, 94.0]})), PUBLISHED)
+    cell = table.iloc[0]
+    assert cell["ours"] == 92
+    # t(0.975, 2) = 4.303 times the standard error 2 / sqrt(3)
+    assert cell["ci_high"] - 92 == pytest.approx(4.30265 * 2 / np.sqrt(3), rel=1e-5)
+    assert (cell["n_seeds"], cell["interval"]) == (3, "t_seeds")
+
+
+def test_a_number_that_was_not_measured_is_an_empty_cell_with_its_reason():
+    values = rows({0: [98.0]}) + rows({1.0: [None]}, reason="training diverged")
+    table = tables.tidy_table(pd.DataFrame(values), PUBLISHED)
+    assert np.isnan(table["ours"].iloc[1])
+    for render in tables.FORMATS.values():
+        assert "training diverged" in render(table, "Title", [])
+
+
+def test_published_numbers_go_to_the_right_data_set_and_ratio():
+    values = rows({0.3: [1.0]}, "a", "cifar100") + rows({0.3: [2.0], 0.2: [3.0]}, "b", "cifar10")
+    table = tables.tidy_table(pd.DataFrame(values), PUBLISHED).set_index(["dataset", "noise_ratio"])
+    assert table.loc[("a", 0.3), "published"] == 67.68
+    assert table.loc[("b", 0.3), "published"] == 90.18
+    assert np.isnan(table.loc[("b", 0.2), "published"])
+
+
+def test_an_experiment_of_ones_own_has_no_published_column():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
+    assert table["published"].isna().all()
+    kinds = [kind for _, kind in tables.layout(table).columns]
+    assert kinds == ["ours [95 % CI]", "floor", "excess"]
+    assert len(tables.notes(table, "quick")) == 1
+
+
+def test_data_that_stands_in_for_other_data_is_said_so():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    assert "digits is another data set" in tables.notes(table, "quick")[1]
+    real = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "cifar10")), PUBLISHED)
+    assert len(tables.notes(real, "paper")) == 1
+
+
+def test_layout_has_the_papers_rows():
+    values = {0: [98.0], 0.1: [97.0], 0.3: [96.0], 0.5: [95.0], 1.0: [90.0]}
+    grid = tables.layout(tables.tidy_table(pd.DataFrame(rows(values)), PUBLISHED))
+    assert grid.index.tolist() == ["100:0", "100:10", "100:30", "100:50", "100:100"]
+    assert grid.iloc[4].tolist() == ["85.35", "90.00 [89.00, 92.00]", "98.00", "-8.00"]
+
+
+def test_html_is_escaped_and_parses_to_the_same_cells():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "<b>x</b>")), PUBLISHED)
+    page = tables.html_page(table, "<i>Title</i>", ["<script>"])
+    assert "<b>x" not in page
+    assert "<i>Title" not in page
+    assert "<script>" not in page
+    assert "98.00 [97.00, 100.00]" in page
+
+
+def test_latex_has_no_bare_special_characters():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    text = tables.latex(table, "100 % of a_b & c", [])
+    assert r"100 \% of a\_b \& c" in text
+    assert text.count(r"\begin{tabular}") == 1
+
+
+def test_csv_round_trip():
+    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    assert again["ours"].tolist() == table["ours"].tolist()
+    assert again.columns.tolist() == tables.COLUMNS

@@ -1,0 +1,294 @@
+"""The training loop: interruption, accumulation, schedules, averages, bad endings."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from noiselab import checkpoint, training
+from noiselab.errors import NoiselabError
+from noiselab.training import Batch, Interrupted, Settings
+
+STEPS = 30
+RNG = np.random.default_rng(3)
+INPUTS = torch.from_numpy(RNG.normal(size=(STEPS * 16, 6)).astype(np.float32))
+TARGETS = torch.from_numpy(RNG.integers(0, 3, STEPS * 16))
+
+
+def settings(**changes) -> Settings:
+    values = {
+        "steps": STEPS,
+        "batch_size": 16,
+        "micro_batch_size": None,
+        "optimizer": {
+            "name": "sgd",
+            "learning_rate": 0.1,
+            "momentum": 0.9,
+            "weight_decay": 1e-3,
+        },
+        "schedule": "cosine",
+        "schedule_steps": STEPS,
+        "warmup_steps": 0,
+        "final_learning_rate": 0.0,
+        "clip_norm": 1.0,
+        "ema_decay": 0.9,
+        "precision": "fp32",
+        "evaluate_every": 10,
+        "checkpoint_minutes": 1000,
+    }
+    return Settings(**values | changes)
+
+
+def network(dropout=0.2):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 3)
+    )
+
+
+def plain_batch(start, stop):
+    return Batch(INPUTS[start:stop], TARGETS[start:stop], TARGETS[start:stop] == 0)
+
+
+def loss(model, batch):
+    return nn.functional.cross_entropy(model(batch.inputs), batch.targets)
+
+
+def run(folder: Path, batch=plain_batch, model=None, digest="a run", **changes):
+    return training.train(
+        model or network(),
+        batch,
+        loss,
+        settings(**changes),
+        seed=5,
+        run_digest=digest,
+        folder=folder,
+        device=torch.device("cpu"),
+        evaluate=lambda m: {"first_weight": m(INPUTS[:4]).sum().item()},
+    )
+
+
+def at_step(step, action):
+    """A batch function that does `action` when it serves this step."""
+
+    def batch(start, stop):
+        if start == step * 16:
+            action()
+        return plain_batch(start, stop)
+
+    return batch
+
+
+def send(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+def history(folder):
+    rows = [json.loads(r) for r in (folder / "history.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "examples_per_second"} for row in rows]
+
+
+def assert_same(first, second):
+    (model, summary), (other, other_summary) = first, second
+    for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    for key in ("steps", "targets", "measured_error_rate"):
+        assert summary[key] == other_summary[key]
+
+
+@pytest.mark.parametrize(
+    "steps", [(0, 17), (4, 5), (9, 29), tuple(np.random.default_rng().choice(30, 2, False))]
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_stopped_twice_equals_not_stopped_bit_for_bit(tmp_path, steps, number):
+    reference = run(tmp_path / "reference")
+    for step in sorted(steps):
+        with pytest.raises(Interrupted) as stop:
+            run(tmp_path / "stopped", at_step(step, send(number)))
+        assert stop.value.code != 0
+    resumed = run(tmp_path / "stopped")
+    assert_same(reference, resumed)
+    assert history(tmp_path / "reference") == history(tmp_path / "stopped")
+
+
+def test_killed_without_warning_resumes_from_the_last_checkpoint(tmp_path):
+    reference = run(tmp_path / "reference")
+
+    def die():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", at_step(13, die), checkpoint_minutes=0)
+    assert len(list((tmp_path / "killed").glob("step-*.pt"))) == 2
+    served = []
+
+    def spy(start, stop):
+        served.append(start // 16)
+        return plain_batch(start, stop)
+
+    assert_same(reference, run(tmp_path / "killed", spy))
+    assert served == list(range(13, STEPS))
+    assert history(tmp_path / "reference") == history(tmp_path / "killed")
+
+
+def stopped_folder(folder, *steps):
+    for step in steps:
+        with pytest.raises(Interrupted):
+            run(folder, at_step(step, send(signal.SIGTERM)))
+    return sorted(folder.glob("step-*.pt"))
+
+
+def test_damaged_checkpoint_is_refused_and_the_one_before_used(tmp_path, capfd):
+    _, newest = stopped_folder(tmp_path / "x", 5, 20)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    resumed = run(tmp_path / "x")
+    assert f"{newest}: damaged checkpoint" in capfd.readouterr().err
+    assert_same(run(tmp_path / "reference"), resumed)
+
+
+def test_with_all_checkpoints_damaged_training_starts_afresh(tmp_path):
+    for file in stopped_folder(tmp_path / "x", 5, 20):
+        file.write_bytes(b"")
+    assert_same(run(tmp_path / "reference"), run(tmp_path / "x"))
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    (file,) = stopped_folder(tmp_path / "x", 5)
+    with pytest.raises(NoiselabError, match=r"checkpoint of another run") as error:
+        run(tmp_path / "x", digest="another run")
+    assert str(file) in str(error.value)
+    assert file.exists()
+
+
+def test_a_usable_checkpoint_behind_a_foreign_one_is_used(tmp_path, capfd):
+    stopped_folder(tmp_path / "x", 5)
+    foreign = checkpoint.save(tmp_path / "x", {"step": 25}, "another run")
+    assert_same(run(tmp_path / "reference"), run(tmp_path / "x"))
+    assert f"{foreign}: checkpoint of another run" in capfd.readouterr().err
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_the_older_checkpoint(tmp_path):
+    import resource
+
+    (kept,) = stopped_folder(tmp_path / "x", 5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(NoiselabError, match="cannot write a checkpoint in") as error:
+            run(tmp_path / "x", at_step(9, send(signal.SIGTERM)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(error.value)
+    assert [p for p in (tmp_path / "x").iterdir() if p.suffix != ".jsonl"] == [kept]
+    assert_same(run(tmp_path / "reference"), run(tmp_path / "x"))
+
+
+def test_accumulated_micro_batches_equal_one_batch(tmp_path):
+    # Without batch norm, whose statistics are those of a micro-batch by definition.
+    def model():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)).double()
+
+    def batch(start, stop):
+        return plain_batch(start, stop)._replace(inputs=INPUTS[start:stop].double())
+
+    def train(name, micro):
+        return training.train(
+            model(),
+            batch,
+            loss,
+            settings(micro_batch_size=micro, evaluate_every=None),
+            seed=0,
+            run_digest="r",
+            folder=tmp_path / name,
+            device=torch.device("cpu"),
+        )
+
+    whole, parts = train("whole", None), train("parts", 4)
+    for a, b in zip(whole[0].parameters(), parts[0].parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-12)
+    for a, b in zip(history(tmp_path / "whole"), history(tmp_path / "parts"), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], abs=1e-6)
+        assert a["error_rate"] == b["error_rate"]
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 16, "micro_batch_size": 5}])
+def test_a_batch_that_cannot_be_split_is_named(tmp_path, changes):
+    with pytest.raises(NoiselabError, match="batch_size 16 cannot be split evenly"):
+        run(tmp_path, **changes)
+
+
+def test_average_is_the_exponential_moving_average_of_the_weights(tmp_path):
+    """Against a loop written here: v <- 0.9 v + 0.1 w, from the first step's weights."""
+    model, seen = network(0.0), []
+    hook = torch.optim.SGD.step
+
+    def step(self, *args):
+        hook(self, *args)
+        seen.append(model[0].weight.detach().clone())
+
+    torch.optim.SGD.step = step
+    try:
+        averaged, _ = run(tmp_path, model=model)
+    finally:
+        torch.optim.SGD.step = hook
+    expected = seen[0]
+    for weight in seen[1:]:
+        expected = 0.9 * expected + 0.1 * weight
+    assert torch.allclose(averaged[0].weight, expected, atol=1e-6)
+
+
+def test_without_decay_the_model_itself_comes_back(tmp_path):
+    model = network()
+    assert run(tmp_path, model=model, ema_decay=None)[0] is model
+
+
+def test_divergence_ends_training_and_is_reported(tmp_path):
+    def batch(start, stop):
+        data = plain_batch(start, stop)
+        return data._replace(inputs=data.inputs * (float("inf") if start >= 160 else 1))
+
+    _, summary = run(tmp_path, batch)
+    assert summary["diverged_at"] == 11
+    assert run(tmp_path / "fine")[1]["diverged_at"] is None
+
+
+def test_measured_error_rate_is_that_of_the_batches(tmp_path):
+    _, summary = run(tmp_path)
+    assert summary["measured_error_rate"] == (TARGETS == 0).float().mean().item()
+
+
+# ------------------------------------------------------------------------- learning rate
+
+
+def test_cosine_equals_torchs():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, eta_min=0.01)
+    ours = settings(final_learning_rate=0.01)
+    for step in range(STEPS):
+        assert training.learning_rate(step, ours) == pytest.approx(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+
+
+def test_warmup_is_linear_and_reaches_the_peak():
+    ours = settings(warmup_steps=5)
+    rates = [training.learning_rate(step, ours) for step in range(6)]
+    assert rates == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+
+
+def test_a_run_twice_as_long_as_its_schedule_climbs_back_to_the_peak():
+    """docs/AUDIT.md, 1: the published code at r = 1."""
+    ours = settings(steps=2 * STEPS, schedule_steps=STEPS)
+    rates = [training.learning_rate(step, ours) for step in range(2 * STEPS)]
+    assert min(rates) == rates[STEPS] == 0
+    assert rates[-1] > 0.099
+
+
+def test_constant_schedule():
+    assert training.learning_rate(29, settings(schedule="constant")) == 0.1

@@ -1,0 +1,210 @@
+"""The workflow as its users call it: the whole smoke tier, reruns, planning, bad input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def snakemake(*arguments, cwd, check=True):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--workflow-profile", str(ROOT / "profiles" / "default"), *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "200"}
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
+    assert not check or result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def planned(*arguments, cwd):
+    """Jobs that a dry run would execute: rule -> number."""
+    text = snakemake("-n", *arguments, cwd=cwd)
+    lines = re.findall(r"^(?:local)?rule (\w+):", text.stdout + text.stderr, re.MULTILINE)
+    return Counter(lines)
+
+
+SMOKE = ("--config", "tier=smoke")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which the smoke tier has run from data to report."""
+    folder = tmp_path_factory.mktemp("smoke")
+    snakemake("--cores", 2, *SMOKE, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return folder / "results" / "smoke"
+
+
+@pytest.mark.parametrize("table", ["table2", "table10", "table13"])
+def test_every_cell_of_every_table_comes_from_a_run(results, table):
+    cells = pd.read_csv(results / "tables" / f"{table}.csv")
+    assert cells[["ours", "ci_low", "ci_high", "floor", "excess", "published"]].notna().all().all()
+    assert cells["reason"].isna().all()
+    for suffix in ("md", "tex", "html"):
+        assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 300
+
+
+def test_figure_and_report_are_there_and_need_no_network(results):
+    assert (results / "figures" / "figure_classifier.png").stat().st_size > 10_000
+    report = (results / "report.html").read_text(encoding="utf-8")
+    assert "Structured" in report or "structured" in report
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", report)
+
+
+def test_clean_runs_are_trained_once(results):
+    runs = sorted(p.parent.name for p in results.glob("runs/classifier/digits/*/run.json"))
+    assert [r for r in runs if r.startswith("clean")] == ["clean-s0"]
+    assert len(runs) == 3
+
+
+def test_measured_error_rate_is_recorded(results):
+    metrics = json.loads(next(results.glob("runs/*/digits/uniform*/metrics.json")).read_text())
+    training = metrics["training"]
+    assert training["measured_error_rate"] == pytest.approx(0.5, abs=0.08)
+    assert training["revision"]
+
+
+def test_logs_and_benchmarks_are_where_the_readme_says(results):
+    assert list(results.glob("logs/train/classifier/digits/clean-s0.log"))
+    assert list(results.glob("benchmarks/train/classifier/digits/clean-s0.tsv"))
+    assert not list(results.glob("checkpoints/**/*.pt"))
+
+
+def test_a_second_run_does_nothing(folder):
+    assert not planned("--cores", 2, *SMOKE, cwd=folder)
+
+
+def test_a_changed_setting_of_table_10_retrains_its_runs_only(folder):
+    change = "experiments={table10: {training: {optimizer: {learning_rate: 0.05}}}}"
+    text = snakemake("-n", "--cores", 2, *SMOKE, change, "--", "all", cwd=folder).stdout
+    trained = re.findall(r"^rule train_classifier:(.*?)^\s*wildcards: run=(\S+)", text, re.M | re.S)
+    runs = [run for _, run in trained]
+    assert len(runs) == 4
+    assert all(re.search(r"/(clean|shift_label).*-x[0-9a-f]{6}$", run) for run in runs)
+    rules = planned("--cores", 2, *SMOKE, change, "--", "all", cwd=folder)
+    assert rules["table10"] == 1
+    assert rules["table2"] == rules["table13"] == rules["prepare_images"] == 0
+
+
+def test_a_changed_recipe_retrains_every_run_of_the_family(folder):
+    change = "classifier={epochs: 3}"
+    assert planned("--cores", 2, *SMOKE, change, cwd=folder)["train_classifier"] == 6
+
+
+def test_a_deleted_table_is_made_again_alone(folder, results):
+    table = results / "tables" / "table2.csv"
+    content = table.read_text()
+    table.unlink()
+    assert planned("--cores", 2, *SMOKE, "--", "table2", cwd=folder) == {"table2": 1}
+    snakemake("--cores", 2, *SMOKE, "--", "table2", cwd=folder)
+    assert table.read_text() == content
+
+
+@pytest.mark.parametrize("target", ["table2", "table10", "table13", "figure_classifier", "report"])
+def test_single_targets_have_names(folder, target):
+    jobs = planned("--cores", 2, "--forceall", *SMOKE, "--", target, cwd=folder)
+    assert jobs[target] == 1
+    assert jobs["train_classifier"] > 0
+
+
+# ------------------------------------------------------------------------------ planning
+
+GPU_RULES = {"train_classifier"}
+
+
+def resources(text):
+    """(rule, resources) of each job in a dry run."""
+    blocks = re.split(r"\n(?=(?:local)?rule \w+:)", text)
+    for block in blocks:
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        found = re.search(r"resources: (.*)", block)
+        if rule and found:
+            pairs = (part.split("=", 1) for part in found.group(1).split(", ") if "=" in part)
+            yield rule.group(1), dict(pairs)
+
+
+@pytest.mark.parametrize(
+    "how", [("--configfile", ROOT / "config/tiers/paper.yaml"), ("--config", "tier=paper")]
+)
+def test_the_paper_tier_is_planned_whole(tmp_path, how):
+    jobs = planned("--cores", 2, *how, cwd=tmp_path)
+    assert jobs["train_classifier"] == 23
+    assert jobs["download_images"] == jobs["prepare_images"] == 2
+
+
+def test_the_slurm_profile_plans_the_paper_tier_with_resources():
+    text = snakemake("--profile", "slurm", "-n", cwd=ROOT).stdout
+    jobs = list(resources(text))
+    assert Counter(rule for rule, _ in jobs)["train_classifier"] == 23
+    for rule, asked in jobs:
+        assert not {"slurm_partition", "slurm_account"} & set(asked)
+        if rule in GPU_RULES:
+            assert asked["gpu"] == "1"
+            assert int(asked["mem_mb"]) >= 8000
+            assert int(asked["runtime"]) >= 60
+
+
+def test_retries_ask_for_more_time():
+    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+    namespace = {"config": {"resources": {"r": {"runtime": 30}}}}
+    source = (ROOT / "rules" / "plan.smk").read_text()
+    function = re.search(r"def resource\(.*?(?=\n\n\n)", source, re.S).group()
+    exec(function, namespace)
+    runtime = namespace["resource"]("r", "runtime")
+    assert [runtime(None, attempt) for attempt in (1, 2, 3)] == [30, 60, 90]
+
+
+# ------------------------------------------------------------------------------ bad input
+
+BAD = [
+    (["tier=huge"], "config key tier: no tier 'huge'"),
+    (["tier=smoke", "experimnets={}"], "config key experimnets: unknown key"),
+    (
+        ["tier=smoke", "experiments={table2: {noise_ratios: [-0.1]}}"],
+        "config key experiments.table2.noise_ratios[0]: -0.1 is less than the minimum",
+    ),
+    (
+        ["tier=smoke", "experiments={table2: {datasets: [cifar11]}}"],
+        "config key experiments.table2.datasets: unknown data set 'cifar11'",
+    ),
+    (["tier=smoke", "data={root: /no/such}"], "config key data.root: no folder /no/such"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD)
+def test_bad_configuration_is_one_line_before_any_job(tmp_path, settings, message):
+    result = snakemake("--cores", 2, "--config", *settings, cwd=tmp_path, check=False)
+    assert result.returncode != 0
+    errors = [line for line in (result.stdout + result.stderr).splitlines() if "noiselab:" in line]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_truncated_file_of_a_local_data_set_is_named_and_leaves_nothing(tmp_path):
+    folder = tmp_path / "data" / "cifar10"
+    folder.mkdir(parents=True)
+    (folder / "train-0.parquet").write_bytes(b"PAR1 and nothing more")
+    settings = [f"data={{root: {tmp_path / 'data'}}}", "tier=smoke"]
+    target = "results/smoke/data/cifar10/dataset.json"
+    change = "experiments={table2: {datasets: [cifar10]}}"
+    result = snakemake(
+        "--cores", 2, "--config", *settings, change, "--", target, cwd=tmp_path, check=False
+    )
+    assert result.returncode != 0
+    assert (
+        f"noiselab: {folder / 'train-0.parquet'}: cannot be read" in result.stdout + result.stderr
+    )
+    assert not list((tmp_path / "results" / "smoke" / "data").rglob("*.npy"))
