@@ -6,12 +6,12 @@ import sys
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"
 ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 
-# `python` in a rule is the interpreter that runs Snakemake, activated or not. With
-# --software-deployment-method conda the rule's own environment comes before it.
-os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+# In shell commands, `python` is the interpreter that runs Snakemake, activated or not (with
+# --software-deployment-method conda the rule's environment comes before it), and $SCRIPTS keeps
+# paths of this machine out of the rules' parameters.
+_PATH = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
+os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
 
-# In shell commands: $SCRIPTS, so that no path of this machine gets into a rule's parameters.
-os.environ["SCRIPTS"] = SCRIPTS
 sys.path.insert(0, SCRIPTS)
 from noiselab import config as noiselab_config
 from noiselab import runs as noiselab_runs

@@ -31,7 +31,8 @@ def resource(rule, name):
 def launcher(rule):
     """How to start a training: several GPUs are several processes inside one task."""
     gpus = config["resources"][rule]["gpu"]
-    return f"torchrun --standalone --nproc-per-node {gpus}" if gpus > 1 else "python"
+    # The lone -- keeps torchrun from reading the script's options as its own.
+    return f"torchrun --standalone --nproc-per-node {gpus} --" if gpus > 1 else "python"
 
 
 def of_runs(experiment, file):
@@ -40,11 +41,12 @@ def of_runs(experiment, file):
 
 
 def library(*modules):
-    """Library modules as rule inputs: for rules that are cheap to run again."""
+    """Library modules as inputs, for what is cheap to make again."""
     return [f"{SCRIPTS}/noiselab/{module}.py" for module in modules]
 
 
 def is_real(dataset):
+    """Whether a data set has to be downloaded or found in a local folder."""
     return PLAN.datasets[dataset]["kind"] == "cifar"
 
 
@@ -61,6 +63,7 @@ def downloaded(wildcards):
 
 
 def prepared_data(wildcards):
+    """The arrays of a run's data set."""
     run = PLAN.runs[wildcards.run]
     return [f"{DATA}/{file}".format(dataset=run["dataset"]) for file in PREPARED]
 
@@ -72,11 +75,14 @@ def caption(name):
 
 
 def table_report(file, experiment, kind):
-    """A table's file as an entry of the report."""
+    """A table's file as an entry of the report. Entries are sorted as text: two blanks put
+    Table 2 before Table 10."""
+    number = experiment.removeprefix("table")
+    name = f"Table {number:>2}" if number.isdigit() else experiment
     return report(
         file,
         caption=caption(experiment),
         category="Classifiers",
         subcategory="Tables",
-        labels={"result": experiment.replace("table", "Table "), "format": kind},
+        labels={"result": name, "format": kind},
     )

@@ -21,10 +21,10 @@ for experiment in PLAN.experiments:
             code=library("tables", "stats") + [f"{SCRIPTS}/make_table.py"],
         output:
             csv=ensure(
-                table_report(f"{TABLES}/{experiment}.csv", experiment, "csv"),
+                table_report(f"{TABLES}/{experiment}.csv", experiment, "data (csv)"),
                 non_empty=True,
             ),
-            html=table_report(f"{TABLES}/{experiment}.html", experiment, "html"),
+            html=table_report(f"{TABLES}/{experiment}.html", experiment, "as printed"),
             md=f"{TABLES}/{experiment}.md",
             tex=f"{TABLES}/{experiment}.tex",
         log:

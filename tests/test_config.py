@@ -40,6 +40,13 @@ def test_number_keys_become_strings():
     assert settings["classifier"]["batch_multiplier"] == {"0.5": 2}
 
 
+def test_numbers_on_the_command_line_are_numbers():
+    """Snakemake hands nested values of --config over as strings."""
+    overlay = {"classifier": {"epochs": "3", "clip_norm": "null", "precision": "fp32"}}
+    recipe = config.load(overlay)["classifier"]
+    assert (recipe["epochs"], recipe["clip_norm"], recipe["precision"]) == (3, None, "fp32")
+
+
 def test_overlays_merge_mappings_and_replace_the_rest():
     base = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
     assert config.merge(base, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}, "b": 1}

@@ -260,7 +260,7 @@ def test_divergence_ends_training_and_is_reported(tmp_path):
 
 def test_measured_error_rate_is_that_of_the_batches(tmp_path):
     _, summary = run(tmp_path)
-    assert summary["measured_error_rate"] == (TARGETS == 0).float().mean().item()
+    assert summary["measured_error_rate"] == (TARGETS == 0).double().mean().item()
 
 
 # ------------------------------------------------------------------------- learning rate

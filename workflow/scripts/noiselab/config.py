@@ -48,7 +48,7 @@ def merge(base: dict, changes: dict) -> dict:
 
 def validate(config: dict) -> dict:
     """The configuration with string keys throughout; NoiselabError at the first mistake."""
-    config = json.loads(json.dumps(config))  # YAML keys such as 0.5 become strings
+    config = _typed(json.loads(json.dumps(config)))  # YAML keys such as 0.5 become strings
     errors = sorted(_validator().iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise NoiselabError(_one_line(errors[0]))
@@ -56,6 +56,21 @@ def validate(config: dict) -> dict:
     if root is not None and not os.path.isdir(root):
         raise NoiselabError(f"config key data.root: no folder {root}")
     return config
+
+
+def _typed(value):
+    """Numbers, booleans and null as such: Snakemake's `--config` nests them as strings."""
+    if isinstance(value, dict):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            return value
+        return parsed if parsed is None or isinstance(parsed, (bool, int, float)) else value
+    return value
 
 
 def _one_line(error: jsonschema.ValidationError) -> str:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 
 
 @contextmanager
@@ -61,14 +60,26 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(_shared_batch_norm(model))
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """All-reduce that gradients flow through: each process's loss depends on every input."""
+
+    @staticmethod
+    def forward(context, value: torch.Tensor) -> torch.Tensor:
+        return reduce(value.clone())
+
+    @staticmethod
+    def backward(context, gradient: torch.Tensor) -> torch.Tensor:
+        return reduce(gradient.clone())
+
+
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes; torch's own runs on GPUs only."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # x: [n, C, h, w]
         if not self.training:
             return super().forward(x)
-        mean = all_reduce(x.mean((0, 2, 3))) / world_size()
-        square = all_reduce((x**2).mean((0, 2, 3))) / world_size()
+        moments = torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))])
+        mean, square = _SumOverProcesses.apply(moments) / world_size()
         variance = square - mean**2
         count = x.numel() / x.shape[1] * world_size()
         with torch.no_grad():

@@ -49,7 +49,14 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
     for axis in axes.flat:
         lines, texts = axis.get_legend_handles_labels()
         handles |= dict(zip(texts, lines, strict=True))
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False)
+    texts = sorted(handles, key=lambda text: text.startswith("paper"))
+    figure.legend(
+        [handles[text] for text in texts],
+        texts,
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
     return figure
 
 
@@ -61,7 +68,9 @@ def _by_corruption(tables: list[pd.DataFrame], corruptions: list[str]) -> list[p
 def _accuracy_panel(axis: Axes, cells: pd.DataFrame) -> None:
     cells = cells[cells["metric"] == "accuracy"].sort_values("error_rate")
     e = cells["error_rate"]
-    axis.plot(e, cells["floor"], "--", color=FLOOR, label="noise floor (calibrated model)")
+    # A decision keeps until the error rate at which another class overtakes: a step.
+    floor = {"linestyle": "--", "color": FLOOR, "drawstyle": "steps-post"}
+    axis.plot(e, cells["floor"], **floor, label="noise floor (calibrated model)")
     if cells["published"].notna().any():
         name = NAMES.get(cells["stands_in_for"].iloc[0])
         axis.plot(e, cells["published"], ":s", color=PAPER, markersize=5, label=f"paper, {name}")

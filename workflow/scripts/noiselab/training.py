@@ -165,12 +165,10 @@ class Meter:
 
     def __init__(self, device: torch.device, saved: dict | None):
         saved = saved or {"sums": [0.0] * 3, "totals": [0.0] * 2, "steps": 0, "seconds": 0.0}
-        mine = distributed.rank() == 0  # what was saved is the sum over processes
-        zeros = torch.zeros
-        self.sums = torch.tensor(saved["sums"]) if mine else zeros(3)  # loss, corrupted, targets
-        self.totals = torch.tensor(saved["totals"]) if mine else zeros(2)  # corrupted, targets
-        self.sums = self.sums.to(device, torch.float64)
-        self.totals = self.totals.to(device, torch.float64)
+        exact = {"dtype": torch.float64, "device": device}
+        self.sums = torch.tensor(saved["sums"], **exact)  # loss, corrupted, targets
+        self.totals = torch.tensor(saved["totals"], **exact)  # corrupted, targets
+        self._carry_on_process_0()  # what was saved is the sum over processes
         self.steps: int = saved["steps"]  # since the last row
         self.diverged_at: int | None = None  # step at which the loss was no longer finite
         self.seconds: float = saved["seconds"]  # of training, in all
@@ -209,14 +207,16 @@ class Meter:
 
     def state(self) -> dict:
         """What a checkpoint keeps; every process must call it."""
-        sums, totals = self._reduced(self.sums), self._reduced(self.totals)
-        if distributed.rank() > 0:  # process 0 carries the sum from here on
+        for tensor in (self.sums, self.totals):
+            distributed.reduce(tensor)
+        sums, totals = self.sums.tolist(), self.totals.tolist()
+        self._carry_on_process_0()
+        return {"sums": sums, "totals": totals, "steps": self.steps, "seconds": self.elapsed()}
+
+    def _carry_on_process_0(self) -> None:
+        if distributed.rank() > 0:
             self.sums.zero_()
             self.totals.zero_()
-        else:
-            self.sums.copy_(torch.tensor(sums, dtype=torch.float64))
-            self.totals.copy_(torch.tensor(totals, dtype=torch.float64))
-        return {"sums": sums, "totals": totals, "steps": self.steps, "seconds": self.elapsed()}
 
     def elapsed(self) -> float:
         """Seconds of training so far, over all attempts, without evaluations."""
