@@ -21,9 +21,11 @@ class ImageBatches:
         self.run, self.device = run, device
         self.labels = np.asarray(train.y)
         self.crop, self.flip = run["augment"]["crop"], run["augment"]["flip"]
-        self.size = train.x.shape[-1]
+        size = train.x.shape[-1]
         margin = [(0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop)]
-        self.images = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8, padded
+        padded = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8
+        # A view of every crop: [N, c, 2 crop + 1, 2 crop + 1, size, size]
+        self.windows = padded.unfold(2, size, 1).unfold(3, size, 1)
         self._epoch_order = lru_cache(maxsize=2)(self._permutation)
 
     def __call__(self, start: int, stop: int) -> Batch:
@@ -54,18 +56,14 @@ class ImageBatches:
         )
 
     def _augmented(self, index: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Random crop out of the padded image and random mirror image, all in one gather."""
+        """Random crop out of the padded image and random mirror image, uint8 [n, c, h, w]."""
         u = streams.uniform(self.run["seed"], "augment", 3 * start, 3 * stop).reshape(-1, 3)
         shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
-        pixels = torch.arange(self.size, device=self.device)
-        rows = shift[:, :1] + pixels  # [n, size]
-        columns = shift[:, 1:] + pixels
+        images = self.windows[index, :, shift[:, 0], shift[:, 1]]
         if self.flip:
             mirrored = self._to_device(u[:, 2] < 0.5)
-            columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-        batch = index[:, None, None, None]
-        channels = torch.arange(self.images.shape[1], device=self.device)[:, None, None]
-        return self.images[batch, channels, rows[:, None, :, None], columns[:, None, None, :]]
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        return images
 
     def _permutation(self, epoch: int) -> np.ndarray:
         return streams.permutation(self.run["seed"], "order", epoch, len(self.labels))
