@@ -1,15 +1,17 @@
-# Data sets: downloaded (real ones without a local folder), then prepared as arrays.
+# Data sets: downloaded (real ones without a local folder), then prepared as arrays. The names of
+# image and text data sets are two wildcards, so that each rule knows its own.
 localrules:
     download_images,
+    download_text,
 
 
 rule download_images:
     output:
-        touch(f"{DOWNLOADS}/.complete"),
+        touch("data/{images}/.complete"),
     log:
-        "results/logs/download/{dataset}.log",
+        "results/logs/download/{images}.log",
     benchmark:
-        "results/benchmarks/download/{dataset}.tsv"
+        "results/benchmarks/download/{images}.tsv"
     retries: 3
     conda:
         ENV
@@ -17,18 +19,40 @@ rule download_images:
         runtime=120,
         mem_mb=2000,
     shell:
-        "python $SCRIPTS/download_images.py --name {wildcards.dataset} --out data/{wildcards.dataset} > {log} 2>&1"
+        "python $SCRIPTS/download_images.py --name {wildcards.images} --out data/{wildcards.images}"
+        " > {log} 2>&1"
+
+
+rule download_text:
+    output:
+        touch("data/{texts}/.complete"),
+    log:
+        "results/logs/download/{texts}.log",
+    benchmark:
+        "results/benchmarks/download/{texts}.tsv"
+    retries: 3
+    conda:
+        ENV
+    resources:
+        runtime=1440,
+        mem_mb=4000,
+    params:
+        hub=lambda wildcards: PLAN.datasets[wildcards.texts]["hub"],
+        tokenizer=lambda wildcards: PLAN.datasets[wildcards.texts]["tokenizer"],
+    shell:
+        "python $SCRIPTS/download_text.py --hub {params.hub} --tokenizer {params.tokenizer}"
+        " --out data/{wildcards.texts} > {log} 2>&1"
 
 
 rule prepare_images:
     input:
-        downloaded,
+        lambda wildcards: downloaded(wildcards.images),
     output:
-        [f"{DATA}/{file}" for file in PREPARED],
+        [f"{RESULTS}/data/{{images}}/{file}" for file in IMAGES],
     log:
-        f"{RESULTS}/logs/prepare/{{dataset}}.log",
+        f"{RESULTS}/logs/prepare/{{images}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/prepare/{{dataset}}.tsv"
+        f"{RESULTS}/benchmarks/prepare/{{images}}.tsv"
     conda:
         ENV
     threads: resource("prepare_images", "threads")
@@ -37,12 +61,36 @@ rule prepare_images:
         mem_mb=resource("prepare_images", "mem_mb"),
         runtime=resource("prepare_images", "runtime"),
     params:
-        spec=lambda wildcards: json.dumps(
-            PLAN.datasets[wildcards.dataset], sort_keys=True
-        ),
-        source=lambda wildcards: (
-            f"--source {source(wildcards)}" if source(wildcards) else ""
-        ),
+        spec=lambda wildcards: specification(wildcards.images),
+        source=lambda wildcards: source(wildcards.images),
         out=subpath(output[0], parent=True),
     shell:
-        "python $SCRIPTS/prepare_images.py --spec {params.spec:q} {params.source} --out {params.out} > {log} 2>&1"
+        "python $SCRIPTS/prepare_images.py --spec {params.spec:q} {params.source}"
+        " --out {params.out} > {log} 2>&1"
+
+
+# Finished shards of tokens are in `params`, to survive a failed attempt.
+rule prepare_text:
+    input:
+        lambda wildcards: downloaded(wildcards.texts),
+    output:
+        [f"{RESULTS}/data/{{texts}}/{file}" for file in TOKENS],
+    log:
+        f"{RESULTS}/logs/prepare/{{texts}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/{{texts}}.tsv"
+    conda:
+        ENV
+    threads: resource("prepare_text", "threads")
+    resources:
+        gpu=resource("prepare_text", "gpu"),
+        mem_mb=resource("prepare_text", "mem_mb"),
+        runtime=resource("prepare_text", "runtime"),
+    params:
+        spec=lambda wildcards: specification(wildcards.texts),
+        source=lambda wildcards: source(wildcards.texts),
+        work=f"{RESULTS}/checkpoints/data/{{texts}}",
+        out=subpath(output[0], parent=True),
+    shell:
+        "python $SCRIPTS/prepare_text.py --spec {params.spec:q} {params.source}"
+        " --work {params.work} --out {params.out} > {log} 2>&1"

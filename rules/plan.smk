@@ -7,7 +7,8 @@ PLAN = _or_exit(noiselab_runs.plan, config, RESULTS)
 DATA = f"{RESULTS}/data/{{dataset}}"
 RUN = f"{RESULTS}/runs/{{run}}"
 DOWNLOADS = "data/{dataset}"
-PREPARED = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "dataset.json"]
+IMAGES = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "dataset.json"]
+TOKENS = ["train.npy", "validation.npy", "tokenizer.json", "dataset.json"]
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 REPORT = f"{RESULTS}/report.html"
@@ -16,7 +17,9 @@ CAPTIONS = f"{workflow.basedir}/workflow/report"
 
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
-    run=r"[a-z0-9]+/[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+",
+    images="|".join(PLAN.of_kinds(noiselab_runs.IMAGE_KINDS)) or "none",
+    texts="|".join(PLAN.of_kinds(noiselab_runs.TEXT_KINDS)) or "none",
+    run=r"[a-z0-9_]+/[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+",
     experiment="|".join(PLAN.experiments),
 
 
@@ -47,25 +50,81 @@ def library(*modules):
 
 def is_real(dataset):
     """Whether a data set has to be downloaded or found in a local folder."""
-    return PLAN.datasets[dataset]["kind"] == "cifar"
+    return PLAN.datasets[dataset]["kind"] in ("cifar", "text")
 
 
-def source(wildcards):
-    """Folder of a real data set: the local copy, or the download."""
+def source(dataset):
+    """Command-line option that names the folder of a real data set: local copy or download."""
     root = config["data"]["root"] or os.path.dirname(DOWNLOADS)
-    return f"{root}/{wildcards.dataset}" if is_real(wildcards.dataset) else None
+    return f"--source {root}/{dataset}" if is_real(dataset) else ""
 
 
-def downloaded(wildcards):
+def downloaded(dataset):
     """What has to be downloaded before a data set can be prepared."""
-    local = config["data"]["root"] or not is_real(wildcards.dataset)
-    return [] if local else f"{DOWNLOADS}/.complete".format(dataset=wildcards.dataset)
+    local = config["data"]["root"] or not is_real(dataset)
+    return [] if local else f"{DOWNLOADS}/.complete".format(dataset=dataset)
 
 
-def prepared_data(wildcards):
+def specification(dataset):
+    """A data set's specification as JSON, for the command line."""
+    return json.dumps(PLAN.datasets[dataset], sort_keys=True)
+
+
+def prepared_data(run, files):
     """The arrays of a run's data set."""
-    run = PLAN.runs[wildcards.run]
-    return [f"{DATA}/{file}".format(dataset=run["dataset"]) for file in PREPARED]
+    return [
+        f"{DATA}/{file}".format(dataset=PLAN.runs[run]["dataset"]) for file in files
+    ]
+
+
+def images_of(wildcards):
+    return prepared_data(wildcards.run, IMAGES)
+
+
+def tokens_of(run):
+    return prepared_data(run, TOKENS)
+
+
+def clean_run(wildcards):
+    """Id of the clean run of the same seed, the reference for the floor."""
+    return PLAN.runs[wildcards.run]["clean_run"]
+
+
+def by_noise(experiment):
+    """Ids of an experiment's runs of its first data set and seed, least noise first."""
+    runs = [PLAN.runs[run] for run in PLAN.experiments[experiment]]
+    first = [
+        r
+        for r in runs
+        if (r["dataset"], r["seed"]) == (runs[0]["dataset"], runs[0]["seed"])
+    ]
+    return [r["run_id"] for r in sorted(first, key=lambda r: r["noise_ratio"])]
+
+
+GRADIENTS = dict(config["analyses"]["gradient_coherence"])
+GRADIENTS["run"] = PLAN.runs[PLAN.experiments[GRADIENTS["experiment"]][0]]["clean_run"]
+STABILITY = dict(config["analyses"]["loss_stability"])
+STABILITY["runs"] = [by_noise(STABILITY["experiment"])[i] for i in (0, -1)]
+
+
+def table_sources():
+    """Table -> (option of make_table.py, the files it is made from)."""
+    sources = {
+        e: ("--metrics", [f"{RESULTS}/metrics/{e}.csv"]) for e in PLAN.experiments
+    }
+    planned = [f"{RESULTS}/runs/{run}/run.json" for run in by_noise("figure1_runs")]
+    return sources | {
+        "table4": ("--gradients", [f"{RESULTS}/analysis/gradients.csv"]),
+        "table5": ("--plan", planned),
+        "table11": ("--stability", [f"{RESULTS}/analysis/loss_stability.csv"]),
+    }
+
+
+def family_of(table):
+    """Family that a table is about, as the report names it."""
+    experiment = PLAN.experiments.get(table)
+    family = PLAN.runs[experiment[0]]["family"] if experiment else "language_model"
+    return {"classifier": "Classifiers", "language_model": "Language models"}[family]
 
 
 def caption(name):
@@ -74,15 +133,19 @@ def caption(name):
     return own if os.path.exists(own) else f"{CAPTIONS}/table.rst"
 
 
-def table_report(file, experiment, kind):
+def table_report(file, table, kind):
     """A table's file as an entry of the report. Entries are sorted as text: two blanks put
     Table 2 before Table 10."""
-    number = experiment.removeprefix("table")
-    name = f"Table {number:>2}" if number.isdigit() else experiment
+    number = table.removeprefix("table")
+    name = (
+        f"Table {number:>2}"
+        if number.isdigit()
+        else table.replace("_", " ").capitalize()
+    )
     return report(
         file,
-        caption=caption(experiment),
-        category="Classifiers",
+        caption=caption(table),
+        category=family_of(table),
         subcategory="Tables",
         labels={"result": name, "format": kind},
     )

@@ -6,44 +6,48 @@ report: "../workflow/report/front.rst"
 localrules:
     resolved_config,
     figure_classifier,
+    figure1,
     overview,
     report,
 
 
-for experiment in PLAN.experiments:
+for table, (option, files) in table_sources().items():
 
     rule:
         name:
-            experiment
+            table
         input:
-            metrics=f"{RESULTS}/metrics/{experiment}.csv",
+            files=files,
             published=f"{workflow.basedir}/config/published.yaml",
-            code=library("tables", "stats") + [f"{SCRIPTS}/make_table.py"],
+            code=library("tables", "layouts", "stats") + [f"{SCRIPTS}/make_table.py"],
         output:
             csv=ensure(
-                table_report(f"{TABLES}/{experiment}.csv", experiment, "data (csv)"),
+                table_report(f"{TABLES}/{table}.csv", table, "data (csv)"),
                 non_empty=True,
             ),
-            html=table_report(f"{TABLES}/{experiment}.html", experiment, "as printed"),
-            md=f"{TABLES}/{experiment}.md",
-            tex=f"{TABLES}/{experiment}.tex",
+            html=table_report(f"{TABLES}/{table}.html", table, "as printed"),
+            md=f"{TABLES}/{table}.md",
+            tex=f"{TABLES}/{table}.tex",
         log:
-            f"{RESULTS}/logs/tables/{experiment}.log",
+            f"{RESULTS}/logs/tables/{table}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/tables/{experiment}.tsv"
+            f"{RESULTS}/benchmarks/tables/{table}.tsv"
         localrule: True
         conda:
             ENV
         params:
-            name=experiment,
+            name=table,
+            option=option,
+            tier=config["tier"],
         shell:
-            "python $SCRIPTS/make_table.py --name {params.name} --metrics {input.metrics} --out {output.csv} > {log} 2>&1"
+            "python $SCRIPTS/make_table.py --name {params.name} {params.option} {input.files}"
+            " --tier {params.tier} --out {output.csv} > {log} 2>&1"
 
 
 rule figure_classifier:
     input:
         tables=[f"{TABLES}/table2.csv", f"{TABLES}/table10.csv"],
-        code=library("figures") + [f"{SCRIPTS}/make_figure.py"],
+        code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
     output:
         report(
             f"{FIGURES}/figure_classifier.svg",
@@ -63,13 +67,36 @@ rule figure_classifier:
         "python $SCRIPTS/make_figure.py --name figure_classifier --tables {input.tables} --out {output} > {log} 2>&1"
 
 
+rule figure1:
+    input:
+        tables=[f"{TABLES}/figure1_runs.csv", f"{TABLES}/table7.csv"],
+        code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
+    output:
+        report(
+            f"{FIGURES}/figure1.svg",
+            caption="../workflow/report/figure1.rst",
+            category="Language models",
+            subcategory="Figures",
+            labels={"result": "Figure 1", "format": "svg"},
+        ),
+        f"{FIGURES}/figure1.png",
+    log:
+        f"{RESULTS}/logs/figures/figure1.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/figure1.tsv"
+    conda:
+        ENV
+    shell:
+        "python $SCRIPTS/make_figure.py --name figure1 --tables {input.tables} --out {output} > {log} 2>&1"
+
+
 rule overview:
     input:
         metrics=expand(
             f"{RESULTS}/metrics/{{experiment}}.csv", experiment=PLAN.experiments
         ),
         data=expand(f"{DATA}/dataset.json", dataset=PLAN.datasets),
-        code=library("tables") + [f"{SCRIPTS}/make_overview.py"],
+        code=library("layouts") + [f"{SCRIPTS}/make_overview.py"],
     output:
         report(
             f"{RESULTS}/overview.html",
@@ -106,8 +133,9 @@ rule resolved_config:
 # other. The inner call reads only, so it needs no lock.
 rule report:
     input:
-        [f"{TABLES}/{experiment}.csv" for experiment in PLAN.experiments],
+        [f"{TABLES}/{table}.csv" for table in table_sources()],
         f"{FIGURES}/figure_classifier.svg",
+        f"{FIGURES}/figure1.svg",
         f"{RESULTS}/overview.html",
         config=f"{RESULTS}/config.json",
         captions=[f"{CAPTIONS}/{file}" for file in sorted(os.listdir(CAPTIONS))],

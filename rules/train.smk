@@ -21,7 +21,7 @@ rule run_config:
 # The checkpoints are in `params`: Snakemake would delete an output of a failed attempt.
 rule train_classifier:
     input:
-        prepared_data,
+        images_of,
         run=f"{RUN}/run.json",
     output:
         weights=f"{RUN}/weights.safetensors",
@@ -46,6 +46,37 @@ rule train_classifier:
         launcher=launcher("train_classifier"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} $SCRIPTS/train_classifier.py --run {input.run} --checkpoints {params.checkpoints}"
+        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " --predictions {output.predictions} > {log} 2>&1"
+
+
+rule train_language_model:
+    input:
+        lambda wildcards: tokens_of(wildcards.run),
+        run=f"{RUN}/run.json",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.jsonl",
+        summary=f"{RUN}/training.json",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"language_model/.+",
+    conda:
+        ENV
+    threads: resource("train_language_model", "threads")
+    resources:
+        gpu=resource("train_language_model", "gpu"),
+        nodes=1,
+        mem_mb=resource("train_language_model", "mem_mb"),
+        runtime=resource("train_language_model", "runtime"),
+    params:
+        launcher=launcher("train_language_model"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
+    shell:
+        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        " --weights {output.weights} --history {output.history} --summary {output.summary}"
+        " > {log} 2>&1"

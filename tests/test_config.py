@@ -36,8 +36,8 @@ def test_every_tier_is_valid(tier):
 
 
 def test_number_keys_become_strings():
-    settings = config.load({"classifier": {"batch_multiplier": {0.5: 2}}})
-    assert settings["classifier"]["batch_multiplier"] == {"0.5": 2}
+    settings = config.load({"experiments": {"table2": {"batch_multiplier": {0.5: 2}}}})
+    assert settings["experiments"]["table2"]["batch_multiplier"] == {"0.5": 2}
 
 
 def test_numbers_on_the_command_line_are_numbers():

@@ -12,14 +12,63 @@ table10 accuracy cifar100 75.54 75.83 74.05 62.44 33.39
 table13 accuracy cifar10 93.85 94.08 92.11 87.96 86.28
 table13 kl cifar10 0.000228 0.000241 0.000068 0.000152 0.000155
 table13 tvd cifar10 0.0088 0.0089 0.0045 0.0076 0.0077
+table7 train_nll openwebtext 2.7369 3.8744 5.3622 6.2423 7.6048
+table7 nll openwebtext 2.8650 2.9758 3.1646 3.3455 3.6525
 """
 
 
-def test_published_numbers_equal_the_second_transcription():
+ALL_RATIOS = [0, 0.1, 0.3, 0.5, 1.0]
+
+
+def test_numbers_by_noise_ratio_equal_the_second_transcription():
     rows = {}
-    for table, entry in config.published().items():
-        assert entry["noise_ratios"] == [0, 0.1, 0.3, 0.5, 1.0]
+    for table in ("table2", "table10", "table13", "table7"):
+        entry = config.published()[table]
+        assert entry["noise_ratios"] == ALL_RATIOS
         for metric, values in entry["metrics"].items():
             rows |= {(table, metric, dataset): numbers for dataset, numbers in values.items()}
     expected = [line.split() for line in TABLES.strip().splitlines()]
     assert rows == {tuple(e[:3]): pytest.approx([float(n) for n in e[3:]]) for e in expected}
+
+
+def test_figure_1_has_the_two_numbers_of_the_text():
+    entry = config.published()["figure1_runs"]
+    assert entry["noise_ratios"] == [0, 1.0]
+    assert entry["metrics"]["nll"] == {"openwebtext": [2.87, 3.59]}
+
+
+def test_table_5_is_the_plan_of_the_text():
+    """Iterations are N (1 + r) / k with N = 600,000."""
+    entry = config.published()["table5"]
+    assert entry["multiplier"] == [1, 1, 1, 2, 12]
+    expected = [600_000 * (1 + r) / k for r, k in zip(ALL_RATIOS, entry["multiplier"], strict=True)]
+    assert entry["steps"] == pytest.approx(expected)
+
+
+def test_table_4_is_consistent_with_itself():
+    """Columns 25 % at batch 4 and 8, then 50 %; SNR is the quotient of the printed norms."""
+    entry = config.published()["table4"]
+    cases = [(case["error_rate"], case["batch_size"]) for case in entry["cases"]]
+    assert cases == [(0.25, 4), (0.25, 8), (0.5, 4), (0.5, 8)]
+    metrics = entry["metrics"]
+    assert metrics["norm_clean"] == [6.13, 11.37, 4.19, 7.88]
+    assert metrics["norm_corrupt"] == [0.84, 1.36, 1.42, 2.06]
+    pairs = zip(metrics["norm_clean"], metrics["norm_corrupt"], strict=True)
+    assert metrics["snr"] == pytest.approx([a / b for a, b in pairs], rel=0.006)
+    cosines = [metrics[m] for m in metrics if m.startswith("cosine")]
+    assert cosines == [[0.52] * 4, [0.001] * 4, [0.001] * 4]
+
+
+def test_table_11_equals_the_second_transcription():
+    text = """
+    480 7.5806 9.45 2.8366 17.50
+    960 7.5811 7.08 2.8377 13.17
+    1920 7.5809 4.58 2.8373 8.85
+    3840 7.5805 3.61 2.8369 6.43
+    7680 7.5807 2.40 2.8375 4.44
+    """
+    rows = [[float(n) for n in row.split()] for row in text.strip().splitlines()]
+    entry = config.published()["table11"]
+    noisy, clean = entry["models"]["noisy"], entry["models"]["clean"]
+    ours = [entry["batch_sizes"], noisy["mean"], noisy["std"], clean["mean"], clean["std"]]
+    assert [list(row) for row in zip(*ours, strict=True)] == rows

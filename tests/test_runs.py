@@ -19,10 +19,8 @@ def test_error_rate_is_algorithm_1():
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("multiplier", [1, 2, 12])
 def test_fixed_clean_keeps_clean_exposure(ratio, multiplier):
-    overlay = {
-        "classifier": {"batch_multiplier": {str(ratio): multiplier}},
-        "experiments": {"table2": {"noise_ratios": [ratio]}},
-    }
+    change = {"noise_ratios": [ratio], "batch_multiplier": {str(ratio): multiplier}}
+    overlay = {"experiments": {"table2": change}}
     result = plan(overlay)
     run = result.runs[result.experiments["table2"][0]]
     training = run["training"]
@@ -52,7 +50,8 @@ def test_clean_runs_are_shared_between_tables_with_equal_settings():
     result = plan()
     clean = [{r for r in result.experiments[t] if "/clean-" in r} for t in ("table2", "table10")]
     assert clean[0] == clean[1] != set()
-    assert len(result.runs) == 2 * 5 + 2 * 4 + 5
+    classifiers = [r for r in result.runs if r.startswith("classifier/")]
+    assert len(classifiers) == 2 * 5 + 2 * 4 + 5
 
 
 def test_a_changed_setting_of_table_10_touches_its_runs_only():
@@ -68,7 +67,8 @@ def test_a_changed_setting_of_table_10_touches_its_runs_only():
 def test_a_changed_recipe_changes_the_content_but_not_the_ids():
     before, after = plan(), plan({"classifier": {"optimizer": {"learning_rate": 0.05}}})
     assert before.runs.keys() == after.runs.keys()
-    assert all(before.runs[r] != after.runs[r] for r in before.runs)
+    for run, content in before.runs.items():
+        assert (content != after.runs[run]) == (content["family"] == "classifier")
 
 
 def test_each_id_has_one_content_over_all_tiers_and_protocols():
@@ -91,6 +91,30 @@ def test_the_clean_run_is_planned_even_where_not_asked_for():
 def test_any_number_of_glyphs_is_a_data_set():
     result = plan({"experiments": {"table2": {"datasets": ["glyphs-37"]}}})
     assert result.datasets["glyphs-37"]["train_size"] == 37 * 40
+
+
+def test_both_budgets_of_language_models_share_the_clean_run():
+    result = plan()
+    fixed_clean, fixed_total = (set(result.experiments[e]) for e in ("figure1_runs", "table7"))
+    assert fixed_clean & fixed_total == {"language_model/openwebtext/clean-s0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"table2": {"corruption": "uniform_token"}}, r"table2\.corruption.*not for a classifier"),
+        ({"table7": {"datasets": ["digits"]}}, r"table7\.datasets: digits is not for"),
+    ],
+)
+def test_corruption_and_data_set_must_be_those_of_the_family(change, message):
+    with pytest.raises(NoiselabError, match=message):
+        plan({"experiments": change})
+
+
+def test_analyses_need_an_experiment_with_language_models():
+    change = {"analyses": {"loss_stability": {"experiment": "table2"}}}
+    with pytest.raises(NoiselabError, match=r"analyses\.loss_stability\.experiment: 'table2'"):
+        plan(change)
 
 
 def test_unknown_data_set_is_named():

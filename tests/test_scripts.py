@@ -45,7 +45,7 @@ def command(folder, name, run="run.json", launcher=(sys.executable,)):
     outputs = [part for key, file in files.items() for part in (f"--{key}", str(out / file))]
     return [
         *launcher,
-        str(SCRIPTS / "train_classifier.py"),
+        str(SCRIPTS / "train.py"),
         *("--run", str(folder / run), "--checkpoints", str(out / "checkpoints")),
         *outputs,
     ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noiselab import config, tables
+from noiselab import config, layouts, runs, tables
 
 
 def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", **changes):
@@ -44,7 +44,7 @@ PUBLISHED = config.published()["table2"]
 
 
 def test_one_seed_keeps_the_interval_over_items():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     cell = table.set_index("noise_ratio").loc[1.0]
     assert (cell["ours"], cell["ci_low"], cell["ci_high"]) == (90, 89, 92)
     assert (cell["published"], cell["floor"], cell["excess"]) == (85.35, 98, -8)
@@ -52,7 +52,7 @@ def test_one_seed_keeps_the_interval_over_items():
 
 
 def test_several_seeds_give_mean_and_t_interval():
-    table = tables.tidy_table(pd.DataFrame(rows({0.1: [90.0, 92.0, 94.0]})), PUBLISHED)
+    table = tables.runs_table(pd.DataFrame(rows({0.1: [90.0, 92.0, 94.0]})), PUBLISHED)
     cell = table.iloc[0]
     assert cell["ours"] == 92
     # t(0.975, 2) = 4.303 times the standard error 2 / sqrt(3)
@@ -62,45 +62,45 @@ def test_several_seeds_give_mean_and_t_interval():
 
 def test_a_number_that_was_not_measured_is_an_empty_cell_with_its_reason():
     values = rows({0: [98.0]}) + rows({1.0: [None]}, reason="training diverged")
-    table = tables.tidy_table(pd.DataFrame(values), PUBLISHED)
+    table = tables.runs_table(pd.DataFrame(values), PUBLISHED)
     assert np.isnan(table["ours"].iloc[1])
-    for render in tables.FORMATS.values():
+    for render in layouts.FORMATS.values():
         assert "training diverged" in render(table, "Title", [])
 
 
 def test_published_numbers_go_to_the_right_data_set_and_ratio():
     values = rows({0.3: [1.0]}, "a", "cifar100") + rows({0.3: [2.0], 0.2: [3.0]}, "b", "cifar10")
-    table = tables.tidy_table(pd.DataFrame(values), PUBLISHED).set_index(["dataset", "noise_ratio"])
+    table = tables.runs_table(pd.DataFrame(values), PUBLISHED).set_index(["dataset", "noise_ratio"])
     assert table.loc[("a", 0.3), "published"] == 67.68
     assert table.loc[("b", 0.3), "published"] == 90.18
     assert np.isnan(table.loc[("b", 0.2), "published"])
 
 
 def test_an_experiment_of_ones_own_has_no_published_column():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
     assert table["published"].isna().all()
-    kinds = [kind for _, kind in tables.layout(table).columns]
+    kinds = [kind for _, kind in layouts.layout(table).columns]
     assert kinds == ["ours [95 % CI]", "floor", "excess"]
-    assert len(tables.notes(table, "quick")) == 1
+    assert len(layouts.notes(table, "quick", "a floor.")) == 1
 
 
 def test_data_that_stands_in_for_other_data_is_said_so():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
-    assert "digits is another data set" in tables.notes(table, "quick")[1]
-    real = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "cifar10")), PUBLISHED)
-    assert len(tables.notes(real, "paper")) == 1
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    assert "digits is another data set" in layouts.notes(table, "quick", "a floor.")[1]
+    real = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "cifar10")), PUBLISHED)
+    assert len(layouts.notes(real, "paper", "a floor.")) == 1
 
 
 def test_layout_has_the_papers_rows():
     values = {0: [98.0], 0.1: [97.0], 0.3: [96.0], 0.5: [95.0], 1.0: [90.0]}
-    grid = tables.layout(tables.tidy_table(pd.DataFrame(rows(values)), PUBLISHED))
+    grid = layouts.layout(tables.runs_table(pd.DataFrame(rows(values)), PUBLISHED))
     assert grid.index.tolist() == ["100:0", "100:10", "100:30", "100:50", "100:100"]
     assert grid.iloc[4].tolist() == ["85.35", "90.00 [89.00, 92.00]", "98.00", "-8.00"]
 
 
 def test_html_is_escaped_and_parses_to_the_same_cells():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]}, "<b>x</b>")), PUBLISHED)
-    page = tables.html_page(table, "<i>Title</i>", ["<script>"])
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "<b>x</b>")), PUBLISHED)
+    page = layouts.html_page(table, "<i>Title</i>", ["<script>"])
     assert "<b>x" not in page
     assert "<i>Title" not in page
     assert "<script>" not in page
@@ -108,14 +108,65 @@ def test_html_is_escaped_and_parses_to_the_same_cells():
 
 
 def test_latex_has_no_bare_special_characters():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
-    text = tables.latex(table, "100 % of a_b & c", [])
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    text = layouts.latex(table, "100 % of a_b & c", [])
     assert r"100 \% of a\_b \& c" in text
     assert text.count(r"\begin{tabular}") == 1
 
 
 def test_csv_round_trip():
-    table = tables.tidy_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
     assert again["ours"].tolist() == table["ours"].tolist()
     assert again.columns.tolist() == tables.COLUMNS
+
+
+# --------------------------------------------------------------- tables of other sources
+
+
+def test_plan_table_at_paper_size_is_table_5():
+    settings = config.load(tier="paper")
+    plan = runs.plan(settings, "r")
+    chosen = [plan.runs[r] for r in plan.experiments["figure1_runs"]]
+    table = tables.plan_table(chosen, config.published()["table5"])
+    compared = table.dropna(subset="published")
+    assert len(compared) == 10
+    assert (compared["ours"] == compared["published"]).all()
+    clean = table[table["metric"] == "clean_examples"]["ours"]
+    assert clean.max() / clean.min() == pytest.approx(1, abs=1e-4)
+
+
+def test_stability_table_predicts_the_square_root():
+    measured = pd.DataFrame(
+        {
+            "dataset": "docstrings",
+            "stands_in_for": "openwebtext",
+            "noise_ratio": ratio,
+            "error_rate": ratio / 2,
+            "batch_size": size,
+            "macro_batches": 200,
+            "mean": 3.0,
+            "std": 0.01 * np.sqrt(480 / size),
+            "ci_low": 0.0,
+            "ci_high": 1.0,
+            "interval": "chi2_batches",
+        }
+        for ratio in (0.0, 1.0)
+        for size in (480, 1920)
+    )
+    table = tables.stability_table(measured, config.published()["table11"])
+    spread = table[table["metric"] == "std"]
+    assert spread["ours"].tolist() == pytest.approx([10, 5, 10, 5])
+    assert spread["excess"].tolist() == pytest.approx([0, 0, 0, 0])
+    assert spread["published"].tolist() == [17.50, 8.85, 9.45, 4.58]
+
+
+def test_gradient_table_puts_the_papers_numbers_at_their_case():
+    pairs = ("clean_clean", "corrupt_corrupt", "clean_corrupt")
+    cosines = {f"cosine_{pair}_{what}": 0.1 for pair in pairs for what in ("mean", "min", "max")}
+    row = {"dataset": "d", "stands_in_for": "openwebtext", "protocol": "tokens", "batches": 3}
+    row |= {"error_rate": 0.5, "batch_size": 8, "norm_clean": 2.0, "norm_corrupt": 1.0, "snr": 2.0}
+    table = tables.gradient_table(pd.DataFrame([row | cosines]), config.published()["table4"])
+    by_metric = table.set_index("metric")["published"]
+    assert (by_metric["norm_clean"], by_metric["snr"]) == (7.88, 3.83)
+    assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])

@@ -9,7 +9,10 @@ from noiselab import figures
 from noiselab.errors import run_script
 from noiselab.files import whole_file
 
-FIGURES = {"figure_classifier": figures.classifier_figure}
+FIGURES = {
+    "figure_classifier": figures.classifier_figure,
+    "figure1": figures.language_model_figure,
+}
 
 
 def main() -> None:

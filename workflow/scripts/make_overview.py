@@ -8,7 +8,7 @@ import pandas as pd
 
 from noiselab.errors import run_script
 from noiselab.files import read_json, write_text
-from noiselab.tables import page
+from noiselab.layouts import page
 
 
 def main() -> None:

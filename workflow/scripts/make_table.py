@@ -1,27 +1,44 @@
-"""Make one table, tidy (csv) and laid out (md, tex, html), from the metrics of its runs."""
+"""Make one table, tidy (csv) and laid out (md, tex, html)."""
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
 
-from noiselab import config, tables
+from noiselab import config, layouts, tables
 from noiselab.errors import run_script
-from noiselab.files import whole_file, write_text
+from noiselab.files import read_json, whole_file, write_text
+
+CALIBRATED = (
+    "what a perfectly calibrated model would score, from the clean run's own probabilities."
+)
+AVERAGING = "what averaging alone predicts from the smallest batch, std(B0) sqrt(B0/B)."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="experiment, as in published.yaml")
-    parser.add_argument("--metrics", required=True, help="csv")
+    parser.add_argument("--name", required=True, help="entry of published.yaml, or an experiment")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--metrics", help="csv of runs")
+    source.add_argument("--plan", nargs="+", help="run.json files")
+    source.add_argument("--gradients", help="csv of measure_gradients")
+    source.add_argument("--stability", help="csv of measure_loss_stability")
+    parser.add_argument("--tier", required=True)
     parser.add_argument("--out", type=Path, required=True, help="csv; the others lie beside it")
     arguments = parser.parse_args()
     published = config.published().get(arguments.name, {})
-    metrics = pd.read_csv(arguments.metrics)
-    table = tables.tidy_table(metrics, published)
-    title = f"{published.get('place', arguments.name)}: {published.get('title', 'accuracy')}"
-    notes = tables.notes(table, metrics["tier"].iloc[0])
-    for suffix, render in tables.FORMATS.items():
+    if arguments.metrics:
+        table = tables.runs_table(pd.read_csv(arguments.metrics), published)
+    elif arguments.plan:
+        table = tables.plan_table([read_json(path) for path in arguments.plan], published)
+    elif arguments.gradients:
+        table = tables.gradient_table(pd.read_csv(arguments.gradients), published)
+    else:
+        table = tables.stability_table(pd.read_csv(arguments.stability), published)
+    title = f"{published.get('place', arguments.name)}: {published.get('title', 'test scores')}"
+    floor = AVERAGING if arguments.stability else CALIBRATED
+    notes = layouts.notes(table, arguments.tier, floor)
+    for suffix, render in layouts.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(table, title, notes))
     with whole_file(arguments.out) as path:
         table.to_csv(path, index=False)

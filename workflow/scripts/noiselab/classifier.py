@@ -6,8 +6,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from noiselab import streams
+from noiselab.data import prepared
+from noiselab.data.batches import ImageBatches
 from noiselab.models.resnet import resnet
-from noiselab.training import Batch
+from noiselab.training import Batch, Task
 
 
 class Classifier(nn.Module):
@@ -21,6 +23,23 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network((images - self.mean) / self.std)
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    description, train, test = prepared.read(run["data"])
+
+    def test_accuracy(model: nn.Module) -> dict[str, float]:
+        p = predict(model, test.x, device)
+        return {"test_accuracy": 100 * float((p.argmax(1) == test.y).mean())}
+
+    return Task(
+        model=build(run, description),
+        batch=ImageBatches(run, train, device),
+        loss=loss,
+        evaluate=test_accuracy,
+        predict=lambda model: predict(model, test.x, device),
+    )
 
 
 def build(run: dict, description: dict) -> Classifier:

@@ -11,14 +11,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from noiselab.tables import NAMES
+from noiselab.layouts import NAMES
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
-OURS, PAPER, FLOOR = "#0072B2", "#D55E00", "#555555"
+OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
 CORRUPTIONS = {
     "uniform_label": "uniform noise",
     "shift_label": "structured noise, y → y + 1",
 }
+
+
+BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
 
 def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
@@ -45,18 +48,7 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
         axis.set_title(NAMES.get(dataset, dataset))
     for axis in axes[-1]:
         axis.set_xlabel("error rate e = r / (1 + r)")
-    handles = {}
-    for axis in axes.flat:
-        lines, texts = axis.get_legend_handles_labels()
-        handles |= dict(zip(texts, lines, strict=True))
-    texts = sorted(handles, key=lambda text: text.startswith("paper"))
-    figure.legend(
-        [handles[text] for text in texts],
-        texts,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-    )
+    _shared_legend(figure, axes)
     return figure
 
 
@@ -80,6 +72,72 @@ def _accuracy_panel(axis: Axes, cells: pd.DataFrame) -> None:
     )
     axis.set_ylim(0, 103)
     axis.grid(alpha=0.3)
+
+
+def language_model_figure(tables: list[pd.DataFrame]) -> Figure:
+    """NLL against error rate (Figure 1): a column per budget, clean test and noisy training
+    text above each other."""
+    figure, axes = plt.subplots(
+        2,
+        len(tables),
+        figsize=(4.4 * len(tables), 6.6),
+        sharex=True,
+        squeeze=False,
+        sharey="row",
+        layout="constrained",
+    )
+    for table, column in zip(tables, axes.T, strict=True):
+        noisy = table[table["corruption"] != "none"].iloc[0]
+        column[0].set_title(f"{noisy['dataset']}, {BUDGETS[noisy['budget']]}")
+        _nll_panel(column[0], table, "nll", OURS)
+        denoised = table[table["metric"] == "denoised_nll"].sort_values("error_rate")
+        column[0].plot(
+            denoised["error_rate"], denoised["ours"], "-^", color=DENOISED, label="ours, denoised"
+        )
+        _nll_panel(column[1], table, "train_nll", OURS)
+        column[1].set_xlabel("error rate e = r / (1 + r)")
+    axes[0, 0].set_ylabel("clean-test NLL (nats/token)")
+    axes[1, 0].set_ylabel("noisy-train NLL (nats/token)")
+    _shared_legend(figure, axes)
+    return figure
+
+
+def _nll_panel(axis: Axes, table: pd.DataFrame, metric: str, color: str) -> None:
+    cells = table[table["metric"] == metric].sort_values("error_rate")
+    e = cells["error_rate"]
+    axis.plot(e, cells["floor"], "--", color=FLOOR, label="noise floor (calibrated model)")
+    if cells["published"].notna().any():
+        name = NAMES.get(cells["stands_in_for"].iloc[0])
+        printed = cells.dropna(subset="published")
+        axis.plot(
+            printed["error_rate"],
+            printed["published"],
+            ":s",
+            color=PAPER,
+            markersize=5,
+            label=f"paper, {name}",
+        )
+    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
+    axis.errorbar(
+        e, cells["ours"], yerr=spread, fmt="-o", color=color, capsize=3, label="ours, 95 % CI"
+    )
+    axis.grid(alpha=0.3)
+
+
+def _shared_legend(figure: Figure, axes) -> None:
+    """One legend below all panels, the paper's curves last."""
+    handles = {}
+    for axis in axes.flat:
+        lines, texts = axis.get_legend_handles_labels()
+        handles |= dict(zip(texts, lines, strict=True))
+    texts = sorted(handles, key=lambda text: text.startswith("paper"))
+    figure.legend(
+        [handles[text] for text in texts],
+        texts,
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
 
 
 def save(figure: Figure, path: Path, kind: str) -> None:

@@ -1,12 +1,14 @@
-"""Scores of one run from its predictions on the clean test set, with interval and floor."""
+"""Scores of one run from its predictions on clean test data, with interval and floor."""
 
 import numpy as np
 from scipy.special import rel_entr
 
-from noiselab.stats import Interval, bootstrap_interval, wilson_interval
-from noiselab.theory import TIE, decisions, observed_posterior
+from noiselab.stats import Interval, bootstrap_interval, sequence_interval, wilson_interval
+from noiselab.theory import TIE, decisions, expected_noisy_nll, observed_posterior
 
-UNITS = {"accuracy": "%", "kl": "nats", "tvd": ""}
+UNITS = {"accuracy": "%", "kl": "nats", "tvd": ""} | dict.fromkeys(
+    ["nll", "train_nll", "denoised_nll"], "nats/token"
+)
 
 
 def accuracy(confusion: np.ndarray) -> float:
@@ -83,3 +85,39 @@ def _interval(name: str, p: np.ndarray, labels: np.ndarray) -> Interval:
         low, high, kind = wilson_interval(np.trace(confusion), confusion.sum())
         return Interval(100 * low, 100 * high, kind)
     return bootstrap_interval(SCORES[name], confusion)
+
+
+def language_model_metrics(own: dict, clean: dict, error_rate: float, context: int) -> dict:
+    """All scores of a language model, as `classifier_metrics` gives them.
+
+    own, clean: split ("validation", "train") -> per-token scores of the model and of the clean
+    run of its seed (`language_model.token_scores`). nll: of clean validation text. train_nll:
+    expected on training text with the run's noise. denoised_nll: of clean validation text
+    after the known noise has been taken out of the model's predictions; a calibrated model
+    would be back at the clean NLL.
+    """
+
+    def noisy(scores: dict, prefix: str = "") -> np.ndarray:
+        nll, mean_nll = scores[f"{prefix}nll"], scores[f"{prefix}mean_nll"]
+        return expected_noisy_nll(nll, mean_nll, error_rate)
+
+    validation, train = own["validation"], own["train"]
+    values = {
+        "nll": (validation["nll"], clean["validation"]["floor_nll"]),
+        "train_nll": (noisy(train), noisy(clean["train"], "floor_")),
+        "denoised_nll": (validation["denoised_nll"], clean["validation"]["nll"]),
+    }
+    return {name: _mean_score(name, *pair, context) for name, pair in values.items()}
+
+
+def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int) -> dict:
+    finite = np.isfinite(values).all()
+    interval = sequence_interval(values, context) if finite else Interval(None, None, "none")
+    return {
+        "value": float(values.mean()) if finite else None,
+        **interval._asdict(),
+        "floor": float(floors.mean()) if np.isfinite(floors).all() else None,
+        "unit": UNITS[name],
+        "items": len(values),
+        "reason": None if finite else "training diverged",
+    }

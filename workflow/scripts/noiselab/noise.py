@@ -15,8 +15,8 @@ def corrupt(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corrupt each target with probability `error_rate`.
 
-    targets: int [n], u: float [n] in [0, 1), both in the same order.
-    Returns the new targets, int [n], and which of them were corrupted, bool [n].
+    targets: int, any shape; u: float in [0, 1) of the same shape; classes: of labels, or the
+    vocabulary. Returns the new targets and which of them were corrupted, bool, of that shape.
     """
     corrupted = u < error_rate
     if not error_rate:
@@ -34,6 +34,11 @@ def uniform_label(targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarra
     return _wrapped(targets + step, classes)
 
 
+def uniform_token(targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarray:
+    """Any token of the vocabulary, uniformly, the true one too (Algorithm 2)."""
+    return np.minimum(v * classes, classes - 0.5).astype(targets.dtype)
+
+
 def shift_label(targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarray:
     """The next class, y + 1 mod C (Appendix L)."""
     return _wrapped(targets + 1, classes)
@@ -44,4 +49,8 @@ def _wrapped(classes_up: np.ndarray, classes: int) -> np.ndarray:
     return np.where(classes_up < classes, classes_up, classes_up - classes)
 
 
-CORRUPTIONS: dict[str, Callable] = {"uniform_label": uniform_label, "shift_label": shift_label}
+CORRUPTIONS: dict[str, Callable] = {
+    "uniform_token": uniform_token,
+    "uniform_label": uniform_label,
+    "shift_label": shift_label,
+}

@@ -7,6 +7,7 @@ makes it different from its siblings, so that experiments which need the same ru
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -33,6 +34,10 @@ class Plan:
     experiments: dict[str, list[str]]  # experiment -> ids of its runs
     datasets: dict[str, dict]  # data set -> specification, those in use only
 
+    def of_kinds(self, kinds: tuple[str, ...]) -> list[str]:
+        """Names of the data sets of these kinds."""
+        return [name for name, spec in self.datasets.items() if spec["kind"] in kinds]
+
 
 def plan(config: dict, results: str) -> Plan:
     """Expand a validated configuration. `results`: folder of the tier, in the paths of runs."""
@@ -47,10 +52,16 @@ def plan(config: dict, results: str) -> Plan:
             for seed in experiment["seeds"]:
                 # The clean run gives the noise floor, so it is there even where not asked for.
                 for ratio in dict.fromkeys([0, *experiment["noise_ratios"]]):
-                    run = _run(config, results, experiment, dataset, spec, float(ratio), seed)
+                    run = _run(config, results, name, experiment, dataset, spec, float(ratio), seed)
                     runs[run["run_id"]] = run
                     if ratio in experiment["noise_ratios"]:
                         experiments[name].append(run["run_id"])
+    for name, analysis in config["analyses"].items():
+        if config["experiments"].get(analysis["experiment"], {}).get("family") != "language_model":
+            raise NoiselabError(
+                f"config key analyses.{name}.experiment: {analysis['experiment']!r} is no "
+                "experiment with language models"
+            )
     return Plan(runs, experiments, datasets)
 
 
@@ -60,22 +71,30 @@ def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
     match = re.fullmatch(r"glyphs-(\d+)", name)
     if spec is None and match:
         spec = definitions["glyphs"] | {"classes": int(match.group(1))}
-    if spec is None or "classes" not in spec:
+    if spec is None or name == "glyphs":
         known = ", ".join([*(d for d in definitions if d != "glyphs"), "glyphs-N"])
         raise NoiselabError(f"config key {key}: unknown data set {name!r} (known: {known})")
+    if spec["kind"] in IMAGE_KINDS:
+        spec = _with_sizes(spec, name)
+    return spec | {"name": name}
+
+
+def _with_sizes(spec: dict, name: str) -> dict:
+    """An image data set with its numbers of images."""
     for split in ("train", "test"):
         if f"{split}_per_class" in spec:
             spec = spec | {f"{split}_size": spec["classes"] * spec[f"{split}_per_class"]}
         if f"{split}_size" not in spec:
             raise NoiselabError(f"config key datasets.{name}: {split}_size is missing")
-    return spec | {"name": name}
+    return spec
 
 
-def _run(config, results, experiment, dataset, spec, ratio, seed) -> dict:
+def _run(config, results, name, experiment, dataset, spec, ratio, seed) -> dict:
     family, protocol = experiment["family"], experiment["protocol"]
+    _check_family(name, experiment, spec)
     recipe = merge(config[family], spec.get("overrides", {}).get(family, {}))
     recipe = merge(recipe, experiment.get("training", {}))
-    released = recipe.pop("released")
+    released = recipe.pop("released", {})
     if protocol == "released":
         recipe = merge(recipe, released)
     clean = ratio == 0
@@ -86,12 +105,12 @@ def _run(config, results, experiment, dataset, spec, ratio, seed) -> dict:
         "budget": "none" if clean else experiment["budget"],
         "noise_ratio": ratio,
         "error_rate": error_rate(ratio),
+        "batch_multiplier": _batch_multiplier(experiment, recipe, ratio),
     }
     variant = _variant(protocol, experiment.get("training", {}))
     folder = f"{family}/{dataset}"
-    run_id = f"{folder}/{_noise_name(noise)}-s{seed}{variant}"
     return {
-        "run_id": run_id,
+        "run_id": f"{folder}/{_noise_name(noise)}-s{seed}{variant}",
         "clean_run": f"{folder}/clean-s{seed}{variant}",
         "family": family,
         "tier": config["tier"],
@@ -101,21 +120,78 @@ def _run(config, results, experiment, dataset, spec, ratio, seed) -> dict:
         **noise,
         "protocol": protocol,
         "seed": seed,
-        "classes": spec["classes"],
-        "channels": spec["channels"],
-        "augment": {"crop": spec["crop"], "flip": spec["flip"]},
         "model": recipe["model"],
-        "training": _training(recipe, spec["train_size"], noise),
+        **FAMILIES[family].facts(spec, recipe),
+        "training": _training(recipe, FAMILIES[family].clean_examples(spec, recipe), spec, noise),
     }
 
 
+IMAGE_KINDS = ("digits", "glyphs", "cifar")
+TEXT_KINDS = ("docstrings", "text")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the planning of a family's runs depends on."""
+
+    kinds: tuple[str, ...]  # of data sets
+    corruptions: tuple[str, ...]
+    facts: Callable[[dict, dict], dict]  # (data set, recipe) -> the family's own keys of a run
+    clean_examples: Callable[[dict, dict], float]  # visited by the clean run
+
+
+FAMILIES = {
+    "classifier": Family(
+        IMAGE_KINDS,
+        ("uniform_label", "shift_label"),
+        lambda spec, recipe: {
+            "classes": spec["classes"],
+            "channels": spec["channels"],
+            "augment": {"crop": spec["crop"], "flip": spec["flip"]},
+        },
+        lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    ),
+    "language_model": Family(
+        TEXT_KINDS,
+        ("uniform_token",),
+        lambda spec, recipe: {
+            "vocabulary": spec["vocabulary"],
+            "evaluation": recipe["evaluation"],
+        },
+        lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
+    ),
+}
+
+
+def _check_family(name: str, experiment: dict, spec: dict) -> None:
+    """Corruption and data set must be those of the family."""
+    family = FAMILIES[experiment["family"]]
+    if experiment["corruption"] not in family.corruptions:
+        raise NoiselabError(
+            f"config key experiments.{name}.corruption: {experiment['corruption']} is not for "
+            f"a {experiment['family']} (known: {', '.join(family.corruptions)})"
+        )
+    if spec["kind"] not in family.kinds:
+        raise NoiselabError(
+            f"config key experiments.{name}.datasets: {spec['name']} is not for "
+            f"a {experiment['family']}"
+        )
+
+
+def _batch_multiplier(experiment: dict, recipe: dict, ratio: float) -> int:
+    """k of the experiment, or of the protocol, at this noise ratio: batch x k, steps / k."""
+    chosen = recipe.get("batch_multiplier", {}) | experiment.get("batch_multiplier", {})
+    return {float(r): k for r, k in chosen.items()}.get(ratio, 1)
+
+
 def _noise_name(noise: dict) -> str:
+    multiplier = f"-b{noise['batch_multiplier']}" if noise["batch_multiplier"] != 1 else ""
     if noise["corruption"] == "none":
-        return "clean"
+        return f"clean{multiplier}"
     fixed = "-fixed" if noise["resample"] == "fixed" else ""
     ratio = noise["noise_ratio"]
     digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
-    return f"{noise['corruption']}{fixed}-r{digits}-{noise['budget']}"
+    return f"{noise['corruption']}{fixed}-r{digits}-{noise['budget']}{multiplier}"
 
 
 def _variant(protocol: str, changes: dict) -> str:
@@ -124,15 +200,14 @@ def _variant(protocol: str, changes: dict) -> str:
     return suffix + (f"-x{digest(changes)[:6]}" if changes else "")
 
 
-def _training(recipe: dict, train_size: int, noise: dict) -> dict:
-    """Steps and batch of one run from epochs, budget, noise ratio and batch multiplier."""
-    ratio = noise["noise_ratio"]
-    multipliers = {float(r): k for r, k in recipe["batch_multiplier"].items()}
-    batch = recipe["batch_size"] * multipliers.get(ratio, 1)
-    clean_examples = recipe["epochs"] * train_size
-    steps = ceil(planned_examples(clean_examples, ratio, noise["budget"]) / batch)
+def _training(recipe: dict, clean_examples: float, spec: dict, noise: dict) -> dict:
+    """Steps and batch of one run from its length, budget, noise ratio and batch multiplier."""
+    batch = recipe["batch_size"] * noise["batch_multiplier"]
+    planned = planned_examples(clean_examples, noise["noise_ratio"], noise["budget"])
+    steps, base_steps = ceil(planned / batch), ceil(clean_examples / batch)
     schedule = recipe["schedule"]
-    base_steps = ceil(clean_examples / batch)
+    warmup = schedule.get("warmup_steps", 0) * recipe["batch_size"]  # in examples
+    warmup += schedule.get("warmup_epochs", 0) * spec.get("train_size", 0)
     return {
         "steps": steps,
         "batch_size": batch,
@@ -140,11 +215,12 @@ def _training(recipe: dict, train_size: int, noise: dict) -> dict:
         "optimizer": recipe["optimizer"],
         "schedule": schedule["name"],
         "schedule_steps": steps if schedule["length"] == "total" else base_steps,
-        "warmup_steps": ceil(schedule["warmup_epochs"] * train_size / batch),
+        "warmup_steps": ceil(warmup / batch),
         "final_learning_rate": schedule["final_learning_rate"],
         "clip_norm": recipe["clip_norm"],
         "ema_decay": recipe["ema_decay"],
         "precision": recipe["precision"],
+        "compile": recipe["compile"],
         "evaluate_every": ceil(steps / recipe["evaluations"]) if recipe["evaluations"] else None,
         "checkpoint_minutes": recipe["checkpoint_minutes"],
     }

@@ -50,3 +50,30 @@ def bootstrap_interval(
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(scores, [tail, 1 - tail]) - np.mean(scores) + score(confusion)
     return Interval(max(0.0, float(low)), float(high), "bootstrap_items")
+
+
+def sequence_interval(values: np.ndarray, length: int) -> Interval:
+    """t-interval of the mean of per-token values over sequences of `length` tokens.
+
+    Tokens of one sequence are not independent, so whole sequences are the items; values:
+    float [tokens], an incomplete last sequence counts in the mean but not in the spread.
+    """
+    whole = len(values) // length
+    if whole < 2:
+        return Interval(None, None, "none")
+    spread = t_interval(values[: whole * length].reshape(whole, length).mean(1))
+    half = (spread.ci_high - spread.ci_low) / 2
+    return Interval(float(values.mean() - half), float(values.mean() + half), "t_sequences")
+
+
+def macro_batch_losses(losses: np.ndarray, size: int, count: int) -> np.ndarray:
+    """Mean loss of `count` disjoint macro-batches of `size` sequences, float [count]."""
+    return losses[: size * count].reshape(count, size).mean(1)
+
+
+def std_interval(std: float, count: int) -> Interval:
+    """Interval of a standard deviation of `count` normal values (chi-squared)."""
+    tail = (1 - LEVEL) / 2
+    high, low = stats.chi2.ppf([tail, 1 - tail], count - 1)
+    scale = std * np.sqrt(count - 1)
+    return Interval(float(scale / np.sqrt(low)), float(scale / np.sqrt(high)), "chi2_batches")

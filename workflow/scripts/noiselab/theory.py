@@ -34,6 +34,35 @@ def observed_posterior(p: np.ndarray, corruption: str, error_rate: float) -> np.
     return p.astype(np.float64) @ transition_matrix(corruption, error_rate, p.shape[1])
 
 
+def observed_tokens(p, error_rate: float, vocabulary: int):
+    """q = (1 - e) p + e / V, the conditional of tokens under `uniform_token` noise.
+
+    p: probabilities, any shape, array or tensor; those of single tokens or whole distributions.
+    """
+    return (1 - error_rate) * p + error_rate / vocabulary
+
+
+# Smallest probability before normalisation that denoising leaves to a token.
+TINY = 1e-8
+
+
+def denoised_tokens(q, error_rate: float, vocabulary: int):
+    """The clean conditional that a model of noisy tokens implies, p ~ max((q - e/V)/(1-e), tiny).
+
+    q: probabilities [..., V], array or tensor. Says how much a noisy model really forgot.
+    """
+    p = ((q - error_rate / vocabulary) / (1 - error_rate)).clip(min=TINY)
+    return p / p.sum(-1, keepdims=True)
+
+
+def expected_noisy_nll(nll, mean_nll, error_rate: float):
+    """NLL expected on noisy targets: the true token with probability 1 - e, else any token.
+
+    nll: of the true token; mean_nll: mean over the vocabulary; both in nats, any shape.
+    """
+    return (1 - error_rate) * nll + error_rate * mean_nll
+
+
 def decisions(p: np.ndarray, tie: float = 0.0) -> np.ndarray:
     """The most probable class of each row as weights, float64 [n, C]. Classes within `tie` of
     the best share the weight, as they would on average if ties were broken at random."""

@@ -32,6 +32,17 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Task:
+    """What a family brings to the loop; arguments as in `train`."""
+
+    model: nn.Module
+    batch: Callable[[int, int], Batch]
+    loss: Callable[[nn.Module, Batch], torch.Tensor]
+    evaluate: Callable[[nn.Module], dict[str, float]]
+    predict: Callable[[nn.Module], Any] | None = None  # predictions on test data, to be kept
+
+
+@dataclass(frozen=True)
 class Settings:
     """`training` of run.json."""
 
@@ -46,6 +57,7 @@ class Settings:
     clip_norm: float | None
     ema_decay: float | None
     precision: str
+    compile: bool  # torch.compile, on CUDA
     evaluate_every: int | None  # steps
     checkpoint_minutes: float
 
@@ -75,6 +87,8 @@ def train(
     """
     model.to(device)
     parallel = distributed.data_parallel(model, device)
+    if settings.compile and device.type == "cuda":
+        parallel = torch.compile(parallel)
     optimizer = build_optimizer(model, settings.optimizer)
     average = _moving_average(model, settings.ema_decay)
     parts = {"model": model, "optimizer": optimizer} | ({"average": average} if average else {})
@@ -151,13 +165,22 @@ def learning_rate(step: int, settings: Settings) -> float:
 
 
 def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
-    """Optimiser from its specification in the recipe."""
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=spec["learning_rate"],
-        momentum=spec["momentum"],
-        weight_decay=spec["weight_decay"],
-    )
+    """Optimiser from its specification in the recipe.
+
+    AdamW decays matrices and embeddings only, no biases and gains; SGD, as in the CIFAR
+    recipe, decays all.
+    """
+    if spec["name"] == "sgd":
+        options = {"momentum": spec["momentum"], "weight_decay": spec["weight_decay"]}
+        return torch.optim.SGD(model.parameters(), lr=spec["learning_rate"], **options)
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": spec["weight_decay"]},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    fused = parameters[0].is_cuda
+    betas = tuple(spec["betas"])
+    return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=fused)
 
 
 class Meter:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from torch import nn
 
 from noiselab.errors import NoiselabError
@@ -13,15 +13,14 @@ from noiselab.files import whole_file
 
 def save_weights(path: Path, model: nn.Module, run_id: str) -> None:
     """Write parameters and buffers of `model`."""
-    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"run_id": run_id})
+        save_model(model, str(temporary), metadata={"run_id": run_id})  # knows tied weights
 
 
 def load_weights(path: Path, model: nn.Module, device: torch.device) -> nn.Module:
     """Put weights into `model` and move it to `device`; NoiselabError where they do not fit."""
     try:
-        model.load_state_dict(load_file(path))
+        load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise NoiselabError(f"{path}: {str(error).splitlines()[0]}") from error
     return model.to(device)

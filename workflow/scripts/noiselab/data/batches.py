@@ -1,4 +1,4 @@
-"""Training batches of a classifier: order, noise and augmentation as functions of position."""
+"""Training batches: order, noise and augmentation as pure functions of position."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from noiselab.training import Batch
 
 
 class ImageBatches:
-    """The endless stream of a run's training examples.
+    """The endless stream of a classifier's training examples.
 
     Position p is example `order[p mod N]` of epoch `p div N`, each epoch in a new order. All
     images lie on the device; per call, only indices, labels and offsets travel there.
@@ -70,3 +70,43 @@ class ImageBatches:
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
+class TokenBatches:
+    """The endless stream of a language model's training sequences (Algorithm 2).
+
+    Position p is a stretch of `context` tokens at a random place of the training text, and the
+    same stretch one token later as targets. Inputs stay clean.
+    """
+
+    def __init__(self, run: dict, tokens: np.ndarray, device: torch.device):
+        self.run, self.tokens, self.device = run, tokens, device
+        self.context = run["model"]["context"]
+
+    def __call__(self, start: int, stop: int) -> Batch:
+        """Sequences at positions start … stop - 1: inputs and targets int64 [n, context]."""
+        places = self.places(start, stop)
+        text = self.tokens[places[:, None] + np.arange(self.context + 1)].astype(np.int64)
+        inputs, targets = text[:, :-1], text[:, 1:]
+        targets, corrupted = self._corrupted(targets, places, start, stop)
+        return Batch(*map(self._to_device, (inputs, targets, corrupted)))
+
+    def places(self, start: int, stop: int) -> np.ndarray:
+        """Index of the first token of each sequence, int64 [n]."""
+        u = streams.uniform(self.run["seed"], "order", start, stop)
+        return (u * (len(self.tokens) - self.context)).astype(np.int64)
+
+    def _corrupted(self, targets: np.ndarray, places: np.ndarray, start: int, stop: int):
+        run, length = self.run, self.context
+        if run["corruption"] == "none":
+            return targets, np.zeros(targets.shape, dtype=bool)
+        if run["resample"] == "fixed":  # drawn once per token of the text
+            rows = [streams.uniform(run["seed"], "noise", p, p + length) for p in places]
+            u = np.stack(rows)
+        else:  # drawn anew at every visit
+            u = streams.uniform(run["seed"], "noise", start * length, stop * length)
+            u = u.reshape(targets.shape)
+        return noise.corrupt(targets, u, run["corruption"], run["error_rate"], run["vocabulary"])
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)

@@ -58,7 +58,7 @@ def read(folder: str | Path) -> tuple[dict, Split, Split]:
     description = read_json(folder / "dataset.json")
     try:
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise NoiselabError(f"{folder}: {error}") from error
     return description, Split(*arrays[:2]), Split(*arrays[2:])
 

@@ -1,16 +1,12 @@
-"""Train one classifier and let it predict the test set.
-
-The same command resumes where a stopped one left off.
-"""
+"""Train one run of any family. The same command resumes where a stopped one left off."""
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from noiselab import classifier, distributed, provenance
-from noiselab.data import prepared
-from noiselab.data.batches import ImageBatches
+from noiselab import distributed, provenance
 from noiselab.errors import run_script
 from noiselab.files import read_json, whole_file, write_json
 from noiselab.runs import digest
@@ -25,34 +21,29 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--summary", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, required=True, help="of the test set")
+    parser.add_argument("--predictions", type=Path, help="of the test set, where a family has them")
     arguments = parser.parse_args()
     run = read_json(arguments.run)
-    run_digest = digest(run)
-    folder = arguments.checkpoints / run_digest[:12]
-    description, train_split, test_split = prepared.read(run["data"])
+    folder = arguments.checkpoints / digest(run)[:12]
 
     with distributed.process_group() as device:
-
-        def test_accuracy(model):
-            p = classifier.predict(model, test_split.x, device)
-            return {"test_accuracy": 100 * float((p.argmax(1) == test_split.y).mean())}
-
+        task = import_module(f"noiselab.{run['family']}").task(run, device)
         model, summary = train(
-            classifier.build(run, description),
-            ImageBatches(run, train_split, device),
-            classifier.loss,
+            task.model,
+            task.batch,
+            task.loss,
             Settings(**run["training"]),
             seed=run["seed"],
-            run_digest=run_digest,
+            run_digest=digest(run),
             folder=folder,
             device=device,
-            evaluate=test_accuracy,
+            evaluate=task.evaluate,
         )
         if distributed.rank() == 0:
             save_weights(arguments.weights, model, run["run_id"])
-            with whole_file(arguments.predictions) as path, open(path, "wb") as file:
-                np.save(file, classifier.predict(model, test_split.x, device))
+            if arguments.predictions:
+                with whole_file(arguments.predictions) as path, open(path, "wb") as file:
+                    np.save(file, task.predict(model))
             write_json(arguments.summary, summary | provenance.describe(device))
             finish(folder, arguments.history)
 

@@ -1,0 +1,275 @@
+"""Language models: the network, its noise, and the floors against known distributions."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats as scipy_stats
+from transformers import GPT2LMHeadModel
+
+from noiselab import config, language_model, noise, runs, stats, theory, training
+from noiselab.data.batches import TokenBatches
+from noiselab.metrics import language_model_metrics
+
+CPU = torch.device("cpu")
+
+
+def lm_run(noise_ratio=1.0, vocabulary=60, **model) -> dict:
+    """A run of the smoke tier's language model."""
+    settings = config.load(
+        {"experiments": {"table7": {"noise_ratios": [noise_ratio]}}}, tier="smoke"
+    )
+    plan = runs.plan(settings, "r")
+    run = copy.deepcopy(plan.runs[plan.experiments["table7"][0]])
+    run["vocabulary"] = vocabulary
+    run["model"] |= model
+    return run
+
+
+@pytest.fixture
+def tokens():
+    return np.random.default_rng(0).integers(0, 60, 3000).astype(np.uint16)
+
+
+# ------------------------------------------------------------------------------- network
+
+
+def test_paper_size_is_gpt2_with_124_million_parameters_and_starts_at_ln_v():
+    settings = config.load(tier="paper")
+    run = next(r for r in runs.plan(settings, "r").runs.values() if r["family"] == "language_model")
+    model = language_model.build(run)
+    assert type(model) is GPT2LMHeadModel
+    assert model.lm_head.weight is model.transformer.wte.weight
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(124.4, abs=0.1)
+    text = torch.from_numpy(np.random.default_rng(0).integers(0, 50257, (2, 65)))
+    batch = training.Batch(text[:, :-1], text[:, 1:], torch.zeros(2, 64, dtype=torch.bool))
+    assert language_model.loss(model, batch).item() == pytest.approx(math.log(50304), abs=0.1)
+
+
+def test_one_batch_can_be_learned_by_heart(tokens):
+    run = lm_run(noise_ratio=0, width=32)
+    model = language_model.build(run)
+    batch = TokenBatches(run, tokens, CPU)(0, 2)
+    recipe = {"name": "adamw", "learning_rate": 1e-2, "betas": [0.9, 0.95], "weight_decay": 0.0}
+    optimizer = training.build_optimizer(model, recipe)
+    for _ in range(100):
+        loss = language_model.loss(model, batch)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.05
+
+
+def test_weights_are_a_function_of_the_seed():
+    first, again = language_model.build(lm_run()), language_model.build(lm_run())
+    other = language_model.build(lm_run() | {"seed": 1})
+    assert torch.equal(first.transformer.wte.weight, again.transformer.wte.weight)
+    assert not torch.equal(first.transformer.wte.weight, other.transformer.wte.weight)
+
+
+def test_adamw_decays_matrices_only():
+    model = language_model.build(lm_run())
+    recipe = {"name": "adamw", "learning_rate": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.1}
+    decayed, other = training.build_optimizer(model, recipe).param_groups
+    assert {p.dim() for p in decayed["params"]} == {2}
+    assert {p.dim() for p in other["params"]} == {1}
+    assert (decayed["weight_decay"], other["weight_decay"]) == (0.1, 0.0)
+    assert len(decayed["params"]) + len(other["params"]) == len(list(model.parameters()))
+
+
+# --------------------------------------------------------------------------------- noise
+
+
+def test_clean_targets_are_the_inputs_one_token_later(tokens):
+    batch = TokenBatches(lm_run(noise_ratio=0), tokens, CPU)(5, 9)
+    assert torch.equal(batch.inputs[:, 1:], batch.targets[:, :-1])
+    assert not batch.corrupted.any()
+
+
+def test_noise_is_in_the_targets_only_and_uniform_over_the_vocabulary(tokens):
+    clean = TokenBatches(lm_run(noise_ratio=0), tokens, CPU)(0, 4000)
+    noisy = TokenBatches(lm_run(noise_ratio=1.0), tokens, CPU)(0, 4000)
+    assert torch.equal(clean.inputs, noisy.inputs)
+    kept = ~noisy.corrupted
+    assert torch.equal(clean.targets[kept], noisy.targets[kept])
+    draws = noisy.corrupted.numel()
+    assert abs(noisy.corrupted.double().mean() - 0.5) < 4 * 0.5 / math.sqrt(draws)
+    counts = torch.bincount(noisy.targets[noisy.corrupted], minlength=60)
+    assert scipy_stats.chisquare(counts.numpy()).pvalue > 1e-4
+    same = (clean.targets == noisy.targets)[noisy.corrupted].double().mean()
+    assert same == pytest.approx(1 / 60, abs=4 * math.sqrt(1 / 60 / (draws / 2)))
+
+
+def test_sequences_do_not_depend_on_how_a_batch_is_cut(tokens):
+    batches = TokenBatches(lm_run(), tokens, CPU)
+    whole, first, second = batches(3, 20), batches(3, 8), batches(8, 20)
+    for a, b, c in zip(whole, first, second, strict=True):
+        assert torch.equal(a, torch.cat([b, c]))
+
+
+def test_fixed_noise_belongs_to_the_place_in_the_text(tokens):
+    run = lm_run() | {"resample": "fixed"}
+    batch = TokenBatches(run, tokens[:60], CPU)(0, 300)  # every place many times
+    places = TokenBatches(run, tokens[:60], CPU).places(0, 300)
+    seen: dict[int, int] = {}
+    for place, targets in zip(places, batch.targets.numpy(), strict=True):
+        for offset, target in enumerate(targets):
+            assert seen.setdefault(place + offset, target) == target
+
+
+# ---------------------------------------------------------------------------- evaluation
+
+
+def test_validation_windows_predict_every_token_once(tokens):
+    windows = list(language_model.validation_windows(tokens[:101], 16))
+    predicted = np.concatenate([w[1:] for w in windows])
+    assert np.array_equal(predicted, tokens[1:101])
+    assert len(windows[-1]) - 1 == 100 % 16
+
+
+def test_token_scores_equal_a_loop_over_tokens(tokens):
+    run = lm_run()
+    model = language_model.build(run).eval()
+    windows = list(language_model.validation_windows(tokens[:50], 16))
+    scores = language_model.token_scores(model, windows, 0.5, 60, CPU)
+    expected = []
+    for window in windows:
+        logits = model(torch.from_numpy(window[None, :-1])).logits[0].detach().double()
+        for row, token in zip(logits, window[1:], strict=True):
+            p = torch.exp(row - torch.logsumexp(row, 0))[:60]
+            q = 0.5 * p + 0.5 / 60
+            d = torch.clamp(2 * (p - 0.5 / 60), min=1e-8)
+            expected.append(
+                [
+                    p[token],
+                    p.log().mean().exp(),
+                    q[token],
+                    q.log().mean().exp(),
+                    (d / d.sum())[token],
+                ]
+            )
+    expected = -np.log(np.array(torch.tensor(expected))).T
+    names = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
+    for name, column in zip(names, expected, strict=True):
+        assert scores[name] == pytest.approx(column, abs=1e-9)
+    assert language_model.sequence_nll(model, windows, CPU) == pytest.approx(expected[0], abs=1e-5)
+
+
+def test_loss_of_sequences_is_the_training_loss(tokens):
+    run = lm_run()
+    model = language_model.build(run).eval()
+    losses = language_model.sequence_losses(model, run, tokens, 7, CPU)
+    unseen = TokenBatches(run | {"seed": run["seed"] + 1_000_003}, tokens, CPU)(0, 7)
+    assert losses.mean() == pytest.approx(language_model.loss(model, unseen).item(), abs=1e-5)
+
+
+# -------------------------------------------------------------------------------- floors
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A Markov chain over 8 tokens whose true conditional is known: P [8, 8] and its text."""
+    rng = np.random.default_rng(0)
+    transition = rng.dirichlet(np.full(8, 0.4), 8)
+    u = rng.random(1_000_000)
+    steps = transition.cumsum(1)
+    steps[:, -1] = 1
+    text = np.empty(len(u), dtype=np.int64)
+    state = 0
+    for i, value in enumerate(u):
+        state = int(np.searchsorted(steps[state], value, side="right"))
+        text[i] = state
+    return transition, text
+
+
+@pytest.mark.parametrize("error_rate", [1 / 11, 1 / 3, 0.5])
+def test_floors_are_reached_by_the_bayes_optimal_predictor_of_noisy_text(chain, error_rate):
+    transition, text = chain
+    inputs, targets = text[:-1], text[1:]
+    u = np.random.default_rng(1).random(len(targets))
+    noisy, _ = noise.corrupt(targets, u, "uniform_token", error_rate, 8)
+    counts = np.zeros((8, 8))
+    np.add.at(counts, (inputs, noisy), 1)
+    learned = counts / counts.sum(1, keepdims=True)  # optimal, from the noisy text alone
+
+    q = theory.observed_tokens(transition, error_rate, 8)
+    clean_nll = -np.log(learned[inputs, targets]).mean()
+    assert clean_nll == pytest.approx(-np.log(q[inputs, targets]).mean(), abs=1e-3)
+    noisy_nll = -np.log(learned[inputs, noisy]).mean()
+    floor = theory.expected_noisy_nll(
+        -np.log(q[inputs, targets]), -np.log(q).mean(1)[inputs], error_rate
+    )
+    assert noisy_nll == pytest.approx(floor.mean(), abs=2e-3)
+    denoised = theory.denoised_tokens(learned, error_rate, 8)
+    true_nll = -np.log(transition[inputs, targets]).mean()
+    assert -np.log(denoised[inputs, targets]).mean() == pytest.approx(true_nll, abs=2e-3)
+
+
+@pytest.mark.parametrize("error_rate", [0.0, 0.1, 0.5])
+def test_denoising_undoes_the_noise(error_rate):
+    p = np.random.default_rng(0).dirichlet(np.ones(50), 20)
+    q = theory.observed_tokens(p, error_rate, 50)
+    assert np.allclose(theory.denoised_tokens(q, error_rate, 50), p, atol=1e-7)
+    tensor = theory.denoised_tokens(torch.from_numpy(q), error_rate, 50)
+    assert np.allclose(tensor.numpy(), p, atol=1e-7)
+
+
+@pytest.mark.parametrize("error_rate", [0.1, 0.5])
+def test_clean_floor_lies_at_most_minus_log_of_one_minus_e_above_the_clean_nll(error_rate):
+    p = np.random.default_rng(0).random(10_000)
+    rise = -np.log(theory.observed_tokens(p, error_rate, 50257)) + np.log(p)
+    assert rise.max() <= -math.log(1 - error_rate)
+
+
+def test_a_calibrated_noisy_model_has_no_excess():
+    """Scores of a model that predicts exactly q, against the clean model that predicts p."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(30), 64)
+    true = rng.integers(0, 30, 64)
+    rows = np.arange(64)
+    e = 0.3
+    q = theory.observed_tokens(p, e, 30)
+
+    def scores(model):
+        noisy = theory.observed_tokens(model, e, 30)
+        return {
+            "nll": -np.log(model[rows, true]),
+            "mean_nll": -np.log(model).mean(1),
+            "floor_nll": -np.log(noisy[rows, true]),
+            "floor_mean_nll": -np.log(noisy).mean(1),
+            "denoised_nll": -np.log(theory.denoised_tokens(model, e, 30)[rows, true]),
+        }
+
+    own, clean = ({s: scores(m) for s in ("validation", "train")} for m in (q, p))
+    metrics = language_model_metrics(own, clean, e, context=16)
+    for score in metrics.values():
+        assert score["value"] == pytest.approx(score["floor"], abs=1e-6)
+    assert metrics["nll"]["interval"] == "t_sequences"
+
+
+# ----------------------------------------------------------------------------- statistics
+
+
+def test_interval_over_sequences_covers_when_tokens_depend_on_each_other():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        values = (rng.normal(size=(40, 1)) + rng.normal(size=(40, 8))).ravel()
+        interval = stats.sequence_interval(values, 8)
+        covered += interval.ci_low <= 0 <= interval.ci_high
+    assert 0.91 < covered / 400 < 0.98
+
+
+def test_spread_over_macro_batches_follows_the_square_root_for_independent_sequences():
+    losses = np.random.default_rng(0).normal(3, 1, 64 * 2000)
+    spreads = [stats.macro_batch_losses(losses, size, 2000).std(ddof=1) for size in (4, 16, 64)]
+    assert spreads[0] / spreads[1] == pytest.approx(2, rel=0.06)
+    assert spreads[0] / spreads[2] == pytest.approx(4, rel=0.06)
+
+
+def test_interval_of_a_standard_deviation_covers():
+    rng = np.random.default_rng(0)
+    intervals = [stats.std_interval(rng.normal(size=50).std(ddof=1), 50) for _ in range(2000)]
+    assert np.mean([i.ci_low <= 1 <= i.ci_high for i in intervals]) == pytest.approx(0.95, abs=0.02)

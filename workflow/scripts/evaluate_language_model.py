@@ -1,0 +1,58 @@
+"""Score one language model on clean and on noisy text, with the floors from the clean run."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from noiselab import distributed, language_model, provenance
+from noiselab.data import text
+from noiselab.errors import run_script
+from noiselab.files import read_json, write_json
+from noiselab.metrics import language_model_metrics
+from noiselab.weights import load_weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--summary", type=Path, required=True, help="of the training")
+    parser.add_argument("--clean", type=Path, required=True, help="weights of the clean run")
+    parser.add_argument("--metrics", type=Path, required=True)
+    arguments = parser.parse_args()
+    run = read_json(arguments.run)
+    _, train, validation = text.read(run["data"])
+    crops, context = run["evaluation"]["crops"], run["model"]["context"]
+    windows = {
+        "validation": language_model.random_windows(run, validation, "crops", crops)
+        if crops
+        else list(language_model.validation_windows(validation, context)),
+        "train": language_model.random_windows(
+            run, train, "train-evaluation", run["evaluation"]["train_sequences"]
+        ),
+    }
+    with distributed.process_group() as device:
+
+        def scores(weights: Path) -> dict[str, dict[str, np.ndarray]]:
+            model = load_weights(weights, language_model.build(run), device).eval()
+            return {
+                split: language_model.token_scores(
+                    model, part, run["error_rate"], run["vocabulary"], device
+                )
+                for split, part in windows.items()
+            }
+
+        own = scores(arguments.weights)
+        clean = own if run["clean_run"] == run["run_id"] else scores(arguments.clean)
+    content = {
+        "run": run,
+        "training": read_json(arguments.summary),
+        "evaluation_revision": provenance.code_revision(),
+        "metrics": language_model_metrics(own, clean, run["error_rate"], context),
+    }
+    write_json(arguments.metrics, content)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,440 @@
+"""Text for language models: documents, tokenised once, as two long arrays of tokens.
+
+A prepared folder has `train.npy` and `validation.npy`: uint16 [tokens], every document followed
+by the end-of-text token; `tokenizer.json`; `dataset.json`: name, kind, origin, vocabulary,
+end_of_text (its id), documents and tokens of each split, characters, SHA-256 of each array.
+Written last, it says the rest is whole.
+"""
+
+import ast
+import gc
+import hashlib
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from noiselab.errors import NoiselabError
+from noiselab.files import read_json, whole_file, write_json, write_text
+
+SPLITS = ("train", "validation")
+END_OF_TEXT = "<|endoftext|>"
+
+_SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
+_BPE_CHARACTERS = 20_000_000  # read to train a tokenizer: merges have settled long before
+_SHARD_DOCUMENTS = 2_000
+_SHARD_CHARACTERS = 8_000_000  # bounds memory where documents are books
+
+
+# -------------------------------------------------------------------------------- documents
+
+
+def docstring_documents(packages: list[str]) -> Iterator[str]:
+    """The docstrings of installed packages, a document per source file.
+
+    The packages are read, not imported. Docstrings under 40 characters are left out, and so are
+    those seen before in any file; the others of a file are joined by an empty line.
+    NoiselabError, with the first document, where a package is not installed.
+    """
+    sources = [_source_files(package) for package in packages]
+    # Started afresh, as forking a process that has threads (torch's, say) can hang. Without
+    # garbage collection it takes half the time: syntax trees have no cycles.
+    spawn = multiprocessing.get_context("spawn")
+    seen: set[str] = set()
+    with spawn.Pool(min(_cores(), 8), initializer=gc.disable) as pool:
+        for files in sources:  # one at a time: who wants little text need not wait for all
+            for docstrings in pool.imap(_docstrings, files, chunksize=32):
+                new = [d for d in dict.fromkeys(docstrings) if d not in seen]
+                seen.update(new)
+                if new:
+                    yield "\n\n".join(new)
+
+
+def folder_documents(folder: Path, text_column: str) -> Iterator[str]:
+    """The documents of a folder and the folders below it, in the order of their paths.
+
+    Each *.txt is a document, and so is each row of each *.parquet and *.jsonl, in their column
+    `text_column`; blank ones are left out. Where there are files train*, only these are read.
+    Rows are streamed. NoiselabError, when the file is reached, names what cannot be read.
+    """
+    if not folder.is_dir():
+        raise NoiselabError(f"no folder {folder}")
+    files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and f.is_file())
+    if not files:
+        raise NoiselabError(f"{folder}: no {', '.join(f'*{suffix}' for suffix in _READERS)}")
+    for file in [f for f in files if f.name.startswith("train")] or files:
+        for text in _READERS[file.suffix](file, text_column):
+            if not isinstance(text, str | None):
+                raise NoiselabError(f"{file}: column {text_column} is not text")
+            if text and not text.isspace():
+                yield text
+
+
+def in_validation(text: str, share: float) -> bool:
+    """Whether a document is for validation: a pure function of its text, true for `share`.
+
+    Thus neither the order nor the number of the other documents moves it, and copies of a
+    document are all in the same split.
+    """
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) < share * 2**64
+
+
+def _source_files(package: str) -> list[Path]:
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise NoiselabError(f"package {package} is not installed, so its docstrings are missing")
+    folders = map(Path, found.submodule_search_locations)
+    return sorted(f for folder in folders for f in folder.rglob("*.py") if f.is_file())
+
+
+def _docstrings(file: Path) -> list[str]:
+    """The long docstrings of a source file from top to bottom; none if it does not parse."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SyntaxWarning: invalid escape sequences
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError, RecursionError):
+            return []
+    return [_valid(d) for d in _walk(tree) if len(d) >= _SHORTEST_DOCSTRING]
+
+
+def _walk(node: ast.AST) -> Iterator[str]:
+    # ast.walk would also visit every expression, and goes by depth rather than by line.
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield ast.get_docstring(node) or ""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        children = getattr(node, field, ())
+        for child in children if isinstance(children, list) else ():
+            yield from _walk(child)
+
+
+def _valid(text: str) -> str:
+    """The text with "?" for lone surrogates, which Python's and JSON's escapes can make."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _text_file(file: Path, _column: str) -> Iterator[str]:
+    try:
+        yield file.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoiselabError(f"{file}: cannot be read ({_line(error)})") from error
+
+
+def _parquet(file: Path, column: str) -> Iterator[str | None]:
+    import pyarrow.parquet
+    from pyarrow import ArrowException
+
+    try:
+        with pyarrow.parquet.ParquetFile(file) as parquet:
+            _check_column(file, column, parquet.schema_arrow.names)
+            for batch in parquet.iter_batches(batch_size=1000, columns=[column]):
+                yield from batch.column(0).to_pylist()
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise NoiselabError(f"{file}: cannot be read ({_line(error)})") from error
+
+
+def _json_lines(file: Path, column: str) -> Iterator[str | None]:
+    with open(file, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = dict(json.loads(line))
+            except (ValueError, TypeError) as error:
+                reason = getattr(error, "msg", error)  # without the place, which is in line 1
+                raise NoiselabError(f"{file}: line {number} cannot be read ({reason})") from error
+            _check_column(file, column, row)
+            yield _valid(row[column]) if isinstance(row[column], str) else row[column]
+
+
+_READERS = {".txt": _text_file, ".parquet": _parquet, ".jsonl": _json_lines}
+
+
+def _line(reason: object) -> str:
+    """The first line of a message that may have several."""
+    return str(reason).strip().partition("\n")[0]
+
+
+def _check_column(file: Path, column: str, columns: Iterable[str]) -> None:
+    if column not in columns:
+        raise NoiselabError(f"{file}: no column {column} (found {', '.join(columns)})")
+
+
+# -------------------------------------------------------------------------------- tokenizers
+
+
+def bpe_tokenizer(texts: Iterable[str], vocabulary: int):
+    """A byte-level BPE tokenizer trained on `texts`, `vocabulary` entries in all.
+
+    End-of-text is 0, then come the 256 bytes, so any text can be encoded, then merges.
+    NoiselabError where the text is too small for so many.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _checked(tokenizer, vocabulary, "a tokenizer trained on this text")
+
+
+def gpt2_tokenizer(folder: Path, vocabulary: int):
+    """GPT-2's tokenizer from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
+
+    NoiselabError where neither is in the folder, or it is not of `vocabulary` entries.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    whole, vocab, merges = (folder / n for n in ("tokenizer.json", "vocab.json", "merges.txt"))
+    if not whole.is_file() and not (vocab.is_file() and merges.is_file()):
+        raise NoiselabError(
+            f"{folder}: no tokenizer.json, nor vocab.json and merges.txt; "
+            "put those of GPT-2 there, or set --tokenizer to their folder"
+        )
+    try:
+        if whole.is_file():
+            tokenizer = Tokenizer.from_file(str(whole))
+        else:
+            tokenizer = Tokenizer(models.BPE.from_file(str(vocab), str(merges)))
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = decoders.ByteLevel()
+            tokenizer.add_special_tokens([END_OF_TEXT])
+    except Exception as error:  # tokenizers raises no narrower one
+        raise NoiselabError(f"{folder}: tokenizer cannot be read ({_line(error)})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return _checked(tokenizer, vocabulary, f"the tokenizer in {folder}")
+
+
+def _checked(tokenizer, vocabulary: int, which: str):
+    size = tokenizer.get_vocab_size()
+    if size != vocabulary:
+        raise NoiselabError(f"{which} has {size} entries, configured vocabulary {vocabulary}")
+    if size > 2**16:
+        raise NoiselabError(f"{which} has {size} entries, more than uint16 can number")
+    if tokenizer.token_to_id(END_OF_TEXT) is None:
+        raise NoiselabError(f"{which} has no {END_OF_TEXT}")
+    # Documents that spell out "<|endoftext|>" do not end there; nanoGPT's encode_ordinary.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+# -------------------------------------------------------------------------------- preparation
+
+
+class Shards(NamedTuple):
+    """What became of the documents: per split token files and documents; characters in all."""
+
+    files: dict[str, list[Path]]
+    documents: dict[str, int]
+    characters: int
+
+
+def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) -> None:
+    """Tokenise the documents that `spec` asks for into the folder `out`.
+
+    Each shard of 2,000 documents is a file in `work`, named after what is in it, so a preparation
+    that was stopped goes on from there; in the end they are removed. `source` is the folder of
+    documents (kind text), `gpt2` the one of its tokenizer. NoiselabError where documents cannot
+    be read, the tokenizer cannot be had, or a split is empty.
+    """
+    documents, origin = _documents(spec, source)
+    if spec["max_characters"]:
+        documents = _first(documents, spec["max_characters"])
+        origin += f", the first {spec['max_characters']:,} characters"
+    share = spec["validation_share"]
+    if spec["tokenizer"] == "gpt2":
+        tokenizer = gpt2_tokenizer(gpt2, spec["vocabulary"])
+    else:
+        head, sample = _sample(documents, share)
+        tokenizer = bpe_tokenizer(sample, spec["vocabulary"])
+        documents = itertools.chain(head, documents)
+    bar = _progress(spec["max_characters"])
+    shards = _encode_all(tokenizer, documents, share, work / "shards", bar)
+    for split in SPLITS:
+        if not shards.files[split]:
+            raise NoiselabError(
+                f"data set {spec['name']}: no document is in the {split} split; "
+                "change validation_share or max_characters"
+            )
+    write_text(out / "tokenizer.json", tokenizer.to_str())
+    _write(spec, origin, tokenizer.token_to_id(END_OF_TEXT), shards, out)
+    shutil.rmtree(work / "shards")
+    with suppress(OSError):  # it holds files of someone else
+        work.rmdir()
+
+
+def read(folder: str | Path) -> tuple[dict, np.ndarray, np.ndarray]:
+    """dataset.json, training tokens, validation tokens; uint16 [tokens], memory-mapped."""
+    folder = Path(folder)
+    return read_json(folder / "dataset.json"), *(_mapped(folder / f"{s}.npy") for s in SPLITS)
+
+
+def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
+    if spec["kind"] == "docstrings":
+        origin = f"docstrings of {', '.join(map(_version, spec['packages']))}"
+        return docstring_documents(spec["packages"]), origin
+    documents = folder_documents(source, spec["text_column"])
+    return documents, f"{spec['name']} read from {source.name}"
+
+
+def _version(package: str) -> str:
+    """A package with the version of its distribution: `sklearn` is scikit-learn's."""
+    distributions = importlib.metadata.packages_distributions().get(package)
+    return f"{package} {importlib.metadata.version(distributions[0])}" if distributions else package
+
+
+def _first(documents: Iterator[str], characters: int) -> Iterator[str]:
+    """Documents until these many characters are reached; the last one stays whole."""
+    for text in documents:
+        yield text
+        characters -= len(text)
+        if characters <= 0:
+            return
+
+
+def _sample(documents: Iterator[str], share: float) -> tuple[list[str], list[str]]:
+    """Take documents off the iterator: all taken, and those a tokenizer may be trained on."""
+    taken, sample, room = [], [], _BPE_CHARACTERS
+    for text in documents:
+        taken.append(text)
+        if not in_validation(text, share):
+            sample.append(text[:room])
+            room -= len(sample[-1])
+        if room == 0:
+            break
+    return taken, sample
+
+
+def _encode_all(tokenizer, documents, share: float, folder: Path, bar: tqdm) -> Shards:
+    shards = Shards({s: [] for s in SPLITS}, dict.fromkeys(SPLITS, 0), 0)
+    same_tokenizer = hashlib.blake2b(tokenizer.to_str().encode(), digest_size=16)
+    with bar:
+        for split, texts in _batches(documents, share):
+            path = folder / f"{_digest(same_tokenizer.copy(), texts)}.npy"
+            if not path.exists():
+                with whole_file(path) as temporary, open(temporary, "wb") as file:
+                    np.save(file, _encode(tokenizer, texts))
+            shards.files[split].append(path)
+            shards.documents[split] += len(texts)
+            bar.update(sum(map(len, texts)))
+    return shards._replace(characters=bar.n)
+
+
+def _batches(documents: Iterable[str], share: float) -> Iterator[tuple[str, list[str]]]:
+    """A split and documents of it, as soon as there are enough of them, in their order."""
+    waiting: dict[str, list[str]] = {split: [] for split in SPLITS}
+    characters = dict.fromkeys(SPLITS, 0)
+    for text in documents:
+        split = SPLITS[in_validation(text, share)]
+        waiting[split].append(text)
+        characters[split] += len(text)
+        if len(waiting[split]) == _SHARD_DOCUMENTS or characters[split] >= _SHARD_CHARACTERS:
+            yield split, waiting[split]
+            waiting[split], characters[split] = [], 0
+    yield from ((split, texts) for split, texts in waiting.items() if texts)
+
+
+def _digest(digest, texts: list[str]) -> str:
+    for data in map(str.encode, texts):
+        digest.update(len(data).to_bytes(8) + data)
+    return digest.hexdigest()
+
+
+def _encode(tokenizer, texts: list[str]) -> np.ndarray:
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    tokens: list[int] = []
+    for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+        tokens += encoding.ids
+        tokens.append(end)
+    return np.array(tokens, dtype=np.uint16)
+
+
+def _write(spec: dict, origin: str, end_of_text: int, shards: Shards, out: Path) -> None:
+    content = {
+        "name": spec["name"],
+        "kind": spec["kind"],
+        "origin": origin,
+        "vocabulary": spec["vocabulary"],
+        "end_of_text": end_of_text,
+        "characters": shards.characters,
+        "sha256": {},
+    }
+    for split in SPLITS:
+        tokens, sha256 = _join(shards.files[split], out / f"{split}.npy")
+        content[f"{split}_documents"] = shards.documents[split]
+        content[f"{split}_tokens"] = tokens
+        content["sha256"][split] = sha256
+    write_json(out / "dataset.json", content)
+
+
+def _join(parts: list[Path], path: Path) -> tuple[int, str]:
+    """Write one array after the other as one; its length and the SHA-256 of its values."""
+    tokens = sum(len(_mapped(part)) for part in parts)
+    header = {"descr": "<u2", "fortran_order": False, "shape": (tokens,)}
+    digest = hashlib.sha256()
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            values = _mapped(part).tobytes()
+            file.write(values)
+            digest.update(values)
+    return tokens, digest.hexdigest()
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise NoiselabError(f"{path}: cannot be read ({_line(error)})") from error
+
+
+def _progress(characters: int | None) -> tqdm:
+    """Progress bar in characters: lively on a terminal, a line a minute in a log file."""
+    interval = 0.5 if sys.stderr.isatty() else 60
+    return tqdm(total=characters, unit="char", unit_scale=True, mininterval=interval)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux: the cores of this job
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+# -------------------------------------------------------------------------------- download
+
+
+def download(hub: str, tokenizer: str, folder: Path) -> None:
+    """Fetch a data set from the Hugging Face hub and, beside it in `gpt2`, GPT-2's tokenizer."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    patterns = [f"*{suffix}" for suffix in _READERS]
+    try:
+        snapshot_download(hub, repo_type="dataset", allow_patterns=patterns, local_dir=folder)
+        if tokenizer == "gpt2":
+            beside = folder.absolute().parent / "gpt2"
+            hf_hub_download("openai-community/gpt2", "tokenizer.json", local_dir=beside)
+    except Exception as error:  # of the hub, of its HTTP library, of the file system
+        raise NoiselabError(
+            f"data set {hub}: download failed ({_line(error)}); "
+            "where there is no network, set data.root to a folder that holds it"
+        ) from error

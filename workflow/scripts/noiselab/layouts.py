@@ -1,0 +1,178 @@
+"""Layouts of tidy tables: Markdown, LaTeX, HTML, like the paper's."""
+
+import html
+
+import pandas as pd
+
+NAMES = {
+    "accuracy": "accuracy",
+    "kl": "KL(predicted ‖ true)",
+    "tvd": "total variation",
+    "nll": "clean-test NLL",
+    "train_nll": "noisy-train NLL",
+    "denoised_nll": "denoised NLL",
+    "cosine_clean_clean": "cosine, clean–clean",
+    "cosine_corrupt_corrupt": "cosine, corrupt–corrupt",
+    "cosine_clean_corrupt": "cosine, clean–corrupt",
+    "norm_clean": "norm of clean sum",
+    "norm_corrupt": "norm of corrupt sum",
+    "snr": "signal-to-noise ratio",
+    "mean": "mean loss",
+    "std": "std of loss",
+    "multiplier": "batch multiplier",
+    "batch_size": "batch",
+    "steps": "iterations",
+    "examples": "examples in all",
+    "clean_examples": "clean examples",
+    "tokens": "token noise",
+    "sequences": "sequence noise",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "openwebtext": "OpenWebText",
+}
+DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
+DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
+DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
+
+
+def layout(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows as in the paper, columns (panel, kind of number); text."""
+    columns = {}
+    for (dataset, panel), part in table.groupby(["dataset", "panel"], sort=False):
+        title = f"{NAMES.get(dataset, dataset)}: {panel}"
+        part = part.set_index("row")
+        columns |= {(title, kind): text for kind, text in _texts(part).items()}
+    return pd.DataFrame(columns).rename_axis("Correct:Incorrect")
+
+
+def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of one panel, as text; those that have no number are left out."""
+    texts = {}
+    if part["published"].notna().any():
+        name = NAMES.get(part["stands_in_for"].iloc[0])
+        texts[f"paper, {name}"] = _numbers(part, "published")
+    texts[_ours_title(part)] = pd.Series([_ours(row) for row in part.itertuples()], part.index)
+    if part["floor"].notna().any():
+        texts |= {"floor": _numbers(part, "floor"), "excess": _numbers(part, "excess", "+")}
+    return texts
+
+
+def _ours_title(part: pd.DataFrame) -> str:
+    if not part["ci_low"].notna().any():
+        return "ours"
+    return "ours [min, max]" if (part["interval"] == "range").any() else "ours [95 % CI]"
+
+
+def _ours(row) -> str:
+    if pd.isna(row.ours):
+        return f"— ({row.reason})"
+    text = _number(row.ours, row.metric)
+    if pd.isna(row.ci_low):
+        return text
+    return f"{text} [{_number(row.ci_low, row.metric)}, {_number(row.ci_high, row.metric)}]"
+
+
+def _numbers(part: pd.DataFrame, column: str, sign: str = "") -> pd.Series:
+    pairs = zip(part[column], part["metric"], strict=True)
+    return pd.Series([_number(value, metric, sign) for value, metric in pairs], part.index)
+
+
+def _number(value: float, metric: str, sign: str = "") -> str:
+    return "" if pd.isna(value) else f"{value:{sign},.{DECIMALS.get(metric, 3)}f}"
+
+
+def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
+    """Markdown with title and notes; column heads of both levels in one line."""
+    flat = layout(table)
+    flat.columns = [f"{what}<br>{kind}" for what, kind in flat.columns]
+    lines = [f"## {title}", "", flat.to_markdown(disable_numparse=True), ""]
+    return "\n".join(lines + [f"{note}\n" for note in notes])
+
+
+def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
+    """A table environment for a paper; needs the package booktabs."""
+    text = layout(table).map(_latex_escape)
+    text.columns = text.columns.map(lambda c: tuple(_latex_escape(part) for part in c))
+    styled = text.style.to_latex(
+        hrules=True,
+        multicol_align="c",
+        caption=_latex_escape(" ".join([f"{title}.", *notes])),
+        position_float="centering",
+    )
+    return styled
+
+
+def _latex_escape(text: str) -> str:
+    for character, code in {"‖": r"$\|$", "−": "-", "–": "--", "—": "---"}.items():
+        text = text.replace(character, code)
+    return "".join(rf"\{c}" if c in "%_&#" else c for c in text)
+
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1b1f24; background: #fff; }
+h1 { font-size: 1.15rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
+thead th { border-bottom: 1px solid #57606a; text-align: center; }
+tbody tr:nth-child(even) { background: #f3f5f7; }
+tbody th { text-align: left; font-weight: 600; }
+p { max-width: 48rem; color: #424a53; }
+@media print { body { margin: 0; font-size: 11px; } .scroll { overflow: visible; } }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A self-contained HTML page; `body` must be escaped already."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
+        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
+    )
+
+
+def html_page(table: pd.DataFrame, title: str, notes: list[str]) -> str:
+    """The table as a page of its own."""
+    grid = layout(table)
+    grid.index.name = None
+    body = grid.to_html(escape=True, border=0)
+    paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return page(title, f'<div class="scroll">{body}</div>{paragraphs}')
+
+
+FORMATS = {"md": markdown, "tex": latex, "html": html_page}
+
+
+INTERVALS = {
+    "wilson_items": "Wilson interval over test items, one seed",
+    "bootstrap_items": "bootstrap over test items, one seed",
+    "t_sequences": "t-interval over sequences, one seed",
+    "t_batches": "of the mean over macro-batches",
+    "chi2_batches": "chi-squared interval over macro-batches",
+    "t_seeds": "t-interval over seeds",
+}
+
+
+def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
+    """What a reader must know to read the numbers. floor: what the floor of this table is."""
+    kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
+    seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())))
+    lines = [f"Tier {tier}."]
+    if seeds:
+        lines[0] += f" Seeds per cell: {seeds}."
+    if kinds:
+        lines[0] += f" 95 % CI: {', '.join(kinds)}."
+    if table["floor"].notna().any():
+        lines[0] += f" Floor: {floor} Excess = ours − floor."
+    standing = table.loc[
+        (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
+        ["dataset", "stands_in_for"],
+    ].drop_duplicates()
+    for row in standing.itertuples():
+        lines.append(
+            f"{row.dataset} is another data set, and its network a smaller one: the column of "
+            f"{NAMES.get(row.stands_in_for, row.stands_in_for)} is for comparing the course of "
+            "the numbers, not their level."
+        )
+    return lines
