@@ -1,9 +1,9 @@
-# make setup | quick | test | lint | bench | lock
+# make setup | quick | test | lint | bench | results | lock
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: setup quick test lint bench lock
+.PHONY: setup quick test lint bench results lock
 
 setup: .venv/.complete
 
@@ -29,6 +29,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py
+
+# docs/RESULTS.md from results/quick.
+results: setup
+	$(BIN)/python workflow/scripts/make_results.py --results results/quick
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

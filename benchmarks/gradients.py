@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-THREADS = 2
+THREADS = 1  # more wait for each other whenever the machine is shared
 KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1  # of ru_maxrss
 # Layers, heads, d and V of the model, T, units, repeats.
 SIZES = {
@@ -100,7 +100,7 @@ def main() -> None:
         cells = [size, f"{rows} x {width}", length, units, method, spread]
         cells += [f"{result['before']:.2f}", f"{result['peak']:.2f}", gram]
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    print(f"\n{facts()}; {THREADS} threads, {platform.system()} {platform.machine()}.")
+    print(f"\n{facts()}; {THREADS} thread, {platform.system()} {platform.machine()}.")
 
 
 def facts() -> str:

@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from helpers import small_run
+from noiselab import config, runs
 from noiselab.data import prepared
 from noiselab.data.embedded import digits
 from noiselab.files import write_json
@@ -34,14 +36,19 @@ def folder(tmp_path_factory):
     return folder
 
 
-def command(folder, name, run="run.json", launcher=(sys.executable,)):
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+TORCHRUN += ("--nproc-per-node", "2", "--")
+
+
+def command(folder, name, run="run.json", launcher=(sys.executable,), predictions=True):
     out = folder / name
     files = {
         "weights": "weights.safetensors",
         "history": "history.jsonl",
         "summary": "training.json",
-        "predictions": "predictions.npy",
     }
+    if predictions:
+        files["predictions"] = "predictions.npy"
     outputs = [part for key, file in files.items() for part in (f"--{key}", str(out / file))]
     return [
         *launcher,
@@ -90,9 +97,7 @@ def test_stopped_at_random_times_equals_not_stopped(folder, reference):
 
 
 def test_two_processes_equal_one(folder, reference):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    torchrun += ["--nproc-per-node", "2", "--"]
-    _, history = train(folder, "two", launcher=torchrun)
+    _, history = train(folder, "two", launcher=TORCHRUN)
     assert json.loads((folder / "two" / "training.json").read_text())["processes"] == 2
     # Noise is the same to the last label; losses agree until rounding has grown chaotically.
     for ours, expected in zip(history, reference[1], strict=True):
@@ -118,3 +123,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(folder, case):
     assert result.stderr.count("\n") == 1
     assert message in result.stderr
     assert not (folder / "bad").exists()
+
+
+def test_accumulated_steps_on_two_processes_equal_one_for_a_language_model(tmp_path):
+    settings = config.load(tier="smoke")
+    plan = runs.plan(settings, "r")
+    run = plan.runs[plan.experiments["table7"][-1]] | {"data": str(tmp_path / "data")}
+    (tmp_path / "data").mkdir()
+    for split, length in (("train", 4000), ("validation", 500)):
+        tokens = np.random.default_rng(0).integers(0, run["vocabulary"], length)
+        np.save(tmp_path / "data" / f"{split}.npy", tokens.astype(np.uint16))
+    write_json(tmp_path / "data" / "dataset.json", {"vocabulary": run["vocabulary"]})
+    write_json(tmp_path / "one.json", run)
+    accumulated = run | {"training": run["training"] | {"micro_batch_size": 2}}
+    write_json(tmp_path / "two.json", accumulated)
+    _, one = train(tmp_path, "one", run="one.json", predictions=False)
+    _, two = train(tmp_path, "two", run="two.json", predictions=False, launcher=TORCHRUN)
+    for ours, expected in zip(two, one, strict=True):
+        assert ours["error_rate"] == expected["error_rate"]
+        assert ours["loss"] == pytest.approx(expected["loss"], abs=1e-5)

@@ -132,11 +132,11 @@ TARGETS = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_single_targets_have_names(folder, target):
-    jobs = planned("--cores", 2, "--forceall", *SMOKE, "--", target, cwd=folder)
-    assert jobs[target] == 1
-    assert jobs[TARGETS[target]] > 0
+def test_single_targets_have_names(folder):
+    jobs = planned("--cores", 2, "--forceall", *SMOKE, "--", *TARGETS, cwd=folder)
+    for target, needed in TARGETS.items():
+        assert jobs[target] == 1
+        assert jobs[needed] > 0
 
 
 # ------------------------------------------------------------------------------ planning
@@ -161,11 +161,9 @@ def resources(text):
             yield rule.group(1), dict(pairs)
 
 
-@pytest.mark.parametrize(
-    "how", [("--configfile", ROOT / "config/tiers/paper.yaml"), ("--config", "tier=paper")]
-)
-def test_the_paper_tier_is_planned_whole(tmp_path, how):
-    jobs = planned("--cores", 2, *how, cwd=tmp_path)
+def test_the_paper_tier_is_planned_whole(tmp_path):
+    overlay = ROOT / "config" / "tiers" / "paper.yaml"
+    jobs = planned("--cores", 2, "--configfile", overlay, cwd=tmp_path)
     assert jobs["train_classifier"] == 23
     assert jobs["train_language_model"] == 9
     assert jobs["download_text"] == jobs["prepare_text"] == 1
@@ -201,14 +199,9 @@ def test_retries_ask_for_more_time():
 
 BAD = [
     (["tier=huge"], "config key tier: no tier 'huge'"),
-    (["tier=smoke", "experimnets={}"], "config key experimnets: unknown key"),
     (
         ["tier=smoke", "experiments={table2: {noise_ratios: [-0.1]}}"],
         "config key experiments.table2.noise_ratios[0]: -0.1 is less than the minimum",
-    ),
-    (
-        ["tier=smoke", "experiments={table2: {datasets: [cifar11]}}"],
-        "config key experiments.table2.datasets: unknown data set 'cifar11'",
     ),
     (["tier=smoke", "data={root: /no/such}"], "config key data.root: no folder /no/such"),
 ]

@@ -60,7 +60,8 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
 def _ours_title(part: pd.DataFrame) -> str:
     if not part["ci_low"].notna().any():
         return "ours"
-    return "ours [min, max]" if (part["interval"] == "range").any() else "ours [95 % CI]"
+    mixed = (part["interval"] == "range").any()
+    return "ours [min, max; norms: 95 % CI]" if mixed else "ours [95 % CI]"
 
 
 def _ours(row) -> str:
@@ -148,7 +149,7 @@ INTERVALS = {
     "wilson_items": "Wilson interval over test items, one seed",
     "bootstrap_items": "bootstrap over test items, one seed",
     "t_sequences": "t-interval over sequences, one seed",
-    "t_batches": "of the mean over macro-batches",
+    "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches",
     "t_seeds": "t-interval over seeds",
 }

@@ -150,7 +150,8 @@ def _half(row: pd.Series) -> float:
 def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
     """Coherence of per-example gradients (Table 4), a block per noise protocol.
 
-    Cosines come with their smallest and largest value instead of an interval.
+    Cosines come with their smallest and largest value, norms with the interval of their mean
+    over batches.
     """
     cells = []
     for row in measured.to_dict("records"):
@@ -161,12 +162,15 @@ def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
         for metric in published["metrics"]:
             cosine = metric.startswith("cosine")
             value = row[f"{metric}_mean"] if cosine else row[metric]
-            low, high = (row.get(f"{metric}_{end}") for end in ("min", "max"))
+            half = 1.96 * row.get(f"{metric}_se", np.nan)
+            low, high = value - half, value + half
+            if cosine:
+                low, high = row[f"{metric}_min"], row[f"{metric}_max"]
             cells.append(
                 keys
                 | {"row": NAMES[metric], "metric": metric, "ours": value}
                 | {"published": _printed(published, row, metric)}
-                | {"ci_low": low, "ci_high": high, "interval": "range" if cosine else None}
+                | {"ci_low": low, "ci_high": high, "interval": "range" if cosine else "t_batches"}
                 | {"reason": None if np.isfinite(value) else "no such pair in any batch"}
             )
     return tidy(cells)
