@@ -29,6 +29,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/gradients.py >> docs/BENCHMARKS.md
 
 # docs/RESULTS.md from results/quick.
 results: setup

@@ -88,6 +88,7 @@ def peak() -> float:
 def main() -> None:
     columns = ["model", "V x d", "T", "units", "method", "seconds (smallest to largest)"]
     columns += ["GiB before", "GiB peak", "K[0, 0], K[0, 1]"]
+    print("\n## Inner products of per-example gradients (Table 4)\n")
     print("| " + " | ".join(columns) + " |")
     print("|---|---|---:|---:|---|---:|---:|---:|---|", flush=True)
     for size, method in CASES:

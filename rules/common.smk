@@ -1,6 +1,7 @@
 # Python side of the workflow: paths, the library, and errors as one line.
 import json
 import os
+import re
 import sys
 
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"

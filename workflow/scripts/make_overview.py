@@ -38,11 +38,27 @@ def _summary(runs: pd.DataFrame) -> str:
 
 
 def _data(paths: list[str]) -> pd.DataFrame:
-    keys = ["name", "classes", "train_size", "test_size", "shape", "origin"]
+    """Name, sizes and origin of each data set, of images and of text."""
     rows = [read_json(path) for path in paths]
-    table = pd.DataFrame([{key: row[key] for key in keys} for row in rows])
-    table["shape"] = [" × ".join(str(n) for n in shape) for shape in table["shape"]]
-    return table
+    return pd.DataFrame(
+        {
+            "name": row["name"],
+            "training": _size(row, "train"),
+            "held out": _size(row, "test") or _size(row, "validation"),
+            "classes or vocabulary": row.get("classes") or row["vocabulary"],
+            "shape": " × ".join(str(n) for n in row.get("shape", [])),
+            "origin": row["origin"],
+        }
+        for row in rows
+    )
+
+
+def _size(row: dict, split: str) -> str | None:
+    """Images or tokens of a split."""
+    for key, unit in ((f"{split}_size", "images"), (f"{split}_tokens", "tokens")):
+        if key in row:
+            return f"{row[key]:,} {unit}"
+    return None
 
 
 def _runs(runs: pd.DataFrame) -> pd.DataFrame:

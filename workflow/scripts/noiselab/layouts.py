@@ -42,7 +42,8 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
         title = f"{NAMES.get(dataset, dataset)}: {panel}"
         part = part.set_index("row")
         columns |= {(title, kind): text for kind, text in _texts(part).items()}
-    return pd.DataFrame(columns).rename_axis("Correct:Incorrect")
+    ratios = table["row"].str.startswith("100:").all()
+    return pd.DataFrame(columns).rename_axis("Correct:Incorrect" if ratios else "")
 
 
 def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
