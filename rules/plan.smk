@@ -136,12 +136,8 @@ def caption(name):
 def table_report(file, table, kind):
     """A table's file as an entry of the report. Entries are sorted as text: two blanks put
     Table 2 before Table 10."""
-    number = table.removeprefix("table")
-    name = (
-        f"Table {number:>2}"
-        if number.isdigit()
-        else table.replace("_", " ").capitalize()
-    )
+    numbered = re.fullmatch(r"(table|figure)(\d+)(?:_runs)?", table)
+    name = f"{numbered[1].capitalize()} {numbered[2]:>2}" if numbered else table
     return report(
         file,
         caption=caption(table),
