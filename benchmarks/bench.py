@@ -181,7 +181,7 @@ def main() -> None:
     for name, reference, ours, theirs, loops in cases:
         mine, other, low, high = compare(ours, theirs, loops)
         lines.append(
-            f"| {name} | {reference} | {1e6 * mine:.0f} µs | {1e6 * other:.0f} µs | "
+            f"| {name} | {reference} | {1e3 * mine:.3g} ms | {1e3 * other:.3g} ms | "
             f"{other / mine:.3g} ({low:.3g} to {high:.3g}) |"
         )
         print(lines[-1], flush=True)

@@ -32,10 +32,14 @@ def resource(rule, name):
 
 
 def launcher(rule):
-    """How to start a training: several GPUs are several processes inside one task."""
+    """How to start a training: several GPUs are several processes inside one task, which share
+    the task's threads. The lone -- keeps torchrun from reading the script's options as its own.
+    """
     gpus = config["resources"][rule]["gpu"]
-    # The lone -- keeps torchrun from reading the script's options as its own.
-    return f"torchrun --standalone --nproc-per-node {gpus} --" if gpus > 1 else "python"
+    if gpus <= 1:
+        return "python"
+    threads = max(1, config["resources"][rule]["threads"] // gpus)
+    return f"OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
 
 
 def of_runs(experiment, file):

@@ -178,9 +178,8 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": spec["weight_decay"]},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    fused = parameters[0].is_cuda
     betas = tuple(spec["betas"])
-    return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=fused)
+    return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=True)
 
 
 class Meter:
