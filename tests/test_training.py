@@ -38,6 +38,7 @@ def settings(**changes) -> Settings:
         "clip_norm": 1.0,
         "ema_decay": 0.9,
         "precision": "fp32",
+        "compile": False,
         "evaluate_every": 10,
         "checkpoint_minutes": 1000,
     }
