@@ -6,9 +6,11 @@ newest are kept. They live in a folder that no Snakemake rule declares as output
 Snakemake deletes the outputs of failed jobs.
 """
 
+import errno
 import hashlib
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import torch
 from noiselab.errors import NoiselabError
 
 KEEP = 2
+ALMOST_FULL = 2**20  # bytes free, after which a failed write is put down to a full disk
 _NAME = re.compile(r"step-(\d+)-([0-9a-f]{16})\.pt")
 
 
@@ -34,8 +37,10 @@ def save(folder: Path, state: dict, run_digest: str) -> Path:
             os.fsync(file.fileno())
         path = folder / f"step-{state['step']:09d}-{_file_digest(temporary)}.pt"
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports some write errors as RuntimeError
+    except (OSError, RuntimeError) as error:  # torch reports write errors as RuntimeError, too
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        if folder.is_dir() and shutil.disk_usage(folder).free < ALMOST_FULL:
+            reason = os.strerror(errno.ENOSPC)
         raise NoiselabError(f"cannot write a checkpoint in {folder}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -161,6 +161,8 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
     seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())))
     lines = [f"Tier {tier}."]
+    if tier != "paper":
+        lines[0] = f"Tier {tier}: networks, data or training are smaller than the paper's."
     if seeds:
         lines[0] += f" Seeds per cell: {seeds}."
     if kinds:
