@@ -57,20 +57,26 @@ def _by_corruption(tables: list[pd.DataFrame], corruptions: list[str]) -> list[p
     return [next(t for t in tables if (t["corruption"] == c).any()) for c in corruptions]
 
 
-def _accuracy_panel(axis: Axes, cells: pd.DataFrame) -> None:
-    cells = cells[cells["metric"] == "accuracy"].sort_values("error_rate")
-    e = cells["error_rate"]
+def _accuracy_panel(axis: Axes, table: pd.DataFrame) -> None:
     # A decision keeps until the error rate at which another class overtakes: a step.
-    floor = {"linestyle": "--", "color": FLOOR, "drawstyle": "steps-post"}
-    axis.plot(e, cells["floor"], **floor, label="noise floor (calibrated model)")
-    if cells["published"].notna().any():
-        name = NAMES.get(cells["stands_in_for"].iloc[0])
-        axis.plot(e, cells["published"], ":s", color=PAPER, markersize=5, label=f"paper, {name}")
-    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
-    axis.errorbar(
-        e, cells["ours"], yerr=spread, fmt="-o", color=OURS, capsize=3, label="ours, 95 % CI"
-    )
+    _curves(axis, table, "accuracy", drawstyle="steps-post")
     axis.set_ylim(0, 103)
+
+
+def _curves(axis: Axes, table: pd.DataFrame, metric: str, drawstyle: str = "default") -> None:
+    """Floor, published and own numbers of one metric against the error rate."""
+    cells = table[table["metric"] == metric].sort_values("error_rate")
+    e = cells["error_rate"]
+    floor = {"linestyle": "--", "color": FLOOR, "drawstyle": drawstyle}
+    axis.plot(e, cells["floor"], **floor, label="noise floor (calibrated model)")
+    printed = cells.dropna(subset="published")
+    if len(printed):
+        name = f"paper, {NAMES.get(printed['stands_in_for'].iloc[0])}"
+        style = {"color": PAPER, "markersize": 5}
+        axis.plot(printed["error_rate"], printed["published"], ":s", **style, label=name)
+    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
+    style = {"fmt": "-o", "color": OURS, "capsize": 3}
+    axis.errorbar(e, cells["ours"], yerr=spread, **style, label="ours, 95 % CI")
     axis.grid(alpha=0.3)
 
 
@@ -89,39 +95,17 @@ def language_model_figure(tables: list[pd.DataFrame]) -> Figure:
     for table, column in zip(tables, axes.T, strict=True):
         noisy = table[table["corruption"] != "none"].iloc[0]
         column[0].set_title(f"{noisy['dataset']}, {BUDGETS[noisy['budget']]}")
-        _nll_panel(column[0], table, "nll", OURS)
+        _curves(column[0], table, "nll")
         denoised = table[table["metric"] == "denoised_nll"].sort_values("error_rate")
         column[0].plot(
             denoised["error_rate"], denoised["ours"], "-^", color=DENOISED, label="ours, denoised"
         )
-        _nll_panel(column[1], table, "train_nll", OURS)
+        _curves(column[1], table, "train_nll")
         column[1].set_xlabel("error rate e = r / (1 + r)")
     axes[0, 0].set_ylabel("clean-test NLL (nats/token)")
     axes[1, 0].set_ylabel("noisy-train NLL (nats/token)")
     _shared_legend(figure, axes)
     return figure
-
-
-def _nll_panel(axis: Axes, table: pd.DataFrame, metric: str, color: str) -> None:
-    cells = table[table["metric"] == metric].sort_values("error_rate")
-    e = cells["error_rate"]
-    axis.plot(e, cells["floor"], "--", color=FLOOR, label="noise floor (calibrated model)")
-    if cells["published"].notna().any():
-        name = NAMES.get(cells["stands_in_for"].iloc[0])
-        printed = cells.dropna(subset="published")
-        axis.plot(
-            printed["error_rate"],
-            printed["published"],
-            ":s",
-            color=PAPER,
-            markersize=5,
-            label=f"paper, {name}",
-        )
-    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
-    axis.errorbar(
-        e, cells["ours"], yerr=spread, fmt="-o", color=color, capsize=3, label="ours, 95 % CI"
-    )
-    axis.grid(alpha=0.3)
 
 
 def _shared_legend(figure: Figure, axes) -> None:
