@@ -30,10 +30,11 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/gradients.py >> docs/BENCHMARKS.md
+	$(BIN)/python benchmarks/seq2seq.py >> docs/BENCHMARKS.md
 
-# docs/RESULTS.md from results/quick.
+# docs/RESULTS.md from results/quick and, where it was run, results/real.
 results: setup
-	$(BIN)/python workflow/scripts/make_results.py --results results/quick
+	$(BIN)/python workflow/scripts/make_results.py --results results/quick $(wildcard results/real)
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

@@ -19,6 +19,8 @@ configfile: tier_file(config)
 include: "rules/plan.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
+include: "rules/teacher.smk"
+include: "rules/generate.smk"
 include: "rules/evaluate.smk"
 include: "rules/analysis.smk"
 include: "rules/report.smk"

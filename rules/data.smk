@@ -1,8 +1,9 @@
 # Data sets: downloaded (real ones without a local folder), then prepared as arrays. The names of
-# image and text data sets are two wildcards, so that each rule knows its own.
+# image, text and pair data sets are wildcards of their own, so that each rule knows its data.
 localrules:
     download_images,
     download_text,
+    download_pairs,
 
 
 rule download_images:
@@ -94,3 +95,48 @@ rule prepare_text:
     shell:
         "python $SCRIPTS/prepare_text.py --spec {params.spec:q} {params.source}"
         " --work {params.work} --out {params.out} > {log} 2>&1"
+
+
+rule download_pairs:
+    output:
+        touch("data/{pairs}/.complete"),
+    log:
+        "results/logs/download/{pairs}.log",
+    benchmark:
+        "results/benchmarks/download/{pairs}.tsv"
+    retries: 3
+    conda:
+        ENV
+    resources:
+        runtime=240,
+        mem_mb=4000,
+    params:
+        spec=lambda wildcards: specification(wildcards.pairs),
+    shell:
+        "python $SCRIPTS/download_pairs.py --spec {params.spec:q} --out data/{wildcards.pairs}"
+        " > {log} 2>&1"
+
+
+rule prepare_pairs:
+    input:
+        lambda wildcards: downloaded(wildcards.pairs),
+    output:
+        [f"{RESULTS}/data/{{pairs}}/{file}" for file in PAIRS],
+    log:
+        f"{RESULTS}/logs/prepare/{{pairs}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/{{pairs}}.tsv"
+    conda:
+        ENV
+    threads: resource("prepare_pairs", "threads")
+    resources:
+        gpu=resource("prepare_pairs", "gpu"),
+        mem_mb=resource("prepare_pairs", "mem_mb"),
+        runtime=resource("prepare_pairs", "runtime"),
+    params:
+        spec=lambda wildcards: specification(wildcards.pairs),
+        source=lambda wildcards: source(wildcards.pairs),
+        out=subpath(output[0], parent=True),
+    shell:
+        "python $SCRIPTS/prepare_pairs.py --spec {params.spec:q} {params.source}"
+        " --out {params.out} > {log} 2>&1"

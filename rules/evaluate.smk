@@ -1,7 +1,10 @@
 # Scores of each run on clean test data, with the floor from the clean run of the same seed.
-# A classifier's predictions are made where it is trained, so scoring them needs no GPU.
+# Predictions of classifiers and sequence-to-sequence models are made where these are trained, so
+# scoring them needs no GPU.
 localrules:
     evaluate_classifier,
+    evaluate_diffusion,
+    evaluate_seq2seq,
     collect_metrics,
 
 
@@ -27,6 +30,34 @@ rule evaluate_classifier:
     shell:
         "python $SCRIPTS/evaluate_classifier.py --run {input.run} --summary {input.summary}"
         " --predictions {input.predictions} --clean {input.clean} --metrics {output} > {log} 2>&1"
+
+
+rule evaluate_diffusion:
+    input:
+        images_of,
+        run=f"{RUN}/run.json",
+        summary=f"{RUN}/training.json",
+        measured=f"{RUN}/measured.npz",
+        clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/measured.npz",
+        judge=lambda wildcards: of_judge(wildcards.run, "predictions.npy"),
+        moments=f"{RUN}/moments.npz",
+        reference=lambda wildcards: of_judge(wildcards.run, "training_set_moments.npz"),
+        code=library("metrics", "stats", "theory", "frechet")
+        + [f"{SCRIPTS}/evaluate_diffusion.py"],
+    output:
+        f"{RUN}/metrics.json",
+    log:
+        f"{RESULTS}/logs/evaluate/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"diffusion/.+",
+    conda:
+        ENV
+    shell:
+        "python $SCRIPTS/evaluate_diffusion.py --run {input.run} --summary {input.summary}"
+        " --measured {input.measured} --clean {input.clean} --judge {input.judge}"
+        " --moments {input.moments} --reference {input.reference} --metrics {output} > {log} 2>&1"
 
 
 rule evaluate_language_model:
@@ -55,6 +86,35 @@ rule evaluate_language_model:
     shell:
         "python $SCRIPTS/evaluate_language_model.py --run {input.run} --weights {input.weights}"
         " --summary {input.summary} --clean {input.clean} --metrics {output} > {log} 2>&1"
+
+
+rule evaluate_seq2seq:
+    input:
+        lambda wildcards: pairs_of(wildcards.run),
+        lambda wildcards: of_teacher(
+            wildcards.run, "targets.npy", "targets_offsets.npy"
+        ),
+        run=f"{RUN}/run.json",
+        summary=f"{RUN}/training.json",
+        predictions=f"{RUN}/predictions.npz",
+        clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/predictions.npz",
+        teacher=lambda wildcards: of_teacher(wildcards.run, "predictions.npz"),
+        code=library("metrics", "stats", "theory", "text_scores")
+        + [f"{SCRIPTS}/evaluate_seq2seq.py"],
+    output:
+        f"{RUN}/metrics.json",
+    log:
+        f"{RESULTS}/logs/evaluate/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"seq2seq/.+",
+    conda:
+        ENV
+    shell:
+        "python $SCRIPTS/evaluate_seq2seq.py --run {input.run} --summary {input.summary}"
+        " --predictions {input.predictions} --clean {input.clean} --teacher {input.teacher}"
+        " --metrics {output} > {log} 2>&1"
 
 
 rule collect_metrics:

@@ -9,6 +9,13 @@ RUN = f"{RESULTS}/runs/{{run}}"
 DOWNLOADS = "data/{dataset}"
 IMAGES = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "dataset.json"]
 TOKENS = ["train.npy", "validation.npy", "tokenizer.json", "dataset.json"]
+PAIRS = [
+    f"{split}_{side}{suffix}.npy"
+    for split in ("train", "validation")
+    for side in ("source", "target")
+    for suffix in ("", "_offsets")
+]
+PAIRS += ["tokenizer.json", "dataset.json"]
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 REPORT = f"{RESULTS}/report.html"
@@ -19,6 +26,8 @@ wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
     images="|".join(PLAN.of_kinds(noiselab_runs.IMAGE_KINDS)) or "none",
     texts="|".join(PLAN.of_kinds(noiselab_runs.TEXT_KINDS)) or "none",
+    pairs="|".join(PLAN.of_kinds(noiselab_runs.PAIR_KINDS)) or "none",
+    teacher=r"seq2seq/[A-Za-z0-9_-]+/teacher-s[A-Za-z0-9_.-]+",
     run=r"[a-z0-9_]+/[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+",
     experiment="|".join(PLAN.experiments),
 
@@ -54,7 +63,7 @@ def library(*modules):
 
 def is_real(dataset):
     """Whether a data set has to be downloaded or found in a local folder."""
-    return PLAN.datasets[dataset]["kind"] in ("cifar", "text")
+    return PLAN.datasets[dataset]["kind"] in ("cifar", "text", "pairs")
 
 
 def source(dataset):
@@ -89,6 +98,44 @@ def tokens_of(run):
     return prepared_data(run, TOKENS)
 
 
+def pairs_of(run):
+    return prepared_data(run, PAIRS)
+
+
+def of_teacher(run, *files):
+    """Files of the noisy teacher whose targets a run is trained on; none for a clean run."""
+    teacher = PLAN.runs[run].get("teacher_run")
+    return [f"{RESULTS}/runs/{teacher}/{file}" for file in files] if teacher else []
+
+
+def of_judge(run, file):
+    """A file of the clean classifier that judges a diffusion model's images."""
+    return f"{RESULTS}/runs/{PLAN.runs[run]['judge_run']}/{file}"
+
+
+def inception(run):
+    """Inception's weights, where a diffusion run is scored by FID."""
+    if PLAN.runs[run]["evaluation"]["features"] != "inception":
+        return []
+    root = config["data"]["root"] or os.path.dirname(DOWNLOADS)
+    return f"{root}/inception/pt_inception-2015-12-05-6726825d.pth"
+
+
+def inception_of_judge(run):
+    """The same for the training set, which is measured with one judge for several runs."""
+    judged = [r["run_id"] for r in PLAN.runs.values() if r.get("judge_run") == run]
+    return inception(judged[0]) if judged else []
+
+
+def teachers():
+    """Ids of the noisy teachers, in the order of the plan."""
+    return list(
+        dict.fromkeys(
+            r["teacher_run"] for r in PLAN.runs.values() if "teacher_run" in r
+        )
+    )
+
+
 def clean_run(wildcards):
     """Id of the clean run of the same seed, the reference for the floor."""
     return PLAN.runs[wildcards.run]["clean_run"]
@@ -105,6 +152,12 @@ def by_noise(experiment):
     return [r["run_id"] for r in sorted(first, key=lambda r: r["noise_ratio"])]
 
 
+def one_seed(experiment):
+    """Ids of an experiment's runs of its first seed; none where it is left out."""
+    runs = [PLAN.runs[run] for run in PLAN.experiments.get(experiment, [])]
+    return [r["run_id"] for r in runs if r["seed"] == runs[0]["seed"]]
+
+
 GRADIENTS = dict(config["analyses"]["gradient_coherence"])
 GRADIENTS["run"] = PLAN.runs[PLAN.experiments[GRADIENTS["experiment"]][0]]["clean_run"]
 STABILITY = dict(config["analyses"]["loss_stability"])
@@ -116,19 +169,63 @@ def table_sources():
     sources = {
         e: ("--metrics", [f"{RESULTS}/metrics/{e}.csv"]) for e in PLAN.experiments
     }
-    planned = [f"{RESULTS}/runs/{run}/run.json" for run in by_noise("figure1_runs")]
+    if "figure1_runs" in PLAN.experiments:
+        planned = [f"{RESULTS}/runs/{run}/run.json" for run in by_noise("figure1_runs")]
+        sources["table5"] = ("--plan", planned)
+    if "table1" in PLAN.experiments:
+        sources["table12"] = sources["table1"]
+    if {"table1", "table2"} <= set(PLAN.experiments):
+        files = [f"{RESULTS}/metrics/{table}.csv" for table in ("table2", "table1")]
+        sources["rulers"] = ("--metrics", files)
+    if teachers():
+        decoded = [f"{RESULTS}/runs/{run}/decoding.json" for run in teachers()]
+        sources["teacher"] = ("--teacher", decoded)
     return sources | {
         "table4": ("--gradients", [f"{RESULTS}/analysis/gradients.csv"]),
-        "table5": ("--plan", planned),
         "table11": ("--stability", [f"{RESULTS}/analysis/loss_stability.csv"]),
     }
+
+
+# Figure -> (name in the report, family, the tables it is drawn from).
+FIGURE_SOURCES = {
+    "figure_classifier": (
+        "Accuracy against error rate",
+        "classifier",
+        ["table2", "table10"],
+    ),
+    "figure_rulers": ("Decision against sampling", "diffusion", ["rulers"]),
+    "figure1": ("Figure 1", "language_model", ["figure1_runs", "table7"]),
+    "figure2": ("Figure 2", "seq2seq", ["table9"]),
+    "figure_context": ("Context ablation", "seq2seq", ["context_ablation"]),
+}
+
+
+def figure_sources():
+    """Figures whose tables are planned."""
+    planned = table_sources()
+    return {
+        name: source
+        for name, source in FIGURE_SOURCES.items()
+        if all(table in planned for table in source[2])
+    }
+
+
+FAMILY_NAMES = {
+    "classifier": "Classifiers",
+    "diffusion": "Diffusion models",
+    "language_model": "Language models",
+    "seq2seq": "Sequence to sequence",
+}
+# Tables that are no experiment; the others of these are about language models.
+OTHER_TABLES = {"teacher": "seq2seq", "table12": "diffusion", "rulers": "diffusion"}
 
 
 def family_of(table):
     """Family that a table is about, as the report names it."""
     experiment = PLAN.experiments.get(table)
-    family = PLAN.runs[experiment[0]]["family"] if experiment else "language_model"
-    return {"classifier": "Classifiers", "language_model": "Language models"}[family]
+    if experiment:
+        return FAMILY_NAMES[PLAN.runs[experiment[0]]["family"]]
+    return FAMILY_NAMES[OTHER_TABLES.get(table, "language_model")]
 
 
 def caption(name):
@@ -149,3 +246,14 @@ def table_report(file, table, kind):
         subcategory="Tables",
         labels={"result": name, "format": kind},
     )
+
+
+def shown():
+    """Files that the report is made of."""
+    files = [f"{TABLES}/{table}.csv" for table in table_sources()]
+    files += [f"{FIGURES}/{figure}.svg" for figure in figure_sources()]
+    generated = one_seed("table1")
+    if generated:
+        files.append(f"{FIGURES}/figure_samples.svg")
+    files += [f"{RESULTS}/runs/{run}/samples.png" for run in generated]
+    return files + [f"{RESULTS}/overview.html"]

@@ -5,8 +5,6 @@ report: "../workflow/report/front.rst"
 
 localrules:
     resolved_config,
-    figure_classifier,
-    figure1,
     overview,
     report,
 
@@ -44,50 +42,35 @@ for table, (option, files) in table_sources().items():
             " --tier {params.tier} --out {output.csv} > {log} 2>&1"
 
 
-rule figure_classifier:
-    input:
-        tables=[f"{TABLES}/table2.csv", f"{TABLES}/table10.csv"],
-        code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
-    output:
-        report(
-            f"{FIGURES}/figure_classifier.svg",
-            caption="../workflow/report/figure_classifier.rst",
-            category="Classifiers",
-            subcategory="Figures",
-            labels={"result": "Accuracy against error rate", "format": "svg"},
-        ),
-        f"{FIGURES}/figure_classifier.png",
-    log:
-        f"{RESULTS}/logs/figures/figure_classifier.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/figures/figure_classifier.tsv"
-    conda:
-        ENV
-    shell:
-        "python $SCRIPTS/make_figure.py --name figure_classifier --tables {input.tables} --out {output} > {log} 2>&1"
+for figure, (title, family, tables) in figure_sources().items():
 
-
-rule figure1:
-    input:
-        tables=[f"{TABLES}/figure1_runs.csv", f"{TABLES}/table7.csv"],
-        code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
-    output:
-        report(
-            f"{FIGURES}/figure1.svg",
-            caption="../workflow/report/figure1.rst",
-            category="Language models",
-            subcategory="Figures",
-            labels={"result": "Figure 1", "format": "svg"},
-        ),
-        f"{FIGURES}/figure1.png",
-    log:
-        f"{RESULTS}/logs/figures/figure1.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/figures/figure1.tsv"
-    conda:
-        ENV
-    shell:
-        "python $SCRIPTS/make_figure.py --name figure1 --tables {input.tables} --out {output} > {log} 2>&1"
+    rule:
+        name:
+            figure
+        input:
+            tables=[f"{TABLES}/{table}.csv" for table in tables],
+            code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
+        output:
+            report(
+                f"{FIGURES}/{figure}.svg",
+                caption=caption(figure),
+                category=FAMILY_NAMES[family],
+                subcategory="Figures",
+                labels={"result": title, "format": "svg"},
+            ),
+            f"{FIGURES}/{figure}.png",
+        log:
+            f"{RESULTS}/logs/figures/{figure}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/figures/{figure}.tsv"
+        localrule: True
+        conda:
+            ENV
+        params:
+            name=figure,
+        shell:
+            "python $SCRIPTS/make_figure.py --name {params.name} --tables {input.tables}"
+            " --out {output} > {log} 2>&1"
 
 
 rule overview:
@@ -133,10 +116,7 @@ rule resolved_config:
 # other. The inner call reads only, so it needs no lock.
 rule report:
     input:
-        [f"{TABLES}/{table}.csv" for table in table_sources()],
-        f"{FIGURES}/figure_classifier.svg",
-        f"{FIGURES}/figure1.svg",
-        f"{RESULTS}/overview.html",
+        shown=shown(),
         config=f"{RESULTS}/config.json",
         captions=[f"{CAPTIONS}/{file}" for file in sorted(os.listdir(CAPTIONS))],
     output:
@@ -149,10 +129,6 @@ rule report:
         ENV
     params:
         snakefile=workflow.main_snakefile,
-        targets=lambda wildcards, input: [
-            f for f in input if f.startswith((TABLES, FIGURES))
-        ]
-        + [f"{RESULTS}/overview.html"],
     shell:
         "python -m snakemake --snakefile {params.snakefile} --configfile {input.config} --nolock"
-        " --report {output} -- {params.targets} > {log} 2>&1"
+        " --report {output} -- {input.shown} > {log} 2>&1"

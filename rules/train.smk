@@ -51,6 +51,37 @@ rule train_classifier:
         " --predictions {output.predictions} > {log} 2>&1"
 
 
+rule train_diffusion:
+    input:
+        images_of,
+        run=f"{RUN}/run.json",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.jsonl",
+        summary=f"{RUN}/training.json",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"diffusion/.+",
+    conda:
+        ENV
+    threads: resource("train_diffusion", "threads")
+    resources:
+        gpu=resource("train_diffusion", "gpu"),
+        nodes=1,
+        mem_mb=resource("train_diffusion", "mem_mb"),
+        runtime=resource("train_diffusion", "runtime"),
+    params:
+        launcher=launcher("train_diffusion"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}/training",
+    shell:
+        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        " --weights {output.weights} --history {output.history} --summary {output.summary}"
+        " > {log} 2>&1"
+
+
 rule train_language_model:
     input:
         lambda wildcards: tokens_of(wildcards.run),
@@ -80,3 +111,38 @@ rule train_language_model:
         "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " > {log} 2>&1"
+
+
+rule train_seq2seq:
+    input:
+        lambda wildcards: pairs_of(wildcards.run),
+        lambda wildcards: of_teacher(
+            wildcards.run, "targets.npy", "targets_offsets.npy"
+        ),
+        run=f"{RUN}/run.json",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.jsonl",
+        summary=f"{RUN}/training.json",
+        predictions=f"{RUN}/predictions.npz",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"seq2seq/.+",
+    conda:
+        ENV
+    threads: resource("train_seq2seq", "threads")
+    resources:
+        gpu=resource("train_seq2seq", "gpu"),
+        nodes=1,
+        mem_mb=resource("train_seq2seq", "mem_mb"),
+        runtime=resource("train_seq2seq", "runtime"),
+    params:
+        launcher=launcher("train_seq2seq"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
+    shell:
+        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        " --weights {output.weights} --history {output.history} --summary {output.summary}"
+        " --predictions {output.predictions} > {log} 2>&1"

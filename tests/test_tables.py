@@ -14,12 +14,14 @@ def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", *
     return [
         {
             "run_id": f"{dataset}-{ratio}-{seed}",
+            "family": "classifier",
             "dataset": dataset,
             "stands_in_for": stands_in_for,
             "corruption": "uniform_label" if ratio else "none",
             "resample": "fresh",
             "budget": "fixed_clean",
             "protocol": "text",
+            "source_share": np.nan,
             "noise_ratio": ratio,
             "error_rate": ratio / (1 + ratio),
             "seed": seed,

@@ -18,6 +18,7 @@ RUN_KEYS = [
     "resample",
     "budget",
     "protocol",
+    "source_share",
     "noise_ratio",
     "error_rate",
     "seed",
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def _rows(content: dict) -> list[dict]:
-    run = {key: content["run"][key] for key in RUN_KEYS}
+    run = {key: content["run"].get(key) for key in RUN_KEYS}  # source_share: seq2seq only
     training = {key: content["training"][key] for key in TRAINING_KEYS}
     return [run | {"metric": name} | score | training for name, score in content["metrics"].items()]
 

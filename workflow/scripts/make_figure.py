@@ -12,6 +12,9 @@ from noiselab.files import whole_file
 FIGURES = {
     "figure_classifier": figures.classifier_figure,
     "figure1": figures.language_model_figure,
+    "figure_rulers": figures.rulers_figure,
+    "figure2": figures.seq2seq_figure,
+    "figure_context": figures.context_figure,
 }
 
 

@@ -1,4 +1,4 @@
-"""Write docs/RESULTS.md, docs/results/ and docs/images/ from the results of a tier."""
+"""Write docs/RESULTS.md, docs/results/ and docs/images/ from the results of one tier or more."""
 
 import argparse
 import shutil
@@ -11,38 +11,57 @@ from noiselab.errors import NoiselabError, run_script
 from noiselab.files import write_text
 
 DOCS = ROOT / "docs"
-TABLES = [2, 10, 13, 7, 5, 4, 11]
+TABLES = ["table2", "table10", "table13", "table7", "table5", "table4", "table11"]
+TABLES += ["table9", "context_ablation", "teacher"]
 HEAD = """\
 # Results
 
-Written by `make results` from the files of one run of tier `{tier}`; the csv files are in
-[results/{tier}](results/{tier}).
+Written by `make results` from the files of the runs named below; the csv files are in
+[results/](results).
+"""
+TIER = """\
+# Tier {tier}
 
 - Data: {datasets}. These are {kind}.
 - {runs} trainings, {minutes:.0f} minutes of training in all, on {devices}.
 - Code revision {revisions}.
+- Tables as csv: [results/{tier}](results/{tier}).
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="folder of a tier")
+    parser.add_argument("--results", type=Path, nargs="+", required=True, help="folders of tiers")
     arguments = parser.parse_args()
-    results, tier = arguments.results, arguments.results.name
-    if not (results / "report.html").is_file():
-        raise NoiselabError(f"{results}: no finished results (no report.html)")
+    parts = [HEAD]
+    for number, results in enumerate(arguments.results):
+        parts += _tier(results)
+        suffix = "" if number == 0 else f"_{results.name}"
+        for figure in sorted(results.glob("figures/*.png")):
+            _copy(figure, DOCS / "images" / f"{figure.stem}{suffix}.png")
+            if number:
+                parts.append(
+                    f"![{figure.stem}, tier {results.name}](images/{figure.stem}{suffix}.png)\n"
+                )
+    write_text(DOCS / "RESULTS.md", "\n".join(parts))
+
+
+def _tier(results: Path) -> list[str]:
+    """Head and tables of one tier, as far as they were made; the csv files are copied."""
+    made = [results / f"tables/{name}.md" for name in TABLES]
+    made = [path for path in made if path.is_file()]
+    if not made:
+        raise NoiselabError(f"{results}: no finished results (no tables)")
+    for table in results.glob("tables/*.csv"):
+        _copy(table, DOCS / "results" / results.name / table.name)
     files = sorted(results.glob("metrics/*.csv"))
     runs = pd.concat(map(pd.read_csv, files)).drop_duplicates("run_id")
-    parts = [_head(tier, runs)]
-    parts += [(results / f"tables/table{n}.md").read_text(encoding="utf-8") for n in TABLES]
-    write_text(DOCS / "RESULTS.md", "\n".join(parts))
-    _copy(results.glob("tables/*.csv"), DOCS / "results" / tier)
-    _copy(results.glob("figures/*.png"), DOCS / "images")
+    return [_head(results.name, runs), *(path.read_text(encoding="utf-8") for path in made)]
 
 
 def _head(tier: str, runs: pd.DataFrame) -> str:
     own = (runs["dataset"] == runs["stands_in_for"]).all()
-    return HEAD.format(
+    return TIER.format(
         tier=tier,
         datasets=", ".join(dict.fromkeys(runs["dataset"])),
         kind="the paper's data sets" if own else "not the paper's data sets",
@@ -53,10 +72,9 @@ def _head(tier: str, runs: pd.DataFrame) -> str:
     )
 
 
-def _copy(files, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        shutil.copyfile(file, folder / file.name)
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
 
 
 if __name__ == "__main__":

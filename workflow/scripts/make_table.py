@@ -19,23 +19,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="entry of published.yaml, or an experiment")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--metrics", help="csv of runs")
+    source.add_argument("--metrics", nargs="+", help="csv of runs")
     source.add_argument("--plan", nargs="+", help="run.json files")
     source.add_argument("--gradients", help="csv of measure_gradients")
+    source.add_argument("--teacher", nargs="+", help="decoding.json files")
     source.add_argument("--stability", help="csv of measure_loss_stability")
     parser.add_argument("--tier", required=True)
     parser.add_argument("--out", type=Path, required=True, help="csv; the others lie beside it")
     arguments = parser.parse_args()
     published = config.published().get(arguments.name, {})
     if arguments.metrics:
-        table = tables.runs_table(pd.read_csv(arguments.metrics), published)
+        table = tables.runs_table(pd.concat(map(pd.read_csv, arguments.metrics)), published)
     elif arguments.plan:
         table = tables.plan_table([read_json(path) for path in arguments.plan], published)
     elif arguments.gradients:
         table = tables.gradient_table(pd.read_csv(arguments.gradients), published)
+    elif arguments.teacher:
+        table = tables.teacher_table([read_json(path) for path in arguments.teacher])
     else:
         table = tables.stability_table(pd.read_csv(arguments.stability), published)
-    title = f"{published.get('place', arguments.name)}: {published.get('title', 'test scores')}"
+    title = published.get("title", "test scores")
+    title = f"{published.get('place', arguments.name)}: {title}"
     floor = AVERAGING if arguments.stability else CALIBRATED
     notes = layouts.notes(table, arguments.tier, floor)
     for suffix, render in layouts.FORMATS.items():

@@ -42,10 +42,18 @@ def main() -> None:
         if distributed.rank() == 0:
             save_weights(arguments.weights, model, run["run_id"])
             if arguments.predictions:
-                with whole_file(arguments.predictions) as path, open(path, "wb") as file:
-                    np.save(file, task.predict(model))
+                save_predictions(arguments.predictions, task.predict(model))
             write_json(arguments.summary, summary | provenance.describe(device))
             finish(folder, arguments.history)
+
+
+def save_predictions(path: Path, predictions: np.ndarray | dict[str, np.ndarray]) -> None:
+    """One array as npy, several as npz."""
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        if isinstance(predictions, dict):
+            np.savez(file, **predictions)
+        else:
+            np.save(file, predictions)
 
 
 if __name__ == "__main__":

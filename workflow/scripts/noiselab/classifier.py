@@ -21,8 +21,12 @@ class Classifier(nn.Module):
         self.register_buffer("mean", 255 * torch.tensor(mean)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(std)[:, None, None])
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the network sees, float [n, c, h, w]."""
+        return (images - self.mean) / self.std
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std)
+        return self.network(self.normalised(images))
 
 
 def task(run: dict, device: torch.device) -> Task:

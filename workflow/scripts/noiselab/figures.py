@@ -6,6 +6,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from noiselab.layouts import NAMES
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
 OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
+DATASETS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")  # where a colour is a data set
 CORRUPTIONS = {
     "uniform_label": "uniform noise",
     "shift_label": "structured noise, y → y + 1",
@@ -106,6 +108,122 @@ def language_model_figure(tables: list[pd.DataFrame]) -> Figure:
     axes[1, 0].set_ylabel("noisy-train NLL (nats/token)")
     _shared_legend(figure, axes)
     return figure
+
+
+RULERS = {"accuracy of the decision": ("accuracy", "denoising_accuracy")}
+RULERS["accuracy of a sampled label"] = ("sampled_accuracy", "consistency")
+FAMILIES = {"classifier": (OURS, "classifier"), "diffusion": (PAPER, "diffusion model")}
+
+
+def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
+    """Classifiers and diffusion models by the same ruler: a row per ruler (the decision, a
+    sampled label or image), a column per data set that both have, a colour per family."""
+    (table,) = tables
+    both = table.groupby("dataset", sort=False)["family"].nunique() == len(FAMILIES)
+    datasets = list(both[both].index)
+    size = {"figsize": (4.4 * len(datasets), 6.6), "layout": "constrained"}
+    options = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(len(RULERS), len(datasets), **size, **options)
+    for (label, metrics), row in zip(RULERS.items(), axes, strict=True):
+        for dataset, axis in zip(datasets, row, strict=True):
+            cells = table[(table["dataset"] == dataset) & table["metric"].isin(metrics)]
+            for family, (colour, name) in FAMILIES.items():
+                _coloured(axis, cells[cells["family"] == family], colour, name)
+            axis.set_ylim(0, 103)
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel(f"{label} (%)")
+    for dataset, axis in zip(datasets, axes[0], strict=True):
+        axis.set_title(NAMES.get(dataset, dataset))
+    for axis in axes[-1]:
+        axis.set_xlabel("error rate e = r / (1 + r)")
+    _shared_legend(figure, axes)
+    return figure
+
+
+def samples_figure(sheets: dict[tuple[str, float], np.ndarray]) -> Figure:
+    """Generated images: a row per data set, a column per noise ratio. sheets: (data set, noise
+    ratio) -> uint8 [H, W, 3], in which a row is a class."""
+    datasets = list(dict.fromkeys(dataset for dataset, _ in sheets))
+    ratios = sorted({ratio for _, ratio in sheets})
+    size = {"figsize": (1.7 * len(ratios), 4.3 * len(datasets)), "layout": "constrained"}
+    figure, axes = plt.subplots(len(datasets), len(ratios), **size, squeeze=False)
+    for dataset, row in zip(datasets, axes, strict=True):
+        for ratio, axis in zip(ratios, row, strict=True):
+            axis.set_axis_off()
+            if (dataset, ratio) in sheets:
+                axis.imshow(sheets[dataset, ratio], interpolation="nearest")
+                axis.set_title(f"{NAMES.get(dataset, dataset)}, r = {ratio:g}", fontsize="small")
+    return figure
+
+
+RISES = {
+    "nll_relative_rise": "relative rise of clean-test NLL (%)",
+    "nll_rise": "rise of clean-test NLL (nats/token)",
+    "sequence_nll_rise": "rise of clean-test NLL (nats/sequence)",
+}
+
+
+def seq2seq_figure(tables: list[pd.DataFrame]) -> Figure:
+    """Rise of the NLL against the error rate (Figure 2), relative as in the paper, and its
+    absolute twins per token and per sequence; a colour per data set."""
+    (table,) = tables
+    figure, axes = plt.subplots(1, len(RISES), figsize=(13, 4.6), squeeze=False, sharex=True)
+    figure.set_layout_engine("constrained")
+    datasets = dict(zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False))
+    for (metric, label), axis in zip(RISES.items(), axes.flat, strict=True):
+        for dataset, colour in datasets.items():
+            part = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
+            _coloured(axis, part, colour, NAMES.get(dataset, dataset))
+        axis.set_ylabel(label)
+        axis.set_xlabel("error rate e = r / (1 + r)")
+        axis.grid(alpha=0.3)
+    _shared_legend(figure, axes)
+    return figure
+
+
+def _coloured(axis: Axes, cells: pd.DataFrame, colour: str, name: str) -> None:
+    """Own, published and floor curves in one colour, told apart by their lines."""
+    cells = cells.sort_values("error_rate")
+    e = cells["error_rate"]
+    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
+    style = {"fmt": "-o", "capsize": 3, "color": colour}
+    axis.errorbar(e, cells["ours"], yerr=spread, **style, label=f"{name}, ours, 95 % CI")
+    axis.plot(e, cells["floor"], "--", color=colour, label=f"{name}, noise floor")
+    if cells["published"].notna().any():
+        published = NAMES.get(cells["stands_in_for"].iloc[0])
+        style = {"color": colour, "markersize": 5, "alpha": 0.6}
+        axis.plot(e, cells["published"], ":s", **style, label=f"paper, {published}")
+
+
+def context_figure(tables: list[pd.DataFrame]) -> Figure:
+    """What the source is worth: NLL of the clean run, and its rise at the highest noise ratio,
+    against the share of the source that is kept."""
+    (table,) = tables
+    figure, axes = plt.subplots(1, 2, figsize=(8.8, 4.2), squeeze=False)
+    figure.set_layout_engine("constrained")
+    worst = table["noise_ratio"].max()
+    panels = [(0, "sequence_nll", "clean run: NLL (nats/sequence)")]
+    panels += [(worst, "sequence_nll_rise", f"rise at r = {worst:g} (nats/sequence)")]
+    for (ratio, metric, label), axis in zip(panels, axes.flat, strict=True):
+        cells = table[(table["metric"] == metric) & (table["noise_ratio"] == ratio)]
+        for dataset, colour in zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False):
+            _by_share(axis, cells[cells["dataset"] == dataset], colour)
+        axis.set_xlabel("share of the source's length limit (%)")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    _shared_legend(figure, axes)
+    return figure
+
+
+def _by_share(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
+    cells = cells.sort_values("source_share")
+    name = NAMES.get(cells["dataset"].iloc[0], cells["dataset"].iloc[0])
+    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
+    style = {"fmt": "-o", "capsize": 3, "color": colour}
+    share = 100 * cells["source_share"]
+    axis.errorbar(share, cells["ours"], yerr=spread, **style, label=f"{name}, ours, 95 % CI")
+    if cells["noise_ratio"].iloc[0] > 0:
+        axis.plot(share, cells["floor"], "--", color=colour, label=f"{name}, noise floor")
 
 
 def _shared_legend(figure: Figure, axes) -> None:

@@ -8,9 +8,26 @@ NAMES = {
     "accuracy": "accuracy",
     "kl": "KL(predicted ‖ true)",
     "tvd": "total variation",
+    "sampled_accuracy": "accuracy of a sampled label",
+    "denoising_accuracy": "accuracy by denoising error",
+    "consistency": "consistency",
+    "consistency_drop": "relative drop of consistency",
+    "judge_accuracy": "the judge's own test accuracy",
+    "fid": "FID",
+    "judge_frechet": "Fréchet distance of the judge's features (not FID)",
     "nll": "clean-test NLL",
     "train_nll": "noisy-train NLL",
     "denoised_nll": "denoised NLL",
+    "nll_rise": "rise of NLL",
+    "nll_relative_rise": "relative rise of NLL",
+    "sequence_nll": "clean-test NLL per sequence",
+    "sequence_nll_rise": "rise of NLL per sequence",
+    "bleu": "BLEU",
+    "rouge_l": "ROUGE-L",
+    "corrupted_tokens": "tokens by the teacher",
+    "ended": "stopped by the end symbol",
+    "empty": "empty",
+    "identical": "identical to the clean target",
     "cosine_clean_clean": "cosine, clean–clean",
     "cosine_corrupt_corrupt": "cosine, corrupt–corrupt",
     "cosine_clean_corrupt": "cosine, clean–corrupt",
@@ -29,9 +46,20 @@ NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "openwebtext": "OpenWebText",
+    "wmt14": "WMT14 en→de",
+    "cnn_dailymail": "CNN/DailyMail",
 }
+for side, text in {"length": "length", "clean_length": "length of clean targets"}.items():
+    NAMES[f"{side}_mean"] = f"{text}, mean"
+    NAMES |= {f"{side}_q{q}": f"{text}, {q} % quantile" for q in (5, 25, 50, 75, 95)}
+    NAMES[f"{side}_q100"] = f"{text}, longest"
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
+DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
+DECIMALS |= dict.fromkeys(["consistency_drop", "judge_accuracy", "fid", "judge_frechet"], 2)
+DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence_nll_rise": 3}
+DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
+DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
 
 
@@ -105,7 +133,7 @@ def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
 
 
 def _latex_escape(text: str) -> str:
-    for character, code in {"‖": r"$\|$", "−": "-", "–": "--", "—": "---"}.items():
+    for character, code in {"‖": r"$\|$", "−": "-", "–": "--", "—": "---", "→": r"$\to$"}.items():
         text = text.replace(character, code)
     return "".join(rf"\{c}" if c in "%_&#" else c for c in text)
 
@@ -150,8 +178,10 @@ INTERVALS = {
     "wilson_items": "Wilson interval over test items, one seed",
     "bootstrap_items": "bootstrap over test items, one seed",
     "t_sequences": "t-interval over sequences, one seed",
+    "t_items": "t-interval over test items, one seed",
     "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches",
+    "katz_items": "log interval of a ratio over generated images",
     "t_seeds": "t-interval over seeds",
 }
 

@@ -3,12 +3,29 @@
 import numpy as np
 from scipy.special import rel_entr
 
-from noiselab.stats import Interval, bootstrap_interval, sequence_interval, wilson_interval
-from noiselab.theory import TIE, decisions, expected_noisy_nll, observed_posterior
-
-UNITS = {"accuracy": "%", "kl": "nats", "tvd": ""} | dict.fromkeys(
-    ["nll", "train_nll", "denoised_nll"], "nats/token"
+from noiselab.stats import (
+    Interval,
+    bootstrap_interval,
+    ratio_interval,
+    relative_drop_interval,
+    sequence_interval,
+    wilson_interval,
 )
+from noiselab.theory import (
+    TIE,
+    decisions,
+    expected_noisy_nll,
+    observed_agreement,
+    observed_posterior,
+    observed_sequences,
+)
+
+UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
+UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
+UNITS |= dict.fromkeys(["consistency", "consistency_drop", "judge_accuracy"], "%")
+UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
+UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
+UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
 
 def accuracy(confusion: np.ndarray) -> float:
@@ -54,10 +71,11 @@ def classifier_metrics(
     A model whose probabilities are not finite has empty values and the reason.
     """
     tie = 0.0 if corruption == "none" else TIE
-    floors = _scores(observed_posterior(clean_p, corruption, error_rate), labels, tie)
+    observed = observed_posterior(clean_p, corruption, error_rate)
+    floors = _scores(observed, labels, tie)
     values = _scores(p, labels)
     diverged = None if np.isfinite(p).all() else "training diverged"
-    return {
+    scores = {
         name: {
             "value": values[name],
             **_interval(name, p, labels)._asdict(),
@@ -68,6 +86,19 @@ def classifier_metrics(
         }
         for name in SCORES
     }
+    own, floor = (_true_class(q, labels) for q in (p, observed))
+    return scores | {"sampled_accuracy": _items_score("sampled_accuracy", own, floor)}
+
+
+def _true_class(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Chance, in per cent, that a label drawn from the prediction is the true one, [n]."""
+    return 100 * p[np.arange(len(labels)), labels].astype(np.float64)
+
+
+def _items_score(name: str, values: np.ndarray, floors: np.ndarray) -> dict:
+    """Mean over independent test items."""
+    score = _mean_score(name, values, floors, 1)
+    return score | ({"interval": "t_items"} if score["reason"] is None else {})
 
 
 def _scores(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> dict[str, float | None]:
@@ -121,3 +152,123 @@ def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int)
         "items": len(values),
         "reason": None if finite else "training diverged",
     }
+
+
+def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, error_rate: float) -> dict:
+    """NLL of a sequence-to-sequence model, as `classifier_metrics` gives scores.
+
+    own, clean: `nll` float [n] in nats and `tokens` int [n] of the same clean validation targets,
+    for the model and the clean run of its seed. teacher_right: bool [n], whether the noisy teacher
+    writes this very target. Scores are absolute, the rise over the clean run (paired over pairs)
+    and the relative rise, which is the same per token and per sequence.
+    """
+    nll, base, tokens = own["nll"], clean["nll"], clean["tokens"]
+    floor = observed_sequences(base, np.where(teacher_right, 0.0, np.inf), error_rate)
+    pairs = np.ones(len(nll))
+    scores = {
+        "nll": (nll, floor, tokens),
+        "nll_rise": (nll - base, floor - base, tokens),
+        "nll_relative_rise": (100 * (nll - base), 100 * (floor - base), base),
+        "sequence_nll": (nll, floor, pairs),
+        "sequence_nll_rise": (nll - base, floor - base, pairs),
+    }
+    return {name: _ratio_score(name, *arrays) for name, arrays in scores.items()}
+
+
+def _ratio_score(name: str, values: np.ndarray, floors: np.ndarray, per: np.ndarray) -> dict:
+    finite = np.isfinite(values).all()
+    interval = ratio_interval(values, per) if finite else Interval(None, None, "none")
+    return {
+        "value": float(values.sum() / per.sum()) if finite else None,
+        **interval._asdict(),
+        "floor": float(floors.sum() / per.sum()) if np.isfinite(floors).all() else None,
+        "unit": UNITS[name],
+        "items": len(values),
+        "reason": None if finite else "training diverged",
+    }
+
+
+def diffusion_metrics(
+    own: dict,
+    clean: dict,
+    judge_p: np.ndarray,
+    labels: np.ndarray,
+    distance: dict[str, float],
+    classes: int,
+    error_rate: float,
+) -> dict:
+    """All scores of a diffusion model, as `classifier_metrics` gives them.
+
+    own, clean: what was measured on the model and on the clean run of its seed: `decided` int [N],
+    the judge's decisions on images generated for the labels 0, 1, … C - 1, 0, …; `class_errors`
+    [n, C] of the first test images. judge_p: [n, C], the judge's own test predictions. distance:
+    Fréchet distance to the training set under its name.
+    """
+    if not np.isfinite(own["class_errors"]).all():
+        names = [
+            "consistency",
+            "consistency_drop",
+            "judge_accuracy",
+            "denoising_accuracy",
+            *distance,
+        ]
+        return {name: _diverged(name, len(own["decided"])) for name in names}
+    hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
+    right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
+    share, base = hits.mean(), clean_hits.mean()
+    floor = observed_agreement(base, error_rate, classes)
+    drop = relative_drop_interval(hits.sum(), len(hits), clean_hits.sum(), len(clean_hits))
+    scores = {
+        "consistency": _share_score(hits, 100 * floor),
+        "consistency_drop": {
+            "value": _percent(1 - share / base if base else None),
+            "ci_low": _percent(drop.ci_low),
+            "ci_high": _percent(drop.ci_high),
+            "interval": drop.interval,
+            "floor": _percent(1 - floor / base if base else None),
+            "items": len(hits),
+        },
+        "judge_accuracy": _share_score(judge_p.argmax(1) == labels, None),
+        # Uniform noise leaves the decision of a calibrated model as it is: the clean run's.
+        "denoising_accuracy": _share_score(right, 100 * clean_right.mean()),
+    }
+    no_interval = Interval(None, None, "none")._asdict()
+    for name, value in distance.items():
+        scores[name] = {"value": value, **no_interval, "floor": None, "items": len(hits)}
+    return {name: {"unit": UNITS[name], "reason": None} | s for name, s in scores.items()}
+
+
+def _diverged(name: str, items: int) -> dict:
+    numbers = {"value": None, "floor": None, **Interval(None, None, "none")._asdict()}
+    return numbers | {"unit": UNITS[name], "items": items, "reason": "training diverged"}
+
+
+def generated_labels(count: int, classes: int) -> np.ndarray:
+    """Labels that `count` images are generated for, int64 [N]: class-balanced, in turn."""
+    return np.arange(count) % classes
+
+
+def _hits(decided: np.ndarray, classes: int) -> np.ndarray:
+    """Whether the judge sees the class that each image was generated for, bool [N]."""
+    return decided == generated_labels(len(decided), classes)
+
+
+def _right(errors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether the class of the smallest denoising error is the true one, bool [n]."""
+    return errors.argmin(1) == labels[: len(errors)]
+
+
+def _share_score(right: np.ndarray, floor: float | None) -> dict:
+    low, high, kind = wilson_interval(right.sum(), len(right))
+    return {
+        "value": _percent(right.mean()),
+        "ci_low": _percent(low),
+        "ci_high": _percent(high),
+        "interval": kind,
+        "floor": None if floor is None else float(floor),
+        "items": len(right),
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * float(share)

@@ -1,13 +1,15 @@
 """Corruption of training targets: pure, vectorised functions.
 
-One uniform number u per target decides everything: the target is corrupted where u < e, and
-u / e, again uniform there, picks the wrong one. With the same u, the targets corrupted at a
-small e are corrupted at every larger e too.
+Labels and tokens: one uniform number u per target decides everything. The target is corrupted
+where u < e, and u / e, again uniform there, picks the wrong one. With the same u, the targets
+corrupted at a small e are corrupted at every larger e too. Whole sequences: `corrupted_pairs`.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+
+from noiselab import streams
 
 
 def corrupt(
@@ -54,3 +56,19 @@ CORRUPTIONS: dict[str, Callable] = {
     "uniform_label": uniform_label,
     "shift_label": shift_label,
 }
+
+
+def corrupted_pairs(run: dict, count: int) -> np.ndarray:
+    """Which of `count` training pairs have the teacher's target, bool [count].
+
+    `permutation`: exactly round(e count), those at a small e are also corrupted at every larger
+    one. `index` (published code): each pair whose index modulo 100 is below 100 e.
+    """
+    if run["corruption"] == "none":
+        return np.zeros(count, dtype=bool)
+    if run["selection"] == "index":
+        return np.arange(count) % 100 < 100 * run["error_rate"]
+    chosen = streams.permutation(run["seed"], "noise", 0, count)
+    corrupted = np.zeros(count, dtype=bool)
+    corrupted[chosen[: round(run["error_rate"] * count)]] = True
+    return corrupted

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 from noiselab.config import merge
@@ -45,21 +46,30 @@ def plan(config: dict, results: str) -> Plan:
     experiments: dict[str, list[str]] = {}
     datasets: dict[str, dict] = {}
     for name, experiment in config["experiments"].items():
+        if not experiment.get("enabled", True):
+            continue
         experiments[name] = []
         for dataset in experiment["datasets"]:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
-            for seed in experiment["seeds"]:
+            _check_family(name, experiment, spec)
+            for seed, share in product(experiment["seeds"], experiment.get("source_shares", [1])):
                 # The clean run gives the noise floor, so it is there even where not asked for.
                 for ratio in dict.fromkeys([0, *experiment["noise_ratios"]]):
-                    run = _run(config, results, name, experiment, dataset, spec, float(ratio), seed)
+                    run = _run(config, results, experiment, spec, float(ratio), seed, share)
                     runs[run["run_id"]] = run
                     if ratio in experiment["noise_ratios"]:
                         experiments[name].append(run["run_id"])
+                    if "teacher_run" in run:
+                        runs[run["teacher_run"]] = _teacher(config, results, experiment, spec)
+                    if "judge_run" in run:
+                        runs[run["judge_run"]] = _judge(config, results, spec, seed)
     for name, analysis in config["analyses"].items():
-        if config["experiments"].get(analysis["experiment"], {}).get("family") != "language_model":
+        chosen = analysis["experiment"]
+        family = config["experiments"][chosen]["family"] if chosen in experiments else None
+        if family != "language_model":
             raise NoiselabError(
-                f"config key analyses.{name}.experiment: {analysis['experiment']!r} is no "
+                f"config key analyses.{name}.experiment: {chosen!r} is no enabled "
                 "experiment with language models"
             )
     return Plan(runs, experiments, datasets)
@@ -89,14 +99,9 @@ def _with_sizes(spec: dict, name: str) -> dict:
     return spec
 
 
-def _run(config, results, name, experiment, dataset, spec, ratio, seed) -> dict:
-    family, protocol = experiment["family"], experiment["protocol"]
-    _check_family(name, experiment, spec)
-    recipe = merge(config[family], spec.get("overrides", {}).get(family, {}))
-    recipe = merge(recipe, experiment.get("training", {}))
-    released = recipe.pop("released", {})
-    if protocol == "released":
-        recipe = merge(recipe, released)
+def _run(config, results, experiment, spec, ratio, seed, share) -> dict:
+    family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
+    recipe = _recipe(config, experiment, spec)
     clean = ratio == 0
     noise = {
         # A clean run is the same run whatever corruption or budget its siblings have.
@@ -107,11 +112,12 @@ def _run(config, results, name, experiment, dataset, spec, ratio, seed) -> dict:
         "error_rate": error_rate(ratio),
         "batch_multiplier": _batch_multiplier(experiment, recipe, ratio),
     }
+    part = "" if share == 1 else f"-c{100 * share:g}"
     variant = _variant(protocol, experiment.get("training", {}))
     folder = f"{family}/{dataset}"
-    return {
-        "run_id": f"{folder}/{_noise_name(noise)}-s{seed}{variant}",
-        "clean_run": f"{folder}/clean-s{seed}{variant}",
+    run = {
+        "run_id": f"{folder}/{_noise_name(noise)}{part}-s{seed}{variant}",
+        "clean_run": f"{folder}/clean{part}-s{seed}{variant}",
         "family": family,
         "tier": config["tier"],
         "dataset": dataset,
@@ -124,10 +130,49 @@ def _run(config, results, name, experiment, dataset, spec, ratio, seed) -> dict:
         **FAMILIES[family].facts(spec, recipe),
         "training": _training(recipe, FAMILIES[family].clean_examples(spec, recipe), spec, noise),
     }
+    if family == "seq2seq":
+        run["source_share"] = share
+    if family == "diffusion":
+        run["judge_run"] = f"classifier/{dataset}/clean-s{seed}"
+    if run["corruption"] == "teacher":
+        run["teacher_run"] = f"{folder}/teacher-s{recipe['teacher']['seed']}{variant}"
+        run["teacher_targets"] = f"{results}/runs/{run['teacher_run']}/targets"
+    return run
+
+
+def _teacher(config, results, experiment, spec) -> dict:
+    """The noisy teacher (Appendix K.3): a clean run, stopped early, of a seed of its own, so that
+    a student shares neither initial weights nor order with it."""
+    recipe = _recipe(config, experiment, spec)
+    step, seed = recipe["teacher"]["step"], recipe["teacher"]["seed"]
+    run = _run(config, results, experiment, spec, 0.0, seed, 1)
+    examples = step * recipe["batch_size"]
+    run_id = "/teacher".join(run["run_id"].rsplit("/clean", 1))
+    training = _training(recipe, examples, spec, run)
+    # It writes all validation targets, too: the floor asks which of them are the true ones.
+    evaluation = run["evaluation"] | {"generated": None}
+    changes = {"run_id": run_id, "clean_run": run_id, "training": training}
+    return run | changes | {"evaluation": evaluation}
+
+
+def _judge(config, results, spec, seed) -> dict:
+    """The clean classifier that judges generated images: the clean run of Table 2."""
+    experiment = {"family": "classifier", "protocol": "text"}
+    return _run(config, results, experiment, spec, 0.0, seed, 1)
+
+
+def _recipe(config: dict, experiment: dict, spec: dict) -> dict:
+    """The family's recipe with the changes of data set, experiment and protocol, in this order."""
+    family = experiment["family"]
+    recipe = merge(config[family], spec.get("overrides", {}).get(family, {}))
+    recipe = merge(recipe, experiment.get("training", {}))
+    released = recipe.pop("released", {})
+    return merge(recipe, released) if experiment["protocol"] == "released" else recipe
 
 
 IMAGE_KINDS = ("digits", "glyphs", "cifar")
 TEXT_KINDS = ("docstrings", "text")
+PAIR_KINDS = ("docstring_pairs", "pairs")
 
 
 @dataclass(frozen=True)
@@ -151,12 +196,37 @@ FAMILIES = {
         },
         lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     ),
+    "diffusion": Family(
+        IMAGE_KINDS,
+        ("uniform_label",),
+        lambda spec, recipe: {
+            "classes": spec["classes"],
+            "channels": spec["channels"],
+            "size": spec["size"],
+            "augment": {"crop": 0, "flip": spec["flip"]},
+            "evaluation": recipe["evaluation"],
+        },
+        lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    ),
     "language_model": Family(
         TEXT_KINDS,
         ("uniform_token",),
         lambda spec, recipe: {
             "vocabulary": spec["vocabulary"],
             "evaluation": recipe["evaluation"],
+        },
+        lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
+    ),
+    "seq2seq": Family(
+        PAIR_KINDS,
+        ("teacher",),
+        lambda spec, recipe: {
+            "vocabulary": spec["vocabulary"],
+            "source_length": spec["source_length"],
+            "target_length": spec["target_length"],
+            "symbols": recipe["symbols"],
+            "selection": recipe["selection"],
+            "evaluation": recipe["evaluation"] | {"score": spec["score"]},
         },
         lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     ),
@@ -176,6 +246,14 @@ def _check_family(name: str, experiment: dict, spec: dict) -> None:
             f"config key experiments.{name}.datasets: {spec['name']} is not for "
             f"a {experiment['family']}"
         )
+    if experiment["corruption"] == "teacher" and experiment["resample"] != "fixed":
+        raise NoiselabError(
+            f"config key experiments.{name}.resample: a teacher's targets are made once: fixed"
+        )
+    if "source_shares" in experiment and experiment["family"] != "seq2seq":
+        raise NoiselabError(
+            f"config key experiments.{name}.source_shares: a {experiment['family']} has no source"
+        )
 
 
 def _batch_multiplier(experiment: dict, recipe: dict, ratio: float) -> int:
@@ -188,7 +266,8 @@ def _noise_name(noise: dict) -> str:
     multiplier = f"-b{noise['batch_multiplier']}" if noise["batch_multiplier"] != 1 else ""
     if noise["corruption"] == "none":
         return f"clean{multiplier}"
-    fixed = "-fixed" if noise["resample"] == "fixed" else ""
+    always_fixed = noise["corruption"] == "teacher"
+    fixed = "-fixed" if noise["resample"] == "fixed" and not always_fixed else ""
     ratio = noise["noise_ratio"]
     digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
     return f"{noise['corruption']}{fixed}-r{digits}-{noise['budget']}{multiplier}"
@@ -207,7 +286,7 @@ def _training(recipe: dict, clean_examples: float, spec: dict, noise: dict) -> d
     steps, base_steps = ceil(planned / batch), ceil(clean_examples / batch)
     schedule = recipe["schedule"]
     warmup = schedule.get("warmup_steps", 0) * recipe["batch_size"]  # in examples
-    warmup += schedule.get("warmup_epochs", 0) * spec.get("train_size", 0)
+    warmup += schedule.get("warmup_epochs", 0) * (spec.get("train_size") or 0)
     return {
         "steps": steps,
         "batch_size": batch,

@@ -24,6 +24,19 @@ def wilson_interval(successes: float, trials: float) -> Interval:
     return Interval(float(interval.low), float(interval.high), "wilson_items")
 
 
+def relative_drop_interval(a: float, n: float, b: float, m: float) -> Interval:
+    """Interval of 1 - (a/n) / (b/m), of a proportion that fell (Katz's log interval of the ratio).
+
+    a successes of n, and b of m before; variability over both sets of items. None where a = 0.
+    """
+    if min(a, b) == 0:
+        return Interval(None, None, "none")
+    half = stats.norm.ppf(0.5 + LEVEL / 2) * np.sqrt(1 / a - 1 / n + 1 / b - 1 / m)
+    ratio = (a / n) / (b / m)
+    low, high = 1 - ratio * np.exp([half, -half])
+    return Interval(float(low), float(high), "katz_items")
+
+
 def t_interval(values: Sequence[float]) -> Interval:
     """Student-t interval of a mean: variability over seeds. Needs two values or more."""
     mean, error = np.mean(values), stats.sem(values)
@@ -64,6 +77,18 @@ def sequence_interval(values: np.ndarray, length: int) -> Interval:
     spread = t_interval(values[: whole * length].reshape(whole, length).mean(1))
     half = (spread.ci_high - spread.ci_low) / 2
     return Interval(float(values.mean() - half), float(values.mean() + half), "t_sequences")
+
+
+def ratio_interval(numerators: np.ndarray, denominators: np.ndarray) -> Interval:
+    """t-interval of sum(numerators) / sum(denominators) over independent items, both float [n].
+
+    The spread is that of the residuals numerator - ratio * denominator (linearisation), so items
+    that are long in both, such as sentences with their NLL and tokens, widen it little.
+    """
+    ratio = numerators.sum() / denominators.sum()
+    spread = t_interval((numerators - ratio * denominators) / denominators.mean())
+    half = (spread.ci_high - spread.ci_low) / 2
+    return Interval(float(ratio - half), float(ratio + half), "t_sequences")
 
 
 def macro_batch_losses(losses: np.ndarray, size: int, count: int) -> np.ndarray:

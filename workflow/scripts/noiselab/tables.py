@@ -1,9 +1,10 @@
 """Tidy tables: a row is one cell, with the paper's number, ours, interval, floor and reason.
 
-Columns: dataset, stands_in_for, corruption, resample, budget, protocol, panel and row (labels of
-the printed block and row), noise_ratio, error_rate, metric, unit, published, ours, ci_low, ci_high,
-interval, n_seeds, items, floor, excess, measured_error_rate, reason. `ours` and `floor` are
-means over seeds; excess = ours - floor. What a table does not have is empty.
+Columns: family, dataset, stands_in_for, corruption, resample, budget, protocol, source_share (of
+seq2seq), panel and row (labels of the printed block and row), noise_ratio, error_rate, metric,
+unit, published, ours, ci_low, ci_high, interval, n_seeds, items, floor, excess,
+measured_error_rate, reason. `ours` and `floor` are means over seeds; excess = ours - floor. What a
+table does not have is empty.
 """
 
 import numpy as np
@@ -12,8 +13,8 @@ import pandas as pd
 from noiselab.layouts import NAMES
 from noiselab.stats import t_interval
 
-KEYS = ["dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
-KEYS += ["panel", "row", "noise_ratio", "error_rate", "metric", "unit"]
+KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
+KEYS += ["source_share", "panel", "row", "noise_ratio", "error_rate", "metric", "unit"]
 NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
 NUMBERS += ["floor", "excess", "measured_error_rate", "reason"]
 COLUMNS = KEYS + NUMBERS
@@ -36,6 +37,15 @@ def ratio_label(noise_ratio: float) -> str:
     return f"100:{100 * noise_ratio:g}"
 
 
+CELL = [
+    "family",
+    "dataset",
+    "source_share",
+    "noise_ratio",
+    "metric",
+]  # what is one cell of a table of runs
+
+
 def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     """Metrics against noise ratio. metrics: rows of runs as collect_metrics writes them;
     published: one entry of published.yaml, or {} for an experiment the paper does not have."""
@@ -43,7 +53,7 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     metrics = metrics[metrics["metric"].isin(wanted)]
     cells = [
         _run_cell(group) | _published(published, group.iloc[0])
-        for _, group in metrics.groupby(["dataset", "noise_ratio", "metric"], sort=False)
+        for _, group in metrics.groupby(CELL, sort=False, dropna=False)
     ]
     return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), c["noise_ratio"])))
 
@@ -54,7 +64,7 @@ def _run_cell(group: pd.DataFrame) -> dict:
     values = group["value"].dropna()
     missing = group["reason"].dropna()
     cell = {key: first[key] for key in KEYS if key not in ("panel", "row")} | {
-        "panel": panel(first["metric"], first["unit"]),
+        "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
         "row": ratio_label(first["noise_ratio"]),
         "ours": values.mean() if len(missing) == 0 else np.nan,
         "n_seeds": len(values),
@@ -68,13 +78,58 @@ def _run_cell(group: pd.DataFrame) -> dict:
     return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
 
 
+def _share(source_share: float) -> str:
+    """Label of a block whose sources are cut short."""
+    cut = pd.notna(source_share) and source_share < 1
+    return f", {100 * source_share:g} % of the source" if cut else ""
+
+
 def _published(published: dict, row: pd.Series) -> dict:
-    """The paper's number for the data set that ours is or stands in for."""
-    values = published.get("metrics", {}).get(row["metric"], {}).get(row["stands_in_for"])
+    """The paper's number for the data set that ours is or stands in for, at full sources."""
     ratios = published.get("noise_ratios", [])
-    if values is None or row["noise_ratio"] not in ratios:
+    if row["noise_ratio"] not in ratios or row["source_share"] < 1:
         return {"published": np.nan}
-    return {"published": values[ratios.index(row["noise_ratio"])]}
+    values = _published_values(published, row["metric"], row["stands_in_for"])
+    return {"published": values[ratios.index(row["noise_ratio"])] if values else np.nan}
+
+
+def _published_values(published: dict, metric: str, dataset: str) -> list[float] | None:
+    """The paper's numbers of one metric; its rises follow from its NLLs."""
+    metrics = published.get("metrics", {})
+    base = metrics.get("nll", {}).get(dataset)
+    if base and metric == "nll_rise":
+        return [value - base[0] for value in base]
+    if base and metric == "nll_relative_rise":
+        return [100 * (value / base[0] - 1) for value in base]
+    shares = metrics.get("consistency", {}).get(dataset)
+    if shares and metric == "consistency_drop":
+        return [100 * (1 - value / shares[0]) for value in shares]
+    return (metrics.get(metric) or {}).get(dataset)
+
+
+def teacher_table(decoded: list[dict]) -> pd.DataFrame:
+    """What the noisy teachers wrote, beside the clean targets, from their decoding.json."""
+    cells = []
+    for content in decoded:
+        score, lengths, clean = (content[k] for k in ("score", "lengths", "clean_lengths"))
+        rows = {
+            "ended": (100 * content["ended"], "%"),
+            "empty": (100 * content["empty"], "%"),
+            "identical": (100 * content["identical"], "%"),
+            score["metric"]: (score["value"], ""),
+        }
+        for statistic in ("mean", "q5", "q25", "q50", "q75", "q95", "q100"):
+            rows[f"length_{statistic}"] = (lengths[statistic], "tokens")
+            rows[f"clean_length_{statistic}"] = (clean[statistic], "tokens")
+        keys = {k: content["run"][k] for k in ("dataset", "stands_in_for", "protocol")}
+        for metric, (value, unit) in rows.items():
+            cell = keys | {"panel": "noisy teacher", "row": panel(metric, unit), "unit": unit}
+            cell |= {"metric": metric, "ours": value, "items": content["pairs"], "n_seeds": 1}
+            if metric == score["metric"]:
+                cell |= {k: score[k] for k in ("ci_low", "ci_high", "interval")}
+                cell["items"] = score["pairs"]
+            cells.append(cell)
+    return tidy(cells)
 
 
 def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:

@@ -34,6 +34,15 @@ def observed_posterior(p: np.ndarray, corruption: str, error_rate: float) -> np.
     return p.astype(np.float64) @ transition_matrix(corruption, error_rate, p.shape[1])
 
 
+def observed_agreement(agreement, error_rate: float, classes: int):
+    """Probability that a label drawn from q agrees with the true one under `uniform_label`, where
+    one drawn from p does so with probability `agreement`: (1 - e) a + e (1 - a) / (C - 1).
+
+    What a sampler that learned the corrupted distribution exactly must show; any shape.
+    """
+    return (1 - error_rate) * agreement + error_rate * (1 - agreement) / (classes - 1)
+
+
 def observed_tokens(p, error_rate: float, vocabulary: int):
     """q = (1 - e) p + e / V, the conditional of tokens under `uniform_token` noise.
 
@@ -61,6 +70,17 @@ def expected_noisy_nll(nll, mean_nll, error_rate: float):
     nll: of the true token; mean_nll: mean over the vocabulary; both in nats, any shape.
     """
     return (1 - error_rate) * nll + error_rate * mean_nll
+
+
+def observed_sequences(clean_nll, teacher_nll, error_rate: float):
+    """NLL of whole sequences under q(Y|x) = (1 - e) p_clean(Y|x) + e p_teacher(Y|x), in nats.
+
+    clean_nll, teacher_nll: -log p(Y|x) of the clean model and of what writes the wrong targets,
+    any shape. A teacher that decodes greedily writes one sequence with certainty: 0 for that one
+    and infinite for all others. The result is at most -log(1 - e) above the clean NLL.
+    """
+    with np.errstate(divide="ignore"):  # log 0 where there is no noise
+        return -np.logaddexp(np.log1p(-error_rate) - clean_nll, np.log(error_rate) - teacher_nll)
 
 
 def decisions(p: np.ndarray, tie: float = 0.0) -> np.ndarray:

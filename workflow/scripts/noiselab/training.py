@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import signal
 import time
@@ -17,7 +16,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from noiselab import checkpoint, distributed, streams
+from noiselab import checkpoint, distributed, progress, streams
 from noiselab.errors import NoiselabError
 
 HISTORY_ROWS = 100  # loss rows per run, whatever its length
@@ -179,6 +178,7 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
     betas = tuple(spec["betas"])
+    # Adam is AdamW without decay.
     return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=True)
 
 
@@ -360,14 +360,13 @@ def _due(done: int, every: int | None, steps: int) -> bool:
 
 
 def _progress(start: int, steps: int) -> tqdm:
-    """Progress bar on process 0: lively on a terminal, a line a minute in a log file."""
-    terminal = os.isatty(2)
+    """Progress bar on process 0."""
     return tqdm(
         range(start, steps),
         initial=start,
         total=steps,
         unit="step",
-        mininterval=0.5 if terminal else 60,
+        mininterval=progress.interval(),
         disable=distributed.rank() > 0,
     )
 

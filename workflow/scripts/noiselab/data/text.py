@@ -16,16 +16,16 @@ import json
 import multiprocessing
 import os
 import shutil
-import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from noiselab import progress
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json, write_text
 
@@ -36,6 +36,7 @@ _SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
 _BPE_CHARACTERS = 20_000_000  # read to train a tokenizer: merges have settled long before
 _SHARD_DOCUMENTS = 2_000
 _SHARD_CHARACTERS = 8_000_000  # bounds memory where documents are books
+_STRUCT = "translation"  # where the hub's translation sets keep their columns
 
 
 # -------------------------------------------------------------------------------- documents
@@ -48,18 +49,27 @@ def docstring_documents(packages: list[str]) -> Iterator[str]:
     those seen before in any file; the others of a file are joined by an empty line.
     NoiselabError, with the first document, where a package is not installed.
     """
+    seen: set[str] = set()
+    for docstrings in map_sources(_docstrings, packages):
+        new = [d for d in dict.fromkeys(docstrings) if d not in seen]
+        seen.update(new)
+        if new:
+            yield "\n\n".join(new)
+
+
+def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterator[list]:
+    """What `function` gives for each source file of installed packages, in their order.
+
+    It is called in several processes, which import its module. NoiselabError, with the first
+    file, where a package is not installed.
+    """
     sources = [_source_files(package) for package in packages]
     # Started afresh, as forking a process that has threads (torch's, say) can hang. Without
     # garbage collection it takes half the time: syntax trees have no cycles.
     spawn = multiprocessing.get_context("spawn")
-    seen: set[str] = set()
     with spawn.Pool(min(_cores(), 8), initializer=gc.disable) as pool:
         for files in sources:  # one at a time: who wants little text need not wait for all
-            for docstrings in pool.imap(_docstrings, files, chunksize=32):
-                new = [d for d in dict.fromkeys(docstrings) if d not in seen]
-                seen.update(new)
-                if new:
-                    yield "\n\n".join(new)
+            yield from pool.imap(function, files, chunksize=32)
 
 
 def folder_documents(folder: Path, text_column: str) -> Iterator[str]:
@@ -75,11 +85,22 @@ def folder_documents(folder: Path, text_column: str) -> Iterator[str]:
     if not files:
         raise NoiselabError(f"{folder}: no {', '.join(f'*{suffix}' for suffix in _READERS)}")
     for file in [f for f in files if f.name.startswith("train")] or files:
-        for text in _READERS[file.suffix](file, text_column):
-            if not isinstance(text, str | None):
-                raise NoiselabError(f"{file}: column {text_column} is not text")
+        for (text,) in rows(file, [text_column]):
             if text and not text.isspace():
                 yield text
+
+
+def rows(file: Path, columns: Sequence[str]) -> Iterator[list[str | None]]:
+    """The values that each row of a *.parquet or *.jsonl has in these columns, streamed.
+
+    Columns may also be fields of a column `translation`. A *.txt is one row, whatever the
+    column. NoiselabError names the file that cannot be read, has no such column, or no text in it.
+    """
+    for row in _READERS[file.suffix](file, columns):
+        for column, value in zip(columns, row, strict=True):
+            if not isinstance(value, str | None):
+                raise NoiselabError(f"{file}: column {column} is not text")
+        yield row
 
 
 def in_validation(text: str, share: float) -> bool:
@@ -104,52 +125,64 @@ def _source_files(package: str) -> list[Path]:
 
 
 def _docstrings(file: Path) -> list[str]:
-    """The long docstrings of a source file from top to bottom; none if it does not parse."""
+    """The long docstrings of a source file from top to bottom."""
+    docstrings = (ast.get_docstring(node) or "" for node, _ in definitions(parsed(file)))
+    return [valid(d) for d in docstrings if len(d) >= _SHORTEST_DOCSTRING]
+
+
+def parsed(file: Path) -> ast.Module:
+    """The syntax tree of a source file; an empty one if it does not parse."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SyntaxWarning: invalid escape sequences
         try:
-            tree = ast.parse(file.read_bytes())
+            return ast.parse(file.read_bytes())
         except (SyntaxError, ValueError, RecursionError):
-            return []
-    return [_valid(d) for d in _walk(tree) if len(d) >= _SHORTEST_DOCSTRING]
+            return ast.Module([], [])
 
 
-def _walk(node: ast.AST) -> Iterator[str]:
-    # ast.walk would also visit every expression, and goes by depth rather than by line.
+def definitions(node: ast.AST, classes: str = "") -> Iterator[tuple[ast.AST, str]]:
+    """A module and the classes and functions in it, from top to bottom.
+
+    With each come the classes it is directly in, "Outer.Inner." for their methods.
+    """
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        yield ast.get_docstring(node) or ""
+        yield node, classes
+        classes = f"{classes}{node.name}." if isinstance(node, ast.ClassDef) else ""
+    # ast.walk would also visit every expression, and goes by depth rather than by line.
     for field in ("body", "handlers", "orelse", "finalbody", "cases"):
         children = getattr(node, field, ())
         for child in children if isinstance(children, list) else ():
-            yield from _walk(child)
+            yield from definitions(child, classes)
 
 
-def _valid(text: str) -> str:
+def valid(text: str) -> str:
     """The text with "?" for lone surrogates, which Python's and JSON's escapes can make."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _text_file(file: Path, _column: str) -> Iterator[str]:
+def _text_file(file: Path, _columns: Sequence[str]) -> Iterator[list[str]]:
     try:
-        yield file.read_bytes().decode("utf-8")
+        yield [file.read_bytes().decode("utf-8")]
     except (OSError, UnicodeDecodeError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({_line(error)})") from error
+        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
 
 
-def _parquet(file: Path, column: str) -> Iterator[str | None]:
+def _parquet(file: Path, columns: Sequence[str]) -> Iterator[list]:
     import pyarrow.parquet
     from pyarrow import ArrowException
 
     try:
         with pyarrow.parquet.ParquetFile(file) as parquet:
-            _check_column(file, column, parquet.schema_arrow.names)
-            for batch in parquet.iter_batches(batch_size=1000, columns=[column]):
-                yield from batch.column(0).to_pylist()
+            blank = {field.name: _blank(field.type) for field in parquet.schema_arrow}
+            _values(file, blank, columns)  # complains even where there are no rows
+            paths = [c if c in blank else f"{_STRUCT}.{c}" for c in columns]
+            for batch in parquet.iter_batches(batch_size=1000, columns=paths):
+                yield from (_values(file, row, columns) for row in batch.to_pylist())
     except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({_line(error)})") from error
+        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
 
 
-def _json_lines(file: Path, column: str) -> Iterator[str | None]:
+def _json_lines(file: Path, columns: Sequence[str]) -> Iterator[list]:
     with open(file, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
@@ -157,31 +190,45 @@ def _json_lines(file: Path, column: str) -> Iterator[str | None]:
             except (ValueError, TypeError) as error:
                 reason = getattr(error, "msg", error)  # without the place, which is in line 1
                 raise NoiselabError(f"{file}: line {number} cannot be read ({reason})") from error
-            _check_column(file, column, row)
-            yield _valid(row[column]) if isinstance(row[column], str) else row[column]
+            values = _values(file, row, columns)
+            yield [valid(value) if isinstance(value, str) else value for value in values]
 
 
 _READERS = {".txt": _text_file, ".parquet": _parquet, ".jsonl": _json_lines}
 
 
-def _line(reason: object) -> str:
+def first_line(reason: object) -> str:
     """The first line of a message that may have several."""
     return str(reason).strip().partition("\n")[0]
 
 
-def _check_column(file: Path, column: str, columns: Iterable[str]) -> None:
-    if column not in columns:
-        raise NoiselabError(f"{file}: no column {column} (found {', '.join(columns)})")
+def _blank(arrow_type) -> dict | str:
+    """A value of a column: its fields where it is a struct."""
+    import pyarrow.types
+
+    return {field.name: "" for field in arrow_type} if pyarrow.types.is_struct(arrow_type) else ""
+
+
+def _values(file: Path, row: dict, columns: Sequence[str]) -> list:
+    """What a row has in these columns, or else in these fields of its column `translation`."""
+    fields = row.get(_STRUCT, {})
+    if fields is None:
+        fields = dict.fromkeys(columns)
+    found = (fields if isinstance(fields, dict) else {}) | row
+    for column in columns:
+        if column not in found:
+            raise NoiselabError(f"{file}: no column {column} (found {', '.join(found)})")
+    return [found[column] for column in columns]
 
 
 # -------------------------------------------------------------------------------- tokenizers
 
 
-def bpe_tokenizer(texts: Iterable[str], vocabulary: int):
+def bpe_tokenizer(texts: Iterable[str], vocabulary: int, special: Sequence[str] = (END_OF_TEXT,)):
     """A byte-level BPE tokenizer trained on `texts`, `vocabulary` entries in all.
 
-    End-of-text is 0, then come the 256 bytes, so any text can be encoded, then merges.
-    NoiselabError where the text is too small for so many.
+    The special tokens are 0, 1, …, then come the 256 bytes, so any text can be encoded, then
+    merges. NoiselabError where the text is too small for so many.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -190,12 +237,12 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary: int):
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[END_OF_TEXT],
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return _checked(tokenizer, vocabulary, "a tokenizer trained on this text")
+    return _checked(tokenizer, vocabulary, special, "a tokenizer trained on this text")
 
 
 def gpt2_tokenizer(folder: Path, vocabulary: int):
@@ -220,20 +267,21 @@ def gpt2_tokenizer(folder: Path, vocabulary: int):
             tokenizer.decoder = decoders.ByteLevel()
             tokenizer.add_special_tokens([END_OF_TEXT])
     except Exception as error:  # tokenizers raises no narrower one
-        raise NoiselabError(f"{folder}: tokenizer cannot be read ({_line(error)})") from error
+        raise NoiselabError(f"{folder}: tokenizer cannot be read ({first_line(error)})") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return _checked(tokenizer, vocabulary, f"the tokenizer in {folder}")
+    return _checked(tokenizer, vocabulary, [END_OF_TEXT], f"the tokenizer in {folder}")
 
 
-def _checked(tokenizer, vocabulary: int, which: str):
+def _checked(tokenizer, vocabulary: int, special: Iterable[str], which: str):
     size = tokenizer.get_vocab_size()
     if size != vocabulary:
         raise NoiselabError(f"{which} has {size} entries, configured vocabulary {vocabulary}")
     if size > 2**16:
         raise NoiselabError(f"{which} has {size} entries, more than uint16 can number")
-    if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise NoiselabError(f"{which} has no {END_OF_TEXT}")
+    for token in special:
+        if tokenizer.token_to_id(token) is None:
+            raise NoiselabError(f"{which} has no {token}")
     # Documents that spell out "<|endoftext|>" do not end there; nanoGPT's encode_ordinary.
     tokenizer.encode_special_tokens = True
     return tokenizer
@@ -287,18 +335,18 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
 def read(folder: str | Path) -> tuple[dict, np.ndarray, np.ndarray]:
     """dataset.json, training tokens, validation tokens; uint16 [tokens], memory-mapped."""
     folder = Path(folder)
-    return read_json(folder / "dataset.json"), *(_mapped(folder / f"{s}.npy") for s in SPLITS)
+    return read_json(folder / "dataset.json"), *(mapped(folder / f"{s}.npy") for s in SPLITS)
 
 
 def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
     if spec["kind"] == "docstrings":
-        origin = f"docstrings of {', '.join(map(_version, spec['packages']))}"
+        origin = f"docstrings of {', '.join(map(version, spec['packages']))}"
         return docstring_documents(spec["packages"]), origin
     documents = folder_documents(source, spec["text_column"])
     return documents, f"{spec['name']} read from {source.name}"
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     """A package with the version of its distribution: `sklearn` is scikit-learn's."""
     distributions = importlib.metadata.packages_distributions().get(package)
     return f"{package} {importlib.metadata.version(distributions[0])}" if distributions else package
@@ -390,28 +438,28 @@ def _write(spec: dict, origin: str, end_of_text: int, shards: Shards, out: Path)
 
 def _join(parts: list[Path], path: Path) -> tuple[int, str]:
     """Write one array after the other as one; its length and the SHA-256 of its values."""
-    tokens = sum(len(_mapped(part)) for part in parts)
+    tokens = sum(len(mapped(part)) for part in parts)
     header = {"descr": "<u2", "fortran_order": False, "shape": (tokens,)}
     digest = hashlib.sha256()
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for part in parts:
-            values = _mapped(part).tobytes()
+            values = mapped(part).tobytes()
             file.write(values)
             digest.update(values)
     return tokens, digest.hexdigest()
 
 
-def _mapped(path: Path) -> np.ndarray:
+def mapped(path: Path) -> np.ndarray:
+    """A memory-mapped array; NoiselabError where it is missing or broken."""
     try:
         return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise NoiselabError(f"{path}: cannot be read ({_line(error)})") from error
+        raise NoiselabError(f"{path}: cannot be read ({first_line(error)})") from error
 
 
 def _progress(characters: int | None) -> tqdm:
-    """Progress bar in characters: lively on a terminal, a line a minute in a log file."""
-    interval = 0.5 if sys.stderr.isatty() else 60
+    interval = progress.interval()
     return tqdm(total=characters, unit="char", unit_scale=True, mininterval=interval)
 
 
@@ -425,16 +473,29 @@ def _cores() -> int:
 
 def download(hub: str, tokenizer: str, folder: Path) -> None:
     """Fetch a data set from the Hugging Face hub and, beside it in `gpt2`, GPT-2's tokenizer."""
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import hf_hub_download
 
-    patterns = [f"*{suffix}" for suffix in _READERS]
-    try:
-        snapshot_download(hub, repo_type="dataset", allow_patterns=patterns, local_dir=folder)
-        if tokenizer == "gpt2":
-            beside = folder.absolute().parent / "gpt2"
+    snapshot(hub, [f"*{suffix}" for suffix in _READERS], folder)
+    if tokenizer == "gpt2":
+        beside = folder.absolute().parent / "gpt2"
+        with _downloading(hub):
             hf_hub_download("openai-community/gpt2", "tokenizer.json", local_dir=beside)
+
+
+def snapshot(hub: str, patterns: list[str], folder: Path) -> None:
+    """Fetch the files of a data set on the Hugging Face hub that match one of the patterns."""
+    from huggingface_hub import snapshot_download
+
+    with _downloading(hub):
+        snapshot_download(hub, repo_type="dataset", allow_patterns=patterns, local_dir=folder)
+
+
+@contextmanager
+def _downloading(hub: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # of the hub, of its HTTP library, of the file system
         raise NoiselabError(
-            f"data set {hub}: download failed ({_line(error)}); "
+            f"data set {hub}: download failed ({first_line(error)}); "
             "where there is no network, set data.root to a folder that holds it"
         ) from error

@@ -1,0 +1,762 @@
+"""Pairs of texts as tokens: which pairs, which split, the same bytes every time."""
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from noiselab.data import pairs, text
+from noiselab.errors import NoiselabError
+from noiselab.streams import permutation
+
+SPLITS = ("train", "validation")
+LENGTHS = {"source_length": 10_000, "target_length": 1000}  # nothing is clipped
+SIZES = {"train_size": None, "validation_size": None, "validation_share": 0.2}
+FUNCTIONS = {"name": "code", "kind": "docstring_pairs", "packages": ["tqdm", "jinja2", "yaml"]}
+FUNCTIONS |= {"source_field": "body", "vocabulary": 400} | LENGTHS | SIZES
+FILES = {"name": "sample", "kind": "pairs", "hub": None, "hub_folder": None}
+FILES |= {"source_column": "en", "target_column": "de", "vocabulary": 300} | LENGTHS | SIZES
+FILES |= {"train_files": "train*", "validation_files": "validation*"}
+
+MODULE = '''
+"""A module is not a function."""
+import functools
+
+@functools.lru_cache(maxsize=None)
+def decorated(a: int, *args, b=(1, 2), **kwargs) -> "int":
+    """Add the numbers, e.g. one
+    and two.  Then forget them.
+
+    Not of the first paragraph."""
+    # a comment
+    return a + sum(b)
+
+async def waits():
+    """Wait until something happens"""
+    await functools
+
+def outer(x):
+    """Define a function, and call it."""
+    def inner(y):
+        """Add what is known outside!"""
+        return x + y
+    class Local:
+        """Nothing is in this class."""
+        def method(self):
+            """Return the number eleven?"""
+            return 11
+    return inner
+
+class Outer:
+    """A class is not a function."""
+    @property
+    def value(self):
+        "Give the value of this object."
+        return 1
+    class Inner:
+        def deep(self):
+            """Go to the bottom of things."""
+            raise NotImplementedError
+
+if decorated:
+    def branch():
+        """Be defined under a condition."""
+        return 0
+
+def undocumented(): return 1
+def docstring_only(): """This function does nothing at all."""
+def passes():
+    """This function passes, and no more."""
+    pass
+def dots():
+    """This function is just three dots."""
+    ...
+def short():
+    """Too short"""
+    return 1
+def ten():
+    """Ten chars."""
+    return 1
+def lone():
+    """Hold a lone surrogate: \\ud800."""
+    return "\\ud800"
+def literal():
+    """Spell <s> and </s> and <pad> out."""
+    return "</s>"
+'''
+LONG = 'def length_{n}():\n    """{doc}"""\n    return {n}\n'
+MODULE += LONG.format(n=400, doc="x" * 400) + LONG.format(n=401, doc="x" * 401)
+EXPECTED = {
+    "def decorated(a: int, *args, b=(1, 2), **kwargs) -> 'int':": (
+        "Add the numbers, e.g. one and two."
+    ),
+    "async def waits():": "Wait until something happens",
+    "def outer(x):": "Define a function, and call it.",
+    "def inner(y):": "Add what is known outside!",
+    "def Local.method(self):": "Return the number eleven?",
+    "def Outer.value(self):": "Give the value of this object.",
+    "def Outer.Inner.deep(self):": "Go to the bottom of things.",
+    "def branch():": "Be defined under a condition.",
+    "def ten():": "Ten chars.",
+    "def lone():": "Hold a lone surrogate: ?.",
+    "def literal():": "Spell <s> and </s> and <pad> out.",
+    "def length_400():": "x" * 400,
+}
+
+
+def sentences(n, seed=0):
+    """Distinct sentences of random words."""
+    rng = np.random.default_rng(seed)
+    words = ["ab", "cde", "fgh", "ij", "été", "日本", "</s>", "\n", "k"]
+    return [f"{i} " + " ".join(rng.choice(words, rng.integers(3, 30))) for i in range(n)]
+
+
+def parquet(path, sources, targets, struct=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = {"en": sources, "de": targets}
+    if struct:
+        rows = [dict(zip(table, row, strict=True)) for row in zip(sources, targets, strict=True)]
+        table = {"translation": rows}
+    pq.write_table(pa.table(table), path, row_group_size=7)
+
+
+def sample(folder, struct=False):
+    """A folder of 60 training pairs in two files and 20 for validation; the pairs by split."""
+    sources, targets = sentences(80), sentences(80, seed=1)
+    for name, part in {"train-0": (0, 30), "train-1": (30, 60), "validation": (60, 80)}.items():
+        start, stop = part
+        file = folder / "source" / f"{name}.parquet"
+        parquet(file, sources[start:stop], targets[start:stop], struct)
+    both = list(zip(sources, targets, strict=True))
+    return {"train": both[:60], "validation": both[60:]}
+
+
+def prepare(folder, spec=FILES, source="source", out="out"):
+    """Prepare in `folder`; the description, and the pairs of each split as texts again."""
+    pairs.prepare(spec, folder / source, folder / out)
+    description, *splits = pairs.read(folder / out)
+    tokenizer = pairs.tokenizer(folder / out)
+    return description, dict(zip(SPLITS, (decoded(tokenizer, s) for s in splits), strict=True))
+
+
+def decoded(tokenizer, split):
+    texts = ([tokenizer.decode(side.get(i)) for i in range(side.count)] for side in split)
+    return list(zip(*texts, strict=True))
+
+
+def files(folder):
+    return {f.name: f.read_bytes() for f in sorted(folder.iterdir())}
+
+
+def package(folder, monkeypatch, **modules):
+    """A package on the path, named so that no other test has imported it."""
+    inside = folder / "packaged_pairs"
+    inside.mkdir()
+    for name, content in modules.items():
+        (inside / f"{name}.py").write_text(content)
+    monkeypatch.syspath_prepend(folder)
+    return inside.name
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """name2doc and code2doc of small packages: description and texts of each."""
+    folder = tmp_path_factory.mktemp("pairs")
+    fields = ("signature", "body")
+    return {f: prepare(folder, FUNCTIONS | {"source_field": f}, out=f) for f in fields}
+
+
+@pytest.fixture(scope="module")
+def real_functions():
+    return pairs.functions(FUNCTIONS["packages"])
+
+
+# -------------------------------------------------------------------------------- sequences
+
+
+@pytest.mark.parametrize(
+    "sequences",
+    [[[1, 2, 3], [], [65535], []], [[], []], [], [[7]]],
+    ids=["some empty", "all empty", "none", "one"],
+)
+def test_sequences_come_back_as_written(tmp_path, sequences):
+    pairs.write_sequences(tmp_path / "a.b", (np.array(s, dtype=np.uint16) for s in sequences))
+    pairs.write_sequences(str(tmp_path / "same"), sequences)
+    back = pairs.read_sequences(tmp_path / "a.b")
+    assert back.tokens.dtype == np.uint16
+    assert back.offsets.dtype == np.int64
+    assert back.count == len(sequences)
+    assert back.lengths().tolist() == list(map(len, sequences))
+    assert [back.get(i).tolist() for i in range(back.count)] == sequences
+    for suffix in (".npy", "_offsets.npy"):
+        written, same = tmp_path / f"a.b{suffix}", tmp_path / f"same{suffix}"
+        assert written.read_bytes() == same.read_bytes()
+
+
+@pytest.mark.parametrize("i", [-1, -2, 3, 99])
+def test_a_sequence_that_is_not_there_is_no_empty_one(i):
+    sequences = pairs.Sequences(np.arange(6, dtype=np.uint16), np.array([0, 2, 4, 6]))
+    with pytest.raises(ValueError, match="unpack"):
+        sequences.get(i)
+
+
+@pytest.mark.parametrize("bad", [[1, 70000], [-1]])
+def test_what_is_no_token_id_is_refused_and_nothing_written(tmp_path, bad):
+    with pytest.raises(OverflowError):
+        pairs.write_sequences(tmp_path / "a", [[1], bad])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stopped_write_leaves_no_mixture(tmp_path, monkeypatch):
+    pairs.write_sequences(tmp_path / "a", [[1, 2], [3]])
+    save = pairs._save
+
+    def stopped(path, values):
+        if path.name == "a_offsets.npy":
+            raise KeyboardInterrupt
+        save(path, values)
+
+    monkeypatch.setattr(pairs, "_save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pairs.write_sequences(tmp_path / "a", [[4], [5, 6]])  # as many tokens in all
+    with pytest.raises(NoiselabError, match=r"a_offsets\.npy: cannot be read"):
+        pairs.read_sequences(tmp_path / "a")
+
+
+BROKEN_ARRAYS = {
+    "short": ([1, 2, 3], [0, 2], "not the offsets"),
+    "beyond": ([1, 2, 3], [0, 5], "not the offsets"),
+    "decreasing": ([1, 2, 3], [0, 2, 1, 3], "not the offsets"),
+    "late": ([1, 2, 3], [1, 3], "not the offsets"),
+    "no offset": ([], [], "not flat tokens"),
+    "two-dimensional": ([[1, 2]], [0, 2], "not flat tokens"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ARRAYS)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, case):
+    tokens, offsets, message = BROKEN_ARRAYS[case]
+    np.save(tmp_path / "a.npy", np.array(tokens, dtype=np.uint16))
+    np.save(tmp_path / "a_offsets.npy", np.array(offsets, dtype=np.int64))
+    with pytest.raises(NoiselabError, match=message):
+        pairs.read_sequences(tmp_path / "a")
+
+
+# -------------------------------------------------------------------------------- functions
+
+
+def test_the_functions_of_a_package_are_those_written_down(tmp_path, monkeypatch):
+    name = package(tmp_path, monkeypatch, a=MODULE, b=MODULE, bad="not python", e="x = '\\d'")
+    found = pairs.functions([name])
+    assert {f.signature: f.summary for f in found} == EXPECTED
+    assert len(found) == len(EXPECTED)  # module b has nothing new
+    assert [f.signature for f in found] == list(EXPECTED)  # from top to bottom
+
+
+def test_bodies_hold_the_code_and_no_docstring(tmp_path, monkeypatch):
+    found = pairs.functions([package(tmp_path, monkeypatch, a=MODULE)])
+    bodies = {f.signature: f.body for f in found}
+    assert bodies["def outer(x):"].splitlines() == [
+        "def outer(x):",
+        "",
+        "    def inner(y):",
+        "        return x + y",
+        "",
+        "    class Local:",
+        "",
+        "        def method(self):",
+        "            return 11",
+        "    return inner",
+    ]
+    decorated = bodies["def decorated(a: int, *args, b=(1, 2), **kwargs) -> 'int':"]
+    assert decorated.splitlines()[1:] == ["    return a + sum(b)"]
+    for f in found:
+        assert f.body.startswith(f.signature)
+        assert f.summary not in f.body
+
+
+def test_a_definition_that_was_only_a_docstring_stays_valid_code(tmp_path, monkeypatch):
+    content = '''
+def outer():
+    """Make a class of its own."""
+    class Empty(Exception):
+        """Without anything in it."""
+    return Empty
+'''
+    (found,) = pairs.functions([package(tmp_path, monkeypatch, a=content)])
+    ast.parse(found.body)
+    assert "class Empty(Exception):\n        pass" in found.body
+
+
+def test_the_functions_of_real_packages_are_those_that_ast_finds(real_functions):
+    """By the number of lines and by the docstring: nothing of ours but the summary is used."""
+    import jinja2
+    import tqdm
+    import yaml
+
+    expected = set()
+    for module in (tqdm, jinja2, yaml):
+        for file in Path(module.__file__).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    continue
+                docstring, rest = ast.get_docstring(node), node.body[1:]
+                code = [n for n in rest if ast.unparse(n) not in ("pass", "...")]
+                if docstring and code:
+                    expected.add((node.name, pairs._summary(docstring)))
+    expected = {(name, summary) for name, summary in expected if summary}
+    names = [f.signature.partition("(")[0].split()[-1].split(".")[-1] for f in real_functions]
+    found = set(zip(names, (f.summary for f in real_functions), strict=True))
+    assert found == expected
+    assert len(found) > 300
+
+
+SUMMARIES = {
+    "One sentence.  And another.": "One sentence.",
+    "Broken\n    over lines\n\nParameters": "Broken over lines",
+    "See e.g. the other. Not this.": "See e.g. the other.",
+    "Version 1.5 or later! Really.": "Version 1.5 or later!",
+    "Without an end": "Without an end",
+    "   \n  ": "",
+    "123456789": "",
+    "1234567890": "1234567890",
+    "First\n   \nafter a line of blanks": "",
+}
+
+
+@pytest.mark.parametrize("docstring", SUMMARIES)
+def test_the_first_sentence_of_a_docstring(docstring):
+    assert pairs._summary(docstring) == SUMMARIES[docstring]
+
+
+def test_names_and_bodies_are_of_the_same_functions(embedded, real_functions):
+    by_field = [texts for _, texts in embedded.values()]
+    for split in SPLITS:
+        names, bodies = (texts[split] for texts in by_field)
+        assert [target for _, target in names] == [target for _, target in bodies]
+        assert all(b.startswith(n) for (n, _), (b, _) in zip(names, bodies, strict=True))
+        validation = [text.in_validation(f.summary, 0.2) for f in real_functions]
+        there = [f for f, v in zip(real_functions, validation, strict=True) if SPLITS[v] == split]
+        assert names == [(f.signature, f.summary) for f in there]
+        assert bodies == [(f.body, f.summary) for f in there]
+
+
+def test_subsets_of_names_and_bodies_are_of_the_same_functions(tmp_path, embedded):
+    sizes = {"train_size": 100, "validation_size": 20, "vocabulary": 300}
+    by_field = {}
+    for field in ("signature", "body"):
+        spec = FUNCTIONS | sizes | {"source_field": field}
+        _, by_field[field] = prepare(tmp_path, spec, out=field)
+    for split, size in (("train", 100), ("validation", 20)):
+        everything = embedded["body"][1][split]
+        chosen = np.sort(permutation(0, "subset", 0, len(everything))[:size])
+        assert by_field["body"][split] == [everything[i] for i in chosen]
+        names, bodies = (by_field[field][split] for field in ("signature", "body"))
+        assert [target for _, target in names] == [target for _, target in bodies]
+
+
+def test_no_target_is_in_both_splits(embedded):
+    for _, texts in embedded.values():
+        train, validation = ({target for _, target in texts[split]} for split in SPLITS)
+        assert not train & validation
+        share = len(validation) / (len(train) + len(validation))
+        # four standard deviations of a binomial
+        assert abs(share - 0.2) < 4 * (0.2 * 0.8 / len(train | validation)) ** 0.5
+
+
+# -------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("struct", [False, True], ids=["columns", "translation"])
+def test_decoding_gives_the_pairs_back_in_their_order(tmp_path, struct):
+    expected = sample(tmp_path, struct)
+    description, texts = prepare(tmp_path)
+    assert texts == expected
+    assert description["train_size"] == 60
+    assert description["validation_size"] == 20
+    assert description["origin"] == "en → de of sample read from source"
+    assert set(description["clipped"].values()) == {0.0}
+
+
+def test_symbols_spelled_out_are_text(tmp_path):
+    expected = sample(tmp_path)
+    _, texts = prepare(tmp_path)
+    assert any("</s>" in source for source, _ in expected["train"])
+    assert texts["train"] == expected["train"]
+    _, *splits = pairs.read(tmp_path / "out")
+    tokens = np.concatenate([side.tokens for split in splits for side in split])
+    assert tokens.min() > max(pairs.PAD, pairs.BEGIN, pairs.END)
+    assert 259 <= tokens.max() < 300  # merges are used, and none outside the vocabulary
+    tokenizer = pairs.tokenizer(tmp_path / "out")
+    assert [tokenizer.id_to_token(i) for i in range(3)] == ["<pad>", "<s>", "</s>"]
+    assert tokenizer.get_vocab_size() == 300
+
+
+def test_json_lines_with_either_layout_and_files_below(tmp_path):
+    expected = sample(tmp_path)
+    (tmp_path / "source" / "train-1.parquet").unlink()
+    rows = [{"en": source, "de": target} for source, target in expected["train"][30:]]
+    rows = [{"translation": row} if i % 2 else row for i, row in enumerate(rows)]
+    below = tmp_path / "source" / "train-x" / "train-1.jsonl"
+    below.parent.mkdir()
+    below.write_text("\n".join(map(json.dumps, [*rows, {"translation": None}])))
+    (tmp_path / "source" / "train.txt").write_text("neither of the formats")
+    assert prepare(tmp_path)[1] == expected
+
+
+def test_rows_without_one_side_are_dropped(tmp_path):
+    expected = sample(tmp_path)
+    half = [None, "", " \n", "text", "text", "text", None]
+    parquet(tmp_path / "source" / "train-2.parquet", half, half[::-1])
+    nothing = pa.array([None, None], pa.struct({"en": pa.string(), "de": pa.string()}))
+    pq.write_table(pa.table({"translation": nothing}), tmp_path / "source" / "validation-1.parquet")
+    _, texts = prepare(tmp_path)
+    assert texts["train"] == [*expected["train"], ("text", "text")]
+    assert texts["validation"] == expected["validation"]
+
+
+@pytest.mark.parametrize(("train", "validation"), [(25, 7), (60, 20), (61, 10_000)])
+def test_subsets_are_seeded_in_order_and_of_the_size_asked_for(tmp_path, train, validation):
+    expected = sample(tmp_path)
+    parquet(tmp_path / "source" / "train-2.parquet", [None] * 9, ["dropped"] * 9)
+    sizes = {"train_size": train, "validation_size": validation, "vocabulary": 265}
+    _, texts = prepare(tmp_path, FILES | sizes)
+    for split, size in (("train", train), ("validation", validation)):
+        order = permutation(0, "subset", 0, len(expected[split]))
+        assert texts[split] == [expected[split][i] for i in sorted(order[:size])]
+
+
+def test_only_chosen_pairs_are_tokenised_and_held(tmp_path, monkeypatch):
+    sample(tmp_path)
+    encoded = []
+    encode = pairs._encode
+    monkeypatch.setattr(
+        pairs,
+        "_encode",
+        lambda bpe, texts, *rest: encoded.extend(texts) or encode(bpe, texts, *rest),
+    )
+    sizes = {"train_size": 25, "validation_size": 7, "vocabulary": 265}
+    _, texts = prepare(tmp_path, FILES | sizes)
+    assert len(encoded) == 2 * (25 + 7)
+    assert {t for pair in texts["train"] for t in pair} < set(encoded)
+
+
+def test_without_validation_files_the_source_decides(tmp_path):
+    expected = sample(tmp_path)["train"]
+    spec = FILES | {"validation_files": None}
+    _, texts = prepare(tmp_path, spec)
+    chosen = {s for s, _ in expected if text.in_validation(s, 0.2)}
+    assert texts["validation"] == [pair for pair in expected if pair[0] in chosen]
+    assert texts["train"] == [pair for pair in expected if pair[0] not in chosen]
+    # A repeated source cannot be in both, whatever its target.
+    again = [source for source, _ in expected]
+    parquet(tmp_path / "source" / "train-2.parquet", again, sentences(60, seed=2))
+    _, texts = prepare(tmp_path, spec, out="twice")
+    train, validation = ({source for source, _ in texts[split]} for split in SPLITS)
+    assert validation == chosen
+    assert not train & validation
+
+
+def test_of_a_whole_repository_only_the_configuration_is_read(tmp_path):
+    expected = sample(tmp_path)
+    (tmp_path / "source").rename(tmp_path / "de-en")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "de-en").rename(tmp_path / "source" / "de-en")
+    parquet(tmp_path / "source" / "fr-en" / "train-0.parquet", ["other"], ["configuration"])
+    assert prepare(tmp_path, FILES | {"hub_folder": "de-en"})[1] == expected
+
+
+def test_long_sequences_are_clipped_and_their_share_told(tmp_path):
+    sample(tmp_path)
+    _, whole = prepare(tmp_path)
+    _, *uncut = pairs.read(tmp_path / "out")
+    limits = {"source": 12, "target": 20}
+    change = {f"{side}_length": limit for side, limit in limits.items()}
+    description, _ = prepare(tmp_path, FILES | change, out="clipped")
+    _, *cut = pairs.read(tmp_path / "clipped")
+    assert (
+        files(tmp_path / "out")["tokenizer.json"] == files(tmp_path / "clipped")["tokenizer.json"]
+    )
+    for split, before, after in zip(SPLITS, uncut, cut, strict=True):
+        for side, limit in limits.items():
+            long, short = getattr(before, side), getattr(after, side)
+            name = f"{split}_{side}"
+            for i in range(long.count):
+                assert short.get(i).tolist() == long.get(i)[:limit].tolist()
+            assert 0 < description["clipped"][name] == np.mean(long.lengths() > limit) < 1
+            assert (long.lengths() == limit).any() or split == "validation"  # whole, not clipped
+            assert description["mean_length"][name] == np.minimum(long.lengths(), limit).mean()
+    assert len(whole["train"]) == description["train_size"]
+
+
+def test_the_description_counts_what_is_there(tmp_path):
+    sample(tmp_path)
+    description, _ = prepare(tmp_path)
+    assert description["symbols"] == {"pad": 0, "begin": 1, "end": 2}
+    kept = {k: FILES[k] for k in ("name", "kind", "vocabulary", "source_length", "target_length")}
+    assert kept.items() <= description.items()
+    arrays = {f.stem: np.load(f) for f in (tmp_path / "out").glob("*.npy")}
+    assert len(arrays) == 8
+    hashes = {name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in arrays.items()}
+    assert description["sha256"] == hashes
+    tokens = {name: len(a) for name, a in arrays.items() if not name.endswith("_offsets")}
+    assert description["tokens"] == tokens
+
+
+def test_the_origin_of_functions_names_versions(embedded):
+    import jinja2
+
+    description, _ = embedded["signature"]
+    start = "functions (signature) and docstrings of tqdm "
+    assert description["origin"].startswith(start)
+    assert f"jinja2 {jinja2.__version__}" in description["origin"]
+
+
+# -------------------------------------------------------------------------------- tokenizer
+
+
+def test_the_tokenizer_has_not_seen_what_is_not_trained_on(tmp_path):
+    sample(tmp_path)
+    strange = ["zyxzyxzyx" * 40] * 30
+    parquet(tmp_path / "source" / "validation-1.parquet", strange, strange)
+    prepare(tmp_path)
+    assert len(pairs.tokenizer(tmp_path / "out").encode("zyxzyxzyx").ids) == 9
+    parquet(tmp_path / "source" / "train-2.parquet", ["a b c"] * 30, strange)
+    prepare(tmp_path, out="seen")
+    assert len(pairs.tokenizer(tmp_path / "seen").encode("zyxzyxzyx").ids) < 9
+
+
+def test_the_tokenizer_is_trained_on_a_subset_of_all_where_there_is_too_much(monkeypatch):
+    both = list(zip(sentences(200), sentences(200, seed=1), strict=True))
+    assert list(pairs._sample(both)) == [t for pair in both for t in pair]
+    monkeypatch.setattr(pairs, "_BPE_CHARACTERS", 3000)
+    chosen = list(pairs._sample(both))
+    characters = sum(map(len, chosen))
+    assert 3000 <= characters < 3000 + max(len(s) + len(t) for s, t in both)
+    positions = [both.index(pair) for pair in zip(chosen[::2], chosen[1::2], strict=True)]
+    assert positions == sorted(set(positions))
+    assert positions[-1] > 100  # not only the first ones
+    monkeypatch.setattr(pairs, "_BPE_CHARACTERS", 1)
+    assert len(list(pairs._sample(both))) == 2  # one pair however long
+
+
+def test_chunks_equal_one_text_at_a_time(tmp_path, monkeypatch):
+    sample(tmp_path)
+    prepare(tmp_path)
+    monkeypatch.setattr(pairs, "_CHUNK", 7)
+    prepare(tmp_path, out="chunks")
+    assert files(tmp_path / "out") == files(tmp_path / "chunks")
+    _, train, _ = pairs.read(tmp_path / "out")
+    tokenizer = pairs.tokenizer(tmp_path / "out")
+    for i, (source, _) in enumerate(sample(tmp_path)["train"]):
+        assert tokenizer.encode(source).ids == train.source.get(i).tolist()
+
+
+def test_the_same_specification_gives_the_same_bytes(tmp_path):
+    """In another process, with another hash seed, for functions and for files."""
+    sample(tmp_path)
+    code = "import sys, json; from pathlib import Path; from noiselab.data import pairs\n"
+    code += "if __name__ == '__main__':\n"
+    code += "    pairs.prepare(json.loads(sys.argv[1]), Path('source'), Path(sys.argv[2]))\n"
+    (tmp_path / "script.py").write_text(code)
+    scripts = Path(pairs.__file__).parents[2]
+    for kind, spec in (("code", FUNCTIONS | {"train_size": 300}), ("files", FILES)):
+        prepare(tmp_path, spec, out=f"{kind}-0")
+        environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(scripts)}
+        environment |= {"RAYON_NUM_THREADS": "1"}
+        command = [sys.executable, "script.py", json.dumps(spec), f"{kind}-1"]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        assert files(tmp_path / f"{kind}-0") == files(tmp_path / f"{kind}-1")
+
+
+# -------------------------------------------------------------------------------- errors
+
+
+def empty_folder(folder):
+    folder.mkdir()
+
+
+def truncated(folder):
+    file = folder / "train-0.parquet"
+    file.write_bytes(file.read_bytes()[:-50])
+
+
+def without_struct_field(folder):
+    rows = [{"fr": "a", "en": "b"}]
+    pq.write_table(pa.table({"translation": rows}), folder / "train-0.parquet")
+
+
+def blank_training(folder):
+    for number in range(2):
+        parquet(folder / f"train-{number}.parquet", [" "] * 3, ["text"] * 3)
+
+
+MISSING = {"packages": ["json", "no_such_package"]}
+BROKEN = {
+    "no folder": (None, {}, "no folder .*source"),
+    "no files": (empty_folder, {}, r"source: no \.parquet or \.jsonl file matches train_files"),
+    "no train files": (sample, {"train_files": "tr1*"}, "matches train_files 'tr1\\*'"),
+    "no validation files": (sample, {"validation_files": "/v*"}, "matches validation_files"),
+    "same file": (sample, {"validation_files": "*-1*"}, "train-1.parquet: both train_files and"),
+    "truncated": (truncated, {}, "train-0.parquet: cannot be read"),
+    "missing column": (
+        sample,
+        {"target_column": "fr"},
+        r"train-0.parquet: no column fr \(found en, de\)",
+    ),
+    "missing field": (
+        without_struct_field,
+        {},
+        r"train-0.parquet: no column de \(found fr, en, translation\)",
+    ),
+    "numbers": (
+        lambda folder: parquet(folder / "train-0.parquet", ["a"], [1]),
+        {},
+        "train-0.parquet: column de is not text",
+    ),
+    "not JSON": (
+        lambda folder: (folder / "train-2.jsonl").write_text('{"en": "a", "de": "b"}\n{]'),
+        {},
+        "train-2.jsonl: line 2 cannot be read",
+    ),
+    "no pair": (blank_training, {}, "sample: no pair is in the train split"),
+    "no validation pair": (
+        sample,
+        {"validation_files": None, "validation_share": 0.0},
+        "sample: no pair is in the validation split",
+    ),
+    "too small": (sample, {"vocabulary": 5000}, "configured vocabulary 5000"),
+    "too small a subset": (sample, {"train_size": 1}, "configured vocabulary 300"),
+    "under 259": (sample, {"vocabulary": 256}, "has 259 entries, configured vocabulary 256"),
+    "missing package": (sample, FUNCTIONS | MISSING, "package no_such_package is not installed"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_bad_input_is_one_line_and_leaves_no_output(tmp_path, case):
+    make, change, message = BROKEN[case]
+    if make is sample:
+        sample(tmp_path)
+    elif make is empty_folder:
+        make(tmp_path / "source")
+    elif make:
+        sample(tmp_path)
+        make(tmp_path / "source")
+    with pytest.raises(NoiselabError, match=message) as error:
+        prepare(tmp_path, FILES | change)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_incomplete_folder_is_named(tmp_path):
+    sample(tmp_path)
+    prepare(tmp_path)
+    for file, content in files(tmp_path / "out").items():
+        path = tmp_path / "out" / file
+        use = pairs.tokenizer if file == "tokenizer.json" else pairs.read
+        path.write_bytes(b"")
+        with pytest.raises(NoiselabError, match=file):
+            use(tmp_path / "out")
+        path.unlink()
+        with pytest.raises(NoiselabError, match=file):
+            use(tmp_path / "out")
+        path.write_bytes(content)
+    pairs.read(tmp_path / "out")
+
+
+def test_sequences_of_another_number_are_refused(tmp_path):
+    sample(tmp_path)
+    prepare(tmp_path)
+    pairs.write_sequences(tmp_path / "out" / "train_target", [[5]] * 59)
+    with pytest.raises(NoiselabError, match=r"train_target.npy: 59 sequences, .* says 60"):
+        pairs.read(tmp_path / "out")
+
+
+def test_only_the_configuration_is_downloaded(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    calls = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *a, **kw: calls.append((a, kw))
+    )
+    spec = FILES | {"hub": "wmt/wmt14", "hub_folder": "de-en"}
+    pairs.download(spec, tmp_path)
+    ((repository,), options) = calls[0]
+    assert repository == "wmt/wmt14"
+    assert options["repo_type"] == "dataset"
+    assert options["local_dir"] == tmp_path
+    assert options["allow_patterns"] == ["de-en/*.parquet", "de-en/*.jsonl"]
+
+
+def test_a_download_without_network_is_one_line(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def fails(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
+    with pytest.raises(NoiselabError, match=r"wmt/wmt14: download failed .*data\.root") as error:
+        pairs.download(FILES | {"hub": "wmt/wmt14", "hub_folder": "de-en"}, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_of_this_imports_torch():
+    code = "import sys, noiselab.data.pairs; sys.exit('torch' in sys.modules)"
+    scripts = Path(pairs.__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=scripts).returncode == 0
+
+
+# -------------------------------------------------------------------------------- real sets
+
+# Folder -> what differs from FILES, and how many pairs there are (None: by share).
+REAL = {
+    "multi30k_en_de": ({"train_files": "train.parquet"}, (29_000, 1_014)),
+    "wmt14_en_de": (
+        {"train_files": "train_news_tatoeba_wiki*", "validation_files": "newstest2013*"},
+        (71_322, 3_000),
+    ),
+    "cnn_dailymail": ({"source_column": "article", "target_column": "highlights"}, (492, 1_000)),
+    "arxiv_abstracts": (
+        {
+            "source_column": "abstract",
+            "target_column": "title",
+            "train_files": "all*",
+            "validation_files": None,
+            "validation_share": 0.05,
+        },
+        None,
+    ),
+}
+
+
+@pytest.mark.skipif("NOISELAB_DATA" not in os.environ, reason="set NOISELAB_DATA to a data.root")
+@pytest.mark.parametrize("name", REAL)
+def test_real_sets_are_read(tmp_path, name):
+    change, sizes = REAL[name]
+    spec = FILES | {"name": name, "vocabulary": 1000, "source_length": 256} | change
+    source = Path(os.environ["NOISELAB_DATA"]) / name
+    pairs.prepare(spec, source, tmp_path)
+    _, train, validation = pairs.read(tmp_path)
+    assert train.source.count + validation.source.count == sum(sizes or [27_207])
+    if sizes:
+        assert (train.source.count, validation.source.count) == sizes
+    else:
+        assert abs(validation.source.count - 0.05 * 27_207) < 4 * (0.05 * 0.95 * 27_207) ** 0.5
+    (file,) = source.glob(spec["train_files"])
+    rows = pq.read_table(file)[spec["source_column"]].to_pylist()
+    if not sizes:
+        rows = [row for row in rows if not text.in_validation(row, spec["validation_share"])]
+    assert len(rows) == train.source.count  # none is dropped, so the i-th is the i-th
+    tokenizer = pairs.tokenizer(tmp_path)
+    for i, row in enumerate(rows[:300]):
+        # Clipped ones are a beginning; the last character may be cut in its midst.
+        start, whole = tokenizer.decode(train.source.get(i)), train.source.lengths()[i] < 256
+        assert start == row if whole else row.startswith(start.rstrip("\ufffd"))

@@ -1,0 +1,367 @@
+"""The sequence-to-sequence family: batches, noise, scores and decoding against brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from noiselab import config, noise, runs, seq2seq, teacher
+from noiselab.data import pair_batches, pairs
+from noiselab.data.pair_batches import PairBatches, by_length, source_rows, target_rows
+from noiselab.data.pairs import BEGIN, END, PAD, Pairs
+from noiselab.errors import NoiselabError
+from noiselab.files import write_json
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+COUNT = 203
+
+
+def random_sequences(rng, path, count, longest):
+    lengths = rng.integers(1, longest + 1, count)
+    lengths[0] = longest + 5  # beyond the limit
+    pairs.write_sequences(path, [rng.integers(3, 400, n).astype(np.uint16) for n in lengths])
+    return pairs.read_sequences(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Random pairs, and the targets of a teacher."""
+    folder, rng = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
+    for split, count in (("train", COUNT), ("validation", 30)):
+        for side, longest in (("source", 14), ("target", 10)):
+            random_sequences(rng, folder / f"{split}_{side}", count, longest)
+    random_sequences(rng, folder / "targets", COUNT, 11)
+    return folder
+
+
+def run_of(folder, ratio=1.0, **changes):
+    settings = config.load(tier="smoke")
+    experiment = {"noise_ratios": [ratio], "datasets": ["name2doc"]} | changes
+    settings = config.load({"experiments": {"table9": experiment}}, tier="smoke")
+    plan = runs.plan(settings, "r")
+    run = plan.runs[plan.experiments["table9"][0]] | {"data": str(folder)}
+    return run | ({"teacher_targets": str(folder / "targets")} if ratio else {})
+
+
+def both(folder, split="train"):
+    sides = [pairs.read_sequences(folder / f"{split}_{side}") for side in ("source", "target")]
+    return Pairs(*sides)
+
+
+# ------------------------------------------------------------------------------ rows and batches
+
+
+def test_rows_by_hand(folder):
+    text, run = both(folder), run_of(folder)
+    source, target = text.source.get(5), text.target.get(5)
+    assert source_rows(run, text.source)(np.array([5])).tolist() == [[*source, END]]
+    assert target_rows(run, text.target)(np.array([5])).tolist() == [[BEGIN, *target, END]]
+
+
+def test_long_sequences_are_clipped_to_their_limits_symbols_included(folder):
+    text, run = both(folder), run_of(folder)
+    source = source_rows(run, text.source)(np.array([0]))[0]
+    labels = target_rows(run, text.target)(np.array([0]))[0, 1:]
+    assert len(source) == run["source_length"]
+    assert len(labels) == run["target_length"]
+    assert source[-1] == labels[-1] == END
+    assert source[:-1].tolist() == text.source.get(0)[: len(source) - 1].tolist()
+
+
+def test_released_rows_have_no_symbols(folder):
+    text, run = both(folder), run_of(folder, protocol="released")
+    every = np.arange(COUNT)
+    for rows in (source_rows(run, text.source)(every), target_rows(run, text.target)(every)):
+        assert not np.isin(rows, [BEGIN, END]).any()
+    assert target_rows(run, text.target)(np.array([5]))[0].tolist() == text.target.get(5).tolist()
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_share_of_the_source_cuts_it_to_that_share_of_the_limit(folder, share):
+    run = run_of(folder, source_shares=[share])
+    rows = source_rows(run, both(folder).source)
+    assert rows.lengths.max() == share * run["source_length"]
+
+
+def test_each_epoch_has_every_pair_once_but_for_the_rest_that_fills_no_batch(folder):
+    batches = PairBatches(run_of(folder), both(folder), CPU)
+    per_epoch = COUNT // 8
+    epochs = []
+    for epoch in range(2):
+        seen = np.concatenate([batches.indices(epoch * per_epoch + i) for i in range(per_epoch)])
+        assert len(set(seen)) == len(seen) == per_epoch * 8
+        epochs.append(seen.tolist())
+    assert epochs[0] != epochs[1]
+
+
+def test_a_batch_is_the_same_whole_or_in_parts(folder):
+    batches = PairBatches(run_of(folder), both(folder), CPU)
+    whole = batches(16, 24)
+    parts = [batches(16, 20), batches(20, 24)]
+    assert torch.equal(torch.cat([p.corrupted for p in parts]), whole.corrupted)
+    for part, rows in zip(parts, (slice(0, 4), slice(4, 8)), strict=True):
+        width = part.targets.shape[1]
+        assert torch.equal(part.targets, whole.targets[rows, :width])
+        assert (whole.targets[rows, width:] == PAD).all()
+
+
+def test_the_mean_over_parts_is_the_mean_over_the_tokens_of_the_batch(folder):
+    run = run_of(folder)
+    batches, model = PairBatches(run, both(folder), CPU), seq2seq.build(run).eval()
+    whole, parts = batches(8, 16), [batches(8 + i, 10 + i) for i in (0, 2, 4, 6)]
+    losses = [seq2seq.loss(model, part).item() for part in parts]
+    assert np.mean(losses) == pytest.approx(seq2seq.loss(model, whole).item(), abs=1e-5)
+    # Pair by pair, without any padding:
+    expected = []
+    for i in batches.indices(1):
+        source = torch.tensor([[*both(folder).source.get(i)[:15].tolist(), END]])
+        row = torch.from_numpy(batches.target(np.array([i])))
+        logits = model(input_ids=source, decoder_input_ids=row[:, :-1]).logits[0]
+        expected.append(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="none"))
+    mean = torch.cat(expected).mean().item()
+    assert (whole.targets != PAD).sum() == len(torch.cat(expected))
+    assert seq2seq.loss(model, whole).item() == pytest.approx(mean, abs=1e-5)
+
+
+def test_padding_is_small():
+    """WMT-like lengths: at most a tenth of the positions is padding, against two thirds."""
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(3.2, 0.6, 50_000), 1, 256).astype(int)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    text = pairs.Sequences(np.full(offsets[-1], 5, np.uint16), offsets)
+    run = run_of("unused", ratio=0) | {"source_length": 256, "target_length": 256}
+    run["training"] = run["training"] | {"batch_size": 64}
+    batches = PairBatches(run, Pairs(text, text), CPU)
+    real = positions = 0
+    for i in range(50):
+        source = batches(64 * i, 64 * (i + 1)).inputs.source
+        real, positions = real + (source != PAD).sum().item(), positions + source.numel()
+    assert real / positions > 0.9
+    assert lengths.mean() / 256 < 0.2
+
+
+def test_too_few_pairs_for_a_batch_is_one_line(folder):
+    run = run_of(folder, ratio=0)
+    run["training"] = run["training"] | {"batch_size": COUNT + 1}
+    with pytest.raises(NoiselabError, match="203 training pairs fill no batch of 204"):
+        PairBatches(run, both(folder), CPU)
+
+
+def test_by_length_holds_its_limits():
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(1, 60, 500)
+    parts = list(by_length(lengths, lengths / 100, 7))
+    assert sorted(np.concatenate(parts).tolist()) == list(range(500))
+    for part in parts:
+        assert len(part) <= 7
+        assert len(part) * lengths[part].max() <= 100 or len(part) == 1
+    assert len(parts) < 500
+
+
+# ------------------------------------------------------------------------------ noise
+
+
+def test_exactly_the_share_is_corrupted_and_nested_across_ratios(folder):
+    sets = [
+        set(np.flatnonzero(noise.corrupted_pairs(run_of(folder, ratio), COUNT)))
+        for ratio in (0, 0.1, 0.3, 0.5, 1.0)
+    ]
+    rates = [r / (1 + r) for r in (0, 0.1, 0.3, 0.5, 1.0)]
+    assert [len(s) for s in sets] == [round(e * COUNT) for e in rates]
+    assert all(a < b for a, b in itertools.pairwise(sets))
+
+
+def test_released_selection_is_by_index_modulo_100(folder):
+    shares = []
+    for ratio in (0.1, 0.3, 0.5, 1.0):
+        run = run_of(folder, ratio, protocol="released")
+        corrupted = noise.corrupted_pairs(run, 1000)
+        expected = [i % 100 < 100 * run["error_rate"] for i in range(1000)]
+        assert corrupted.tolist() == expected
+        shares.append(100 * corrupted.mean())
+    assert shares == pytest.approx([10, 24, 34, 50])
+
+
+def test_corrupted_pairs_have_the_teachers_target_the_others_their_own(folder):
+    run, text = run_of(folder), both(folder)
+    written = pairs.read_sequences(folder / "targets")
+    targets, corrupted = pair_batches.noisy_targets(run, text.target)
+    assert 0 < corrupted.sum() < COUNT
+    for i in range(COUNT):
+        expected = (written if corrupted[i] else text.target).get(i)
+        assert np.array_equal(targets.get(i), expected)
+
+
+def test_targets_of_another_number_of_pairs_are_refused(folder):
+    run = run_of(folder) | {"teacher_targets": str(folder / "validation_target")}
+    with pytest.raises(NoiselabError, match="30 targets of the teacher for 203 training pairs"):
+        pair_batches.noisy_targets(run, both(folder).target)
+
+
+# ------------------------------------------------------------------------------ model and scores
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return seq2seq.build(run_of(folder)).eval()
+
+
+def test_the_model_is_the_papers():
+    settings = config.load(tier="paper")
+    plan = runs.plan(settings, "r")
+    with torch.device("meta"):
+        model = seq2seq.build(plan.runs["seq2seq/wmt14/clean-s0"])
+    encoder, decoder = model.model.encoder, model.model.decoder
+    assert (len(encoder.layers), len(decoder.layers)) == (6, 6)
+    assert encoder.layers[0].fc1.out_features == 2048
+    assert encoder.layers[0].self_attn.num_heads == 8
+    embeddings = 3 * 32000 * 512
+    attention, feedforward, norm = 4 * 512 * 513, 2 * 2048 * 512 + 2048 + 512, 2 * 512
+    layers = 6 * (attention + feedforward + 2 * norm)
+    layers += 6 * (2 * attention + feedforward + 3 * norm)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trained == embeddings + layers
+
+
+def test_positions_are_sinusoidal(model):
+    table = model.model.encoder.embed_positions.weight
+    width = table.shape[1]
+    angles = np.arange(len(table))[:, None] / 10000 ** (np.arange(0, width, 2) / width)
+    expected = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    assert np.allclose(table.numpy(), expected, atol=1e-6)
+    assert not table.requires_grad
+
+
+def test_post_norm_and_separate_embeddings(model):
+    out = model.model.encoder(torch.tensor([[5, 6, 7]])).last_hidden_state
+    assert out.mean(-1).abs().max() < 1e-5  # the last thing a post-norm layer does
+    tables = [
+        model.model.encoder.embed_tokens.weight,
+        model.model.decoder.embed_tokens.weight,
+        model.lm_head.weight,
+    ]
+    assert len({t.data_ptr() for t in tables}) == 3
+
+
+def test_shared_embeddings_are_one_tensor(folder):
+    run = run_of(folder, training={"model": {"shared_embeddings": True}})
+    model = seq2seq.build(run)
+    assert model.lm_head.weight is model.model.encoder.embed_tokens.weight
+
+
+def test_sequence_nll_equals_pair_by_pair(folder, model):
+    run, text = run_of(folder), both(folder, "validation")
+    index = np.random.default_rng(0).permutation(30)
+    nll, tokens = seq2seq.sequence_nll(model, run, text, index, CPU)
+    for i, value, count in zip(index, nll, tokens, strict=True):
+        source = torch.tensor([[*text.source.get(i)[:15].tolist(), END]])
+        target = [*text.target.get(i)[:11].tolist(), END]
+        logits = model(
+            input_ids=source, decoder_input_ids=torch.tensor([[BEGIN, *target[:-1]]])
+        ).logits[0]
+        log_p = logits.double().log_softmax(-1)[range(len(target)), target]
+        assert value == pytest.approx(-log_p.sum().item(), abs=1e-4)
+        assert value / count == pytest.approx(-log_p.mean().item(), abs=1e-5)
+        assert count == len(target)
+
+
+def uncached_greedy(model, source, limit):
+    """The plainest decoder: one sequence, no padding, everything computed anew at each step."""
+    tokens = [BEGIN]
+    while len(tokens) <= limit and tokens[-1] != END:
+        decoder_input = torch.tensor([tokens])
+        logits = model(input_ids=torch.tensor([source]), decoder_input_ids=decoder_input).logits
+        logits[0, -1, [PAD, BEGIN]] = -torch.inf
+        tokens.append(int(logits[0, -1].argmax()))
+    return [t for t in tokens[1:] if t != END], tokens[-1] == END
+
+
+def test_decoding_equals_the_plain_loop(folder):
+    text, run = both(folder), run_of(folder)
+    index, model = np.arange(40), seq2seq.build(run_of(folder)).eval()
+    # Large weights: decided outputs that depend on the source, of which some end early.
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 2 and weight.requires_grad:
+                weight.normal_(0, 0.5)
+        model.final_logits_bias[0, END] += 2
+    targets, ended = seq2seq.decode(model, source_rows(run, text.source), index, 9, CPU)
+    with torch.no_grad():
+        expected = [
+            uncached_greedy(model, [*text.source.get(i)[:15].tolist(), END], 9) for i in index
+        ]
+    assert [t.tolist() for t in targets] == [tokens for tokens, _ in expected]
+    assert ended.tolist() == [stopped for _, stopped in expected]
+    assert 0 < ended.sum() < 40
+    assert len({tuple(t) for t in targets}) > 10
+
+
+# ------------------------------------------------------------------------------ the teacher
+
+
+class StoppedError(Exception):
+    pass
+
+
+def decoded(folder, model, shards, text, monkeypatch, stop_after=None):
+    run = run_of(folder)
+    weights = folder / "weights"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(teacher, "SHARD", 50)
+    calls = []
+
+    def counted(*arguments):
+        if len(calls) == stop_after:
+            raise StoppedError
+        calls.append(arguments)
+        return seq2seq.decode(*arguments)
+
+    monkeypatch.setattr(teacher, "decode", counted)
+    return teacher.decode_all(model, run, weights, text, shards, CPU), len(calls)
+
+
+def test_a_decoding_that_was_stopped_goes_on_and_gives_the_same(
+    folder, model, tmp_path, monkeypatch
+):
+    text = both(folder)
+    arguments = (text, monkeypatch)
+    (reference, ended), shards = decoded(folder, model, tmp_path / "whole", *arguments)
+    assert shards == 5
+    with pytest.raises(StoppedError):
+        decoded(folder, model, tmp_path / "stopped", *arguments, stop_after=2)
+    first = min((tmp_path / "stopped").rglob("*.npz"))
+    first.write_bytes(first.read_bytes()[:100])  # damaged: made again
+    (resumed, again), shards = decoded(folder, model, tmp_path / "stopped", *arguments)
+    assert shards == 4
+    assert all(np.array_equal(a, b) for a, b in zip(reference, resumed, strict=True))
+    assert np.array_equal(ended, again)
+    plain, _ = seq2seq.decode(
+        model, source_rows(run_of(folder), text.source), np.arange(COUNT), 12, CPU
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(reference, plain, strict=True))
+
+
+def test_shards_of_other_weights_are_not_used(folder, model, tmp_path, monkeypatch):
+    text = both(folder)
+    decoded(folder, model, tmp_path, text, monkeypatch)
+    other = seq2seq.build(run_of(folder) | {"seed": 7}).eval()
+    run = run_of(folder)
+    (folder / "other").write_bytes(b"other weights")
+    targets, _ = teacher.decode_all(other, run, folder / "other", text, tmp_path, CPU)
+    rows = source_rows(run, text.source)
+    expected, _ = seq2seq.decode(other, rows, np.arange(COUNT), 12, CPU)
+    assert all(np.array_equal(a, b) for a, b in zip(targets, expected, strict=True))
+
+
+def test_a_trained_run_keeps_what_the_evaluation_needs(folder, model):
+    write_json(folder / "dataset.json", {})
+    run, text = run_of(folder), both(folder, "validation")
+    kept = seq2seq.predictions(model, run, text, np.arange(30), CPU)
+    assert len(kept["nll"]) == len(kept["tokens"]) == 30
+    assert len(kept["generated_index"]) == 8
+    assert kept["generated_offsets"][-1] == len(kept["generated"])
+    again = seq2seq.generation_subset(run | {"seed": 9}, 30)
+    assert np.array_equal(kept["generated_index"], again)

@@ -1,0 +1,49 @@
+"""Score one diffusion model from what was measured on its images, with the floors."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from noiselab import frechet, provenance
+from noiselab.data import prepared
+from noiselab.errors import run_script
+from noiselab.files import read_json, write_json
+from noiselab.metrics import diffusion_metrics
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--summary", type=Path, required=True, help="of the training")
+    parser.add_argument("--measured", type=Path, required=True, help="npz")
+    parser.add_argument("--clean", type=Path, required=True, help="that of the clean run")
+    parser.add_argument("--judge", type=Path, required=True, help="its test predictions, npy")
+    parser.add_argument("--moments", type=Path, required=True, help="npz")
+    parser.add_argument("--reference", type=Path, required=True, help="npz, of the training set")
+    parser.add_argument("--metrics", type=Path, required=True)
+    arguments = parser.parse_args()
+    run = read_json(arguments.run)
+    _, _, test = prepared.read(run["data"])
+    distance = frechet.frechet_distance(
+        frechet.load(arguments.moments), frechet.load(arguments.reference)
+    )
+    content = {
+        "run": run,
+        "training": read_json(arguments.summary),
+        "evaluation_revision": provenance.code_revision(),
+        "metrics": diffusion_metrics(
+            np.load(arguments.measured),
+            np.load(arguments.clean),
+            np.load(arguments.judge),
+            np.asarray(test.y),
+            {"fid" if run["evaluation"]["features"] == "inception" else "judge_frechet": distance},
+            run["classes"],
+            run["error_rate"],
+        ),
+    }
+    write_json(arguments.metrics, content)
+
+
+if __name__ == "__main__":
+    run_script(main)

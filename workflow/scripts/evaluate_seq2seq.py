@@ -1,0 +1,85 @@
+"""Score one sequence-to-sequence model from what its training kept, with the sequence floor."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from noiselab import provenance
+from noiselab.data import pairs
+from noiselab.errors import run_script
+from noiselab.files import read_json, write_json
+from noiselab.metrics import UNITS, seq2seq_metrics
+from noiselab.noise import corrupted_pairs
+from noiselab.text_scores import score
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--summary", type=Path, required=True, help="of the training")
+    parser.add_argument("--predictions", type=Path, required=True, help="npz")
+    parser.add_argument("--clean", type=Path, required=True, help="those of the clean run")
+    parser.add_argument(
+        "--teacher", type=Path, nargs="*", help="those of the noisy teacher; none for a clean run"
+    )
+    parser.add_argument("--metrics", type=Path, required=True)
+    arguments = parser.parse_args()
+    run = read_json(arguments.run)
+    _, train, validation = pairs.read(run["data"])
+    own, clean = np.load(arguments.predictions), np.load(arguments.clean)
+    right = np.zeros(len(own["nll"]), dtype=bool)
+    if arguments.teacher:
+        right = identical(np.load(arguments.teacher[0]), validation, run)[: len(right)]
+    content = {
+        "run": run,
+        "training": read_json(arguments.summary),
+        "evaluation_revision": provenance.code_revision(),
+        "metrics": {
+            **seq2seq_metrics(own, clean, right, run["error_rate"]),
+            **generation_score(run, own, validation),
+            **corruption_shares(run, train),
+        },
+    }
+    write_json(arguments.metrics, content)
+
+
+def identical(teacher: dict, validation: pairs.Pairs, run: dict) -> np.ndarray:
+    """Which validation targets the teacher, which wrote one for each, writes exactly, bool [n]."""
+    longest = run["target_length"] - run["symbols"]  # the end symbol is the last token
+    written = outputs(teacher)
+    targets = (validation.target.get(i)[:longest] for i in teacher["generated_index"])
+    return np.array([np.array_equal(*both) for both in zip(written, targets, strict=True)])
+
+
+def outputs(kept: dict) -> list[np.ndarray]:
+    """Generated sequences, uint16 arrays."""
+    return np.split(kept["generated"], kept["generated_offsets"][1:-1])
+
+
+def generation_score(run: dict, own: dict, validation: pairs.Pairs) -> dict:
+    """BLEU or ROUGE-L of greedy outputs against clean targets, on the fixed subset."""
+    tokenizer, index = pairs.tokenizer(run["data"]), own["generated_index"]
+    written = tokenizer.decode_batch([tokens.tolist() for tokens in outputs(own)])
+    references = tokenizer.decode_batch([validation.target.get(i).tolist() for i in index])
+    name = run["evaluation"]["score"]
+    return {name: _cell(name, len(index), **score(name, written, references))}
+
+
+def corruption_shares(run: dict, train: pairs.Pairs) -> dict:
+    """Share of target tokens that are the teacher's, in per cent (that of pairs is e)."""
+    corrupted = corrupted_pairs(run, train.target.count)
+    clean = train.target.lengths()
+    written = pairs.read_sequences(run["teacher_targets"]).lengths() if corrupted.any() else clean
+    tokens = np.where(corrupted, written, clean)
+    shares = {"corrupted_pairs": corrupted, "corrupted_tokens": tokens * corrupted / tokens.mean()}
+    return {n: _cell(n, len(clean), 100 * float(share.mean())) for n, share in shares.items()}
+
+
+def _cell(name, items, value, ci_low=None, ci_high=None, interval="none") -> dict:
+    numbers = {"value": value, "ci_low": ci_low, "ci_high": ci_high, "interval": interval}
+    return numbers | {"floor": None, "unit": UNITS[name], "items": items, "reason": None}
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,45 @@
+"""Show generated images to the judge, and use the diffusion model itself as a classifier."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from noiselab import classifier, diffusion, distributed, frechet
+from noiselab.data import prepared
+from noiselab.errors import run_script
+from noiselab.features import in_batches, inception_features, judge_features
+from noiselab.files import read_json, whole_file
+from noiselab.weights import load_weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--samples", type=Path, required=True)
+    parser.add_argument("--judge-run", type=Path, required=True, help="run.json of the judge")
+    parser.add_argument("--judge-weights", type=Path, required=True)
+    parser.add_argument("--inception", type=Path, nargs="*", help="its weights, for FID")
+    parser.add_argument("--measured", type=Path, required=True, help="npz")
+    parser.add_argument("--moments", type=Path, required=True, help="npz, of the features")
+    arguments = parser.parse_args()
+    run, judge_run = read_json(arguments.run), read_json(arguments.judge_run)
+    description, _, test = prepared.read(run["data"])
+    samples = np.load(arguments.samples, mmap_mode="r")
+    with distributed.process_group() as device:
+        judge = classifier.build(judge_run, description)
+        judge = load_weights(arguments.judge_weights, judge, device).eval()
+        decided = [logits.argmax(1) for logits in in_batches(judge, samples, device)]
+        features = judge_features(judge)
+        if arguments.inception:
+            features = inception_features(arguments.inception[0], device)
+        frechet.save(arguments.moments, frechet.moments(in_batches(features, samples, device)))
+        model = load_weights(arguments.weights, diffusion.build(run), device)
+        errors = diffusion.class_errors(model, run, test, device)
+    with whole_file(arguments.measured) as path, open(path, "wb") as file:
+        np.savez(file, decided=np.concatenate(decided), class_errors=errors)
+
+
+if __name__ == "__main__":
+    run_script(main)
