@@ -31,6 +31,7 @@ bench: setup
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/gradients.py >> docs/BENCHMARKS.md
 	$(BIN)/python benchmarks/seq2seq.py >> docs/BENCHMARKS.md
+	$(BIN)/python benchmarks/diffusion.py >> docs/BENCHMARKS.md
 
 # docs/RESULTS.md from results/quick and, where it was run, results/real.
 results: setup

@@ -48,11 +48,12 @@ def results(folder):
 
 MEASURED = ["ours", "ci_low", "ci_high", "floor", "excess"]
 TABLES = {"table2": MEASURED, "table10": MEASURED, "table13": MEASURED, "table7": MEASURED}
+TABLES |= {"table1": ["ours"], "table12": ["ours"], "rulers": MEASURED}
 TABLES |= {"table9": ["ours"], "context_ablation": MEASURED, "teacher": ["ours"]}
 TABLES |= {"table4": ["ours"], "table5": ["ours"], "table11": ["ours", "ci_low", "ci_high"]}
 
 
-OWN_TABLES = {"context_ablation", "teacher"}  # those that the paper does not have
+OWN_TABLES = {"context_ablation", "teacher", "rulers"}  # those that the paper does not have
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -66,7 +67,14 @@ def test_every_cell_of_every_table_comes_from_a_run(results, table):
 
 
 def test_figure_and_report_are_there_and_need_no_network(results):
-    for figure in ("figure_classifier", "figure1", "figure2", "figure_context"):
+    for figure in (
+        "figure_rulers",
+        "figure_samples",
+        "figure_classifier",
+        "figure1",
+        "figure2",
+        "figure_context",
+    ):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
     report = (results / "report.html").read_text(encoding="utf-8")
     assert "How much does a model lose" in report
@@ -127,6 +135,11 @@ TARGETS = {
     "table10": "train_classifier",
     "table13": "train_classifier",
     "figure_classifier": "train_classifier",
+    "table1": "train_diffusion",
+    "table12": "measure_training_set",
+    "rulers": "measure_generated",
+    "figure_rulers": "measure_generated",
+    "figure_samples": "sample_images",
     "figure1": "train_language_model",
     "table4": "measure_gradients",
     "table5": "run_config",
@@ -158,6 +171,10 @@ GPU_RULES = {
     "measure_loss_stability",
     "train_seq2seq",
     "decode_teacher",
+    "train_diffusion",
+    "sample_images",
+    "measure_generated",
+    "measure_training_set",
 }
 
 
@@ -178,6 +195,9 @@ def test_the_paper_tier_is_planned_whole(tmp_path):
     assert jobs["train_classifier"] == 23
     assert jobs["train_language_model"] == 9
     assert jobs["train_seq2seq"] == 12
+    assert jobs["train_diffusion"] == jobs["sample_images"] == jobs["measure_generated"] == 10
+    assert jobs["measure_training_set"] == 2
+    assert jobs["download_inception"] == 1
     assert jobs["download_text"] == jobs["prepare_text"] == 1
     assert jobs["download_pairs"] == jobs["prepare_pairs"] == jobs["decode_teacher"] == 2
     assert jobs["download_images"] == jobs["prepare_images"] == 2

@@ -12,7 +12,7 @@ from noiselab.files import write_text
 
 DOCS = ROOT / "docs"
 TABLES = ["table2", "table10", "table13", "table7", "table5", "table4", "table11"]
-TABLES += ["table9", "context_ablation", "teacher"]
+TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "teacher"]
 HEAD = """\
 # Results
 

@@ -159,9 +159,11 @@ def sample(
 
 def class_errors(model: edm.Denoiser, run: dict, test: Split, device: torch.device):
     """The model as a classifier: denoising errors float64 [n, C] of the first test images given
-    each class, over draws of noise that all share; the smallest is the decision."""
+    each class, over draws of noise that all share; the smallest is the decision. The draws' noise
+    levels are evenly spaced quantiles of those of training."""
     count, draws = run["evaluation"]["classified"], run["evaluation"]["draws"]
     images = scaled(torch.from_numpy(np.array(test.x[:count])).to(device))
+    sigmas = LEVELS.noise_levels((torch.arange(draws, device=device) + 0.5) / draws)
     seed = streams.integer(0, "classification", 0)
-    sigmas, noise = draw((draws, *images.shape[1:]), seed, device)
+    _, noise = draw((draws, *images.shape[1:]), seed, device)
     return edm.class_errors(model, images, sigmas, noise, run["classes"], LEVELS.sigma_data)

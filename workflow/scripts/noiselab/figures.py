@@ -121,7 +121,7 @@ def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
     (table,) = tables
     both = table.groupby("dataset", sort=False)["family"].nunique() == len(FAMILIES)
     datasets = list(both[both].index)
-    size = {"figsize": (4.4 * len(datasets), 6.6), "layout": "constrained"}
+    size = {"figsize": (max(6.6, 4.4 * len(datasets)), 6.6), "layout": "constrained"}
     options = {"sharex": True, "sharey": True, "squeeze": False}
     figure, axes = plt.subplots(len(RULERS), len(datasets), **size, **options)
     for (label, metrics), row in zip(RULERS.items(), axes, strict=True):

@@ -1,0 +1,296 @@
+"""The diffusion family on the frame: batches, sampling, judging, scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from helpers import random_images
+from noiselab import (
+    config,
+    diffusion,
+    edm,
+    features,
+    metrics,
+    pictures,
+    runs,
+    stats,
+    tables,
+    theory,
+)
+from noiselab.classifier import build as build_classifier
+from noiselab.data.batches import ImageBatches
+from noiselab.errors import NoiselabError
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+RATES = [1 / 11, 0.3 / 1.3, 1 / 3, 0.5]
+
+
+def run_of(ratio=1.0, images=40, **experiment):
+    change = {"table1": {"noise_ratios": [ratio]} | experiment}
+    settings = config.load({"experiments": change}, tier="smoke")
+    plan = runs.plan(settings, "r")
+    run = plan.runs[plan.experiments["table1"][0]]
+    return run | {"evaluation": run["evaluation"] | {"images": images}}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A denoiser whose output depends on everything: its last layers start at zero otherwise."""
+    model = diffusion.build(run_of())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    return model.eval()
+
+
+# ------------------------------------------------------------------------------ training
+
+
+def test_the_whole_batch_equals_its_parts():
+    data = random_images(100, 1, 8, 10)
+    batches = diffusion.DiffusionBatches(run_of(), data, CPU)
+    whole, parts = batches(50, 100), [batches(50, 60), batches(60, 100)]
+    for field in ("images", "condition", "sigma", "noise"):
+        joined = torch.cat([getattr(part.inputs, field) for part in parts])
+        assert torch.equal(joined, getattr(whole.inputs, field))
+    again = diffusion.DiffusionBatches(run_of(), data, CPU)(50, 100)
+    assert torch.equal(again.inputs.noise, whole.inputs.noise)
+    assert not torch.equal(batches(0, 50).inputs.noise, whole.inputs.noise)
+
+
+def test_conditions_are_the_labels_that_a_classifier_of_the_seed_would_see():
+    data, run = random_images(100, 1, 8, 10), run_of()
+    images, labels, corrupted = ImageBatches(run, data, CPU)(0, 50)
+    batch = diffusion.DiffusionBatches(run, data, CPU)(0, 50)
+    assert torch.equal(batch.inputs.condition.argmax(1), labels)
+    assert torch.equal(batch.corrupted, corrupted)
+    assert 10 < corrupted.sum() < 40
+    assert batch.inputs.images.min() >= -1
+    assert batch.inputs.images.max() <= 1
+    assert np.array_equal(diffusion.pixels(batch.inputs.images), images.numpy())
+
+
+def test_noise_levels_are_edms():
+    sigma, noise = diffusion.draw((20_000, 1, 2, 2), 0, CPU)
+    logs = sigma.log()
+    assert logs.mean().item() == pytest.approx(-1.2, abs=4 * 1.2 / np.sqrt(20_000))
+    assert logs.std().item() == pytest.approx(1.2, abs=0.03)
+    assert noise.mean().item() == pytest.approx(0, abs=4 / np.sqrt(80_000))
+
+
+def test_released_protocol_has_eight_times_the_learning_rate():
+    assert run_of()["training"]["optimizer"]["learning_rate"] == 1e-4
+    released = run_of(protocol="released")["training"]["optimizer"]
+    assert released["learning_rate"] == pytest.approx(8e-4)
+
+
+def test_paper_size_and_length():
+    plan = runs.plan(config.load(tier="paper"), "r")
+    run = plan.runs["diffusion/cifar10/uniform_label-r1.00-fixed_clean-s0"]
+    assert run["training"]["steps"] == 2 * 1200 * 50_000 // 128
+    assert run["training"]["warmup_steps"] == 200 * 50_000 // 128
+    count = sum(p.numel() for p in diffusion.build(run).parameters())
+    assert count == pytest.approx(15.7e6, rel=0.02)
+
+
+def test_the_judge_is_the_clean_classifier_of_table_2():
+    settings = config.load(tier="quick")
+    plan = runs.plan(settings, "r")
+    for run in (plan.runs[r] for r in plan.experiments["table1"]):
+        assert run["judge_run"] in plan.experiments["table2"]
+    alone = config.load({"experiments": {"table2": {"enabled": False}}}, tier="quick")
+    assert runs.plan(alone, "r").runs[run["judge_run"]] == plan.runs[run["judge_run"]]
+
+
+# ------------------------------------------------------------------------------ sampling
+
+
+def test_an_image_is_the_same_in_any_batch(model):
+    run = run_of()
+    labels = metrics.generated_labels(12, 10)
+    whole = diffusion.sample(model, run, np.arange(12), labels, CPU)
+    for part in np.split(np.arange(12), [1, 7]):
+        alone = diffusion.sample(model, run, part, labels[part], CPU)
+        assert np.abs(alone.astype(int) - whole[part]).max() <= 1  # one grey level of rounding
+    assert len({image.tobytes() for image in whole}) == 12
+
+
+class StoppedError(Exception):
+    pass
+
+
+def sampled(model, folder, monkeypatch, shard, stop_after=None):
+    weights = folder.parent / "weights"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(diffusion, "SHARD", shard)
+    calls, sample = [], diffusion.sample
+
+    def counted(*arguments):
+        if len(calls) == stop_after:
+            raise StoppedError
+        calls.append(arguments)
+        return sample(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(diffusion, "sample", counted)
+        parts = diffusion.sample_all(model, run_of(images=33), weights, folder, CPU)
+        return np.concatenate(list(parts)), len(calls)
+
+
+def test_a_sampling_that_was_stopped_goes_on_and_gives_the_same(model, tmp_path, monkeypatch):
+    reference, calls = sampled(model, tmp_path / "whole", monkeypatch, 10)
+    assert (len(reference), calls) == (33, 4)
+    with pytest.raises(StoppedError):
+        sampled(model, tmp_path / "stopped", monkeypatch, 10, stop_after=2)
+    resumed, calls = sampled(model, tmp_path / "stopped", monkeypatch, 10)
+    assert calls == 2
+    assert np.array_equal(resumed, reference)
+    other, _ = sampled(model, tmp_path / "other", monkeypatch, 7)
+    assert np.abs(other.astype(int) - reference).max() <= 1
+
+
+def test_images_are_class_balanced():
+    counts = np.bincount(metrics.generated_labels(503, 10), minlength=10)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_the_model_as_a_classifier_scores_each_class_on_the_same_noise(model):
+    run, data = run_of(), random_images(20, 1, 8, 10)
+    errors = diffusion.class_errors(model, run, data, CPU)
+    assert errors.shape == (20, 10)
+    images = diffusion.scaled(torch.from_numpy(data.x))
+    seed = diffusion.streams.integer(0, "classification", 0)
+    _, noise = diffusion.draw((2, 1, 8, 8), seed, CPU)
+    # Quartiles of a log-normal: exp(-1.2 -+ 0.6745 * 1.2).
+    sigmas = torch.exp(torch.tensor([-1.2 - 0.67449 * 1.2, -1.2 + 0.67449 * 1.2]))
+    for i, label in ((0, 3), (7, 9)):
+        one_hot = torch.eye(10)[[label]]
+        draws = [
+            edm.denoising_loss(model, images[[i]], one_hot, s[None], e[None], 0.5).item()
+            for s, e in zip(sigmas, noise, strict=True)
+        ]
+        assert errors[i, label] == pytest.approx(np.mean(draws), rel=1e-4)
+
+
+# ------------------------------------------------------------------------------ features
+
+
+def test_judge_features_are_what_its_last_layer_reads():
+    settings = config.load(tier="smoke")
+    run = runs.plan(settings, "r").runs["classifier/digits/clean-s0"]
+    judge = build_classifier(run, {"mean": [0.3], "std": [0.4]}).eval()
+    images = random_images(30, 1, 8, 10).x
+    found = np.concatenate(
+        list(features.in_batches(features.judge_features(judge), images, CPU, size=7))
+    )
+    logits = judge(torch.from_numpy(images)).detach().numpy()
+    last = judge.network[-1]
+    assert found @ last.weight.detach().numpy().T + last.bias.detach().numpy() == pytest.approx(
+        logits, abs=1e-4
+    )
+
+
+def test_inception_reads_a_local_file_and_says_what_is_wrong_with_it(tmp_path):
+    with pytest.raises(NoiselabError, match=r"no weights of pytorch-fid's Inception"):
+        features.inception_features(tmp_path / "missing.pth", CPU)
+    (tmp_path / "broken.pth").write_bytes(b"not weights")
+    with pytest.raises(NoiselabError, match=r"broken\.pth: no weights"):
+        features.inception_features(tmp_path / "broken.pth", CPU)
+
+
+def test_grids_have_a_row_per_class():
+    images = random_images(40, 3, 4, 10).x
+    labels = np.arange(40) % 10
+    grid = pictures.grid(images, labels, 10, 3)
+    for label in range(10):
+        for column in range(3):
+            assert np.array_equal(grid[label, column], images[label + 10 * column])
+    sheet = pictures.tiled(grid)
+    assert sheet.shape == (50, 15, 3)
+    assert np.array_equal(sheet[5:9, 10:14].transpose(2, 0, 1), grid[1, 2])
+
+
+# ------------------------------------------------------------------------------ scores
+
+
+@pytest.mark.parametrize("error_rate", RATES)
+@pytest.mark.parametrize("classes", [10, 100])
+def test_consistency_floor_by_simulation(error_rate, classes):
+    """Of images whose own label agrees with the wanted one with probability a, those that a model
+    of corrupted labels generates agree with the floor's probability."""
+    rng, a, n = np.random.default_rng(0), 0.94, 400_000
+    wanted = rng.integers(0, classes, n)
+    wrong = (wanted + rng.integers(1, classes, n)) % classes
+    # Training pairs with the label `wanted`: its image is of that class but for the noise.
+    shown = np.where(rng.random(n) < error_rate, wrong, wanted)
+    seen = np.where(rng.random(n) < a, shown, (shown + rng.integers(1, classes, n)) % classes)
+    floor = theory.observed_agreement(a, error_rate, classes)
+    assert (seen == wanted).mean() == pytest.approx(floor, abs=4 * 0.5 / np.sqrt(n))
+
+
+def measured(hits, right, classes=10, errors=50):
+    labels = metrics.generated_labels(len(hits), classes)
+    decided = np.where(hits, labels, (labels + 1) % classes)
+    class_errors = np.ones((errors, classes))
+    class_errors[np.arange(errors), np.where(right, 3, 4)] = 0
+    return {"decided": decided, "class_errors": class_errors}
+
+
+def test_scores_by_hand():
+    clean = measured(np.arange(1000) < 940, np.arange(50) < 48)
+    own = measured(np.arange(1000) < 400, np.arange(50) < 45)
+    judge = np.eye(10)[np.full(50, 3)]
+    judge[:2] = np.eye(10)[[4, 4]]
+    scores = metrics.diffusion_metrics(
+        own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, 10, 0.5
+    )
+    values = {name: score["value"] for name, score in scores.items()}
+    expected = {"consistency": 40, "judge_accuracy": 96, "denoising_accuracy": 90}
+    expected |= {"consistency_drop": 100 * (1 - 40 / 94), "judge_frechet": 1.5}
+    assert values == pytest.approx(expected)
+    floor = 100 * (0.5 * 0.94 + 0.5 * 0.06 / 9)
+    assert scores["consistency"]["floor"] == pytest.approx(floor)
+    assert scores["consistency_drop"]["floor"] == pytest.approx(100 * (1 - floor / 94))
+    assert scores["denoising_accuracy"]["floor"] == 96
+
+
+def test_a_clean_run_is_its_own_floor():
+    clean = measured(np.arange(100) < 90, np.arange(50) < 40)
+    scores = metrics.diffusion_metrics(
+        clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, 10, 0
+    )
+    for name in ("consistency", "consistency_drop"):
+        assert scores[name]["value"] == pytest.approx(scores[name]["floor"])
+
+
+def test_a_model_that_diverged_has_empty_values_and_the_reason():
+    clean = measured(np.arange(100) < 90, np.arange(50) < 40)
+    own = clean | {"class_errors": np.full((50, 10), np.nan)}
+    labels = np.full(50, 3)
+    scores = metrics.diffusion_metrics(own, clean, np.eye(10)[labels], labels, {"fid": 1}, 10, 0.5)
+    assert {score["value"] for score in scores.values()} == {None}
+    assert {score["reason"] for score in scores.values()} == {"training diverged"}
+
+
+def test_interval_of_a_relative_drop_covers():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(2000):
+        a, b = rng.binomial(500, 0.4), rng.binomial(500, 0.9)
+        low, high, _ = stats.relative_drop_interval(a, 500, b, 500)
+        hits += low <= 1 - 0.4 / 0.9 <= high
+    assert 0.93 < hits / 2000 < 0.97
+
+
+def test_the_published_drop_is_the_texts():
+    """The drop on CIFAR-10 at r = 1 is 56.81 %."""
+    row = {"family": "diffusion", "dataset": "cifar10", "stands_in_for": "cifar10", "seed": 0}
+    row |= {"corruption": "uniform_label", "resample": "fresh", "budget": "fixed_clean"}
+    row |= {"protocol": "text", "source_share": np.nan, "noise_ratio": 1.0, "error_rate": 0.5}
+    row |= {"metric": "consistency_drop", "unit": "%", "value": 50.0, "ci_low": 49.0, "items": 10}
+    row |= {"ci_high": 51.0, "interval": "katz_items", "floor": 50.0, "reason": None}
+    row |= {"measured_error_rate": 0.5}
+    table = tables.runs_table(pd.DataFrame([row]), config.published()["table1"])
+    assert table.iloc[0]["published"] == pytest.approx(56.81, abs=0.005)
