@@ -1,12 +1,14 @@
 """The sequence-to-sequence family: batches, noise, scores and decoding against brute force."""
 
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from noiselab import config, noise, runs, seq2seq, teacher
+from noiselab import config, noise, runs, seq2seq, teacher, training
 from noiselab.data import pair_batches, pairs
 from noiselab.data.pair_batches import PairBatches, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
@@ -365,3 +367,41 @@ def test_a_trained_run_keeps_what_the_evaluation_needs(folder, model):
     assert kept["generated_offsets"][-1] == len(kept["generated"])
     again = seq2seq.generation_subset(run | {"seed": 9}, 30)
     assert np.array_equal(kept["generated_index"], again)
+
+
+REAL = {  # folder of the real data -> what it is at paper size, and the files it has
+    "wmt14_en_de": ("wmt14", {"train_files": "train_news*", "validation_files": "newstest2013*"}),
+    "cnn_dailymail": ("cnn_dailymail", {}),
+}
+
+
+@pytest.mark.skipif("NOISELAB_DATA" not in os.environ, reason="set NOISELAB_DATA to a data.root")
+@pytest.mark.parametrize("name", REAL)
+def test_real_pairs_train_a_few_steps_at_paper_settings(tmp_path, name):
+    """Vocabulary 32,000, 512 wide, 6 + 6 layers, sources of up to 256 and 2,048 tokens; only the
+    batch is small."""
+    dataset, files = REAL[name]
+    changes = {"batch_size": 2, "steps": 3}
+    experiment = {"datasets": [dataset], "noise_ratios": [0], "training": changes}
+    settings = config.load({"experiments": {"table9": experiment}}, tier="paper")
+    plan = runs.plan(settings, "r")
+    spec = plan.datasets[dataset] | files
+    pairs.prepare(spec, Path(os.environ["NOISELAB_DATA"]) / name, tmp_path / "data")
+    run = plan.runs[plan.experiments["table9"][0]] | {"data": str(tmp_path / "data")}
+    task = seq2seq.task(run, CPU)
+    model, summary = training.train(
+        task.model,
+        task.batch,
+        task.loss,
+        training.Settings(**run["training"]),
+        seed=0,
+        run_digest="",
+        folder=tmp_path,
+        device=CPU,
+    )
+    assert summary["steps"] == 3
+    assert summary["diverged_at"] is None
+    index = np.arange(4)
+    _, _, validation = pairs.read(tmp_path / "data")
+    nll, tokens = seq2seq.sequence_nll(model.eval(), run, validation, index, CPU)
+    assert nll.sum() / tokens.sum() < np.log(32000) + 2  # near the initial loss, and finite
