@@ -1,5 +1,7 @@
 """The diffusion family on the frame: batches, sampling, judging, scores."""
 
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -199,6 +201,31 @@ def test_inception_reads_a_local_file_and_says_what_is_wrong_with_it(tmp_path):
     (tmp_path / "broken.pth").write_bytes(b"not weights")
     with pytest.raises(NoiselabError, match=r"broken\.pth: no weights"):
         features.inception_features(tmp_path / "broken.pth", CPU)
+
+
+def test_inception_features_are_pytorch_fids(tmp_path):
+    """Random weights in a local file, against the package's own reading of PNG files."""
+    from PIL import Image
+    from pytorch_fid import fid_score, inception
+
+    torch.manual_seed(0)
+    with (
+        mock.patch.object(inception, "load_state_dict_from_url"),
+        mock.patch.object(torch.nn.Module, "load_state_dict"),
+    ):
+        torch.save(inception.fid_inception_v3().state_dict(), tmp_path / "weights.pth")
+    images = random_images(3, 3, 16, 3).x
+    for i, image in enumerate(images):
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / f"{i}.png")
+    ours = features.inception_features(tmp_path / "weights.pth", CPU)
+    found = np.concatenate(list(features.in_batches(ours, images, CPU, size=2)))
+    saved = torch.load(tmp_path / "weights.pth", weights_only=True)
+    with mock.patch.object(inception, "load_state_dict_from_url", return_value=saved):
+        network = inception.InceptionV3([3])
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    expected = fid_score.get_activations(files, network, batch_size=3, num_workers=0)
+    assert found.shape == (3, 2048)
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_grids_have_a_row_per_class():
