@@ -104,6 +104,13 @@ def test_both_budgets_of_language_models_share_the_clean_run():
     [
         ({"table2": {"corruption": "uniform_token"}}, r"table2\.corruption.*not for a classifier"),
         ({"table7": {"datasets": ["digits"]}}, r"table7\.datasets: digits is not for"),
+        ({"table9": {"resample": "fresh"}}, r"table9\.resample: a teacher's targets are made once"),
+        ({"table9": {"datasets": ["docstrings"]}}, r"table9\.datasets: docstrings is not for"),
+        (
+            {"table2": {"source_shares": [0.5]}},
+            r"table2\.source_shares: a classifier has no source",
+        ),
+        ({"table1": {"corruption": "shift_label"}}, r"table1\.corruption.*not for a diffusion"),
     ],
 )
 def test_corruption_and_data_set_must_be_those_of_the_family(change, message):
@@ -115,6 +122,39 @@ def test_analyses_need_an_experiment_with_language_models():
     change = {"analyses": {"loss_stability": {"experiment": "table2"}}}
     with pytest.raises(NoiselabError, match=r"analyses\.loss_stability\.experiment: 'table2'"):
         plan(change)
+
+
+def test_an_experiment_that_is_left_out_has_no_runs_and_no_analyses():
+    result = plan({"experiments": {"table9": {"enabled": False}}})
+    assert "table9" not in result.experiments
+    assert not [run for run in result.runs if run.startswith("seq2seq")]
+    with pytest.raises(NoiselabError, match="'table7' is no enabled experiment"):
+        plan({"experiments": {"table7": {"enabled": False}}})
+
+
+def test_one_teacher_stopped_early_serves_all_ratios_and_seeds_of_a_data_set():
+    result = plan({"experiments": {"table9": {"datasets": ["wmt14"], "seeds": [0, 1]}}})
+    noisy = [result.runs[r] for r in result.experiments["table9"] if "/teacher-r" in r]
+    assert len(noisy) == 8
+    assert {run["teacher_run"] for run in noisy} == {"seq2seq/wmt14/teacher-s100"}
+    teacher, clean = result.runs[noisy[0]["teacher_run"]], result.runs[noisy[0]["clean_run"]]
+    assert teacher["training"]["steps"] == 5000
+    assert clean["training"]["steps"] == noisy[-1]["training"]["steps"] == 50_000
+    assert teacher["corruption"] == "none"
+    assert teacher["seed"] not in (0, 1)
+    differing = {key for key in teacher if teacher[key] != clean.get(key)}
+    assert differing == {"run_id", "clean_run", "seed", "training", "evaluation"}
+
+
+def test_shortened_sources_share_the_teacher_that_read_whole_ones():
+    change = {"enabled": True, "datasets": ["code2doc"]}
+    result = plan({"experiments": {"context_ablation": change}})
+    runs_ = [result.runs[run] for run in result.experiments["context_ablation"]]
+    assert {run["source_share"] for run in runs_} == {0.25, 0.5, 1}
+    teachers = {run["teacher_run"] for run in runs_ if run["noise_ratio"]}
+    assert [result.runs[t]["source_share"] for t in teachers] == [1]
+    for run in runs_:
+        assert result.runs[run["clean_run"]]["source_share"] == run["source_share"]
 
 
 def test_unknown_data_set_is_named():

@@ -20,8 +20,8 @@ TOGETHER = 256  # sequences decoded or scored at once, at most
 def task(run: dict, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
     _, train, validation = pairs.read(run["data"])
-    scored = np.arange(run["evaluation"]["pairs"] or validation.target.count)
-    scored = scored[scored < validation.target.count]
+    count = validation.target.count
+    scored = np.arange(min(count, run["evaluation"]["pairs"] or count))
     glance = scored[: run["evaluation"]["curve_pairs"]]
 
     def validation_nll(model: nn.Module) -> dict[str, float]:
