@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import provenance
 from noiselab.data import prepared
 from noiselab.errors import run_script
-from noiselab.files import read_json, write_json
+from noiselab.files import read_json
 from noiselab.metrics import classifier_metrics
+from noiselab.provenance import write_metrics
 
 
 def main() -> None:
@@ -22,19 +22,14 @@ def main() -> None:
     arguments = parser.parse_args()
     run = read_json(arguments.run)
     _, _, test = prepared.read(run["data"])
-    content = {
-        "run": run,
-        "training": read_json(arguments.summary),
-        "evaluation_revision": provenance.code_revision(),
-        "metrics": classifier_metrics(
-            np.load(arguments.predictions),
-            np.asarray(test.y),
-            np.load(arguments.clean),
-            run["corruption"],
-            run["error_rate"],
-        ),
-    }
-    write_json(arguments.metrics, content)
+    metrics = classifier_metrics(
+        np.load(arguments.predictions),
+        np.asarray(test.y),
+        np.load(arguments.clean),
+        run["corruption"],
+        run["error_rate"],
+    )
+    write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 
 if __name__ == "__main__":

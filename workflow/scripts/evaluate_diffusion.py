@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import frechet, provenance
+from noiselab import frechet
 from noiselab.data import prepared
 from noiselab.errors import run_script
-from noiselab.files import read_json, write_json
+from noiselab.files import read_json
 from noiselab.metrics import diffusion_metrics
+from noiselab.provenance import write_metrics
 
 
 def main() -> None:
@@ -28,21 +29,16 @@ def main() -> None:
     distance = frechet.frechet_distance(
         frechet.load(arguments.moments), frechet.load(arguments.reference)
     )
-    content = {
-        "run": run,
-        "training": read_json(arguments.summary),
-        "evaluation_revision": provenance.code_revision(),
-        "metrics": diffusion_metrics(
-            np.load(arguments.measured),
-            np.load(arguments.clean),
-            np.load(arguments.judge),
-            np.asarray(test.y),
-            {"fid" if run["evaluation"]["features"] == "inception" else "judge_frechet": distance},
-            run["classes"],
-            run["error_rate"],
-        ),
-    }
-    write_json(arguments.metrics, content)
+    metrics = diffusion_metrics(
+        np.load(arguments.measured),
+        np.load(arguments.clean),
+        np.load(arguments.judge),
+        np.asarray(test.y),
+        {"fid" if run["evaluation"]["features"] == "inception" else "judge_frechet": distance},
+        run["classes"],
+        run["error_rate"],
+    )
+    write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 
 if __name__ == "__main__":

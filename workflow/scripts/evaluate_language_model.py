@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import distributed, language_model, provenance
+from noiselab import distributed, language_model
 from noiselab.data import text
 from noiselab.errors import run_script
-from noiselab.files import read_json, write_json
+from noiselab.files import read_json
 from noiselab.metrics import language_model_metrics
+from noiselab.provenance import write_metrics
 from noiselab.weights import load_weights
 
 
@@ -45,13 +46,8 @@ def main() -> None:
 
         own = scores(arguments.weights)
         clean = own if run["clean_run"] == run["run_id"] else scores(arguments.clean)
-    content = {
-        "run": run,
-        "training": read_json(arguments.summary),
-        "evaluation_revision": provenance.code_revision(),
-        "metrics": language_model_metrics(own, clean, run["error_rate"], context),
-    }
-    write_json(arguments.metrics, content)
+    metrics = language_model_metrics(own, clean, run["error_rate"], context)
+    write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 
 if __name__ == "__main__":

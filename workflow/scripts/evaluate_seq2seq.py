@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import provenance
 from noiselab.data import pairs
 from noiselab.errors import run_script
-from noiselab.files import read_json, write_json
+from noiselab.files import read_json
 from noiselab.metrics import UNITS, seq2seq_metrics
 from noiselab.noise import corrupted_pairs
+from noiselab.provenance import write_metrics
 from noiselab.text_scores import score
 
 
@@ -31,17 +31,12 @@ def main() -> None:
     right = np.zeros(len(own["nll"]), dtype=bool)
     if arguments.teacher:
         right = identical(np.load(arguments.teacher[0]), validation, run)[: len(right)]
-    content = {
-        "run": run,
-        "training": read_json(arguments.summary),
-        "evaluation_revision": provenance.code_revision(),
-        "metrics": {
-            **seq2seq_metrics(own, clean, right, run["error_rate"]),
-            **generation_score(run, own, validation),
-            **corruption_shares(run, train),
-        },
+    metrics = {
+        **seq2seq_metrics(own, clean, right, run["error_rate"]),
+        **generation_score(run, own, validation),
+        **corruption_shares(run, train),
     }
-    write_json(arguments.metrics, content)
+    write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 
 def identical(teacher: dict, validation: pairs.Pairs, run: dict) -> np.ndarray:

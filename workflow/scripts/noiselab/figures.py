@@ -46,12 +46,17 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
             _accuracy_panel(axis, source[source["dataset"] == dataset])
     for corruption, axis in zip(corruptions, axes[:, 0], strict=True):
         axis.set_ylabel(f"{CORRUPTIONS[corruption]}\nclean-test accuracy (%)")
+    _finish_columns(figure, axes, datasets)
+    return figure
+
+
+def _finish_columns(figure: Figure, axes, datasets: list[str]) -> None:
+    """Titles on top, the error rate below, and a legend, where each column is a data set."""
     for dataset, axis in zip(datasets, axes[0], strict=True):
         axis.set_title(NAMES.get(dataset, dataset))
     for axis in axes[-1]:
         axis.set_xlabel("error rate e = r / (1 + r)")
     _shared_legend(figure, axes)
-    return figure
 
 
 def _by_corruption(tables: list[pd.DataFrame], corruptions: list[str]) -> list[pd.DataFrame]:
@@ -132,11 +137,7 @@ def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
             axis.set_ylim(0, 103)
             axis.grid(alpha=0.3)
         row[0].set_ylabel(f"{label} (%)")
-    for dataset, axis in zip(datasets, axes[0], strict=True):
-        axis.set_title(NAMES.get(dataset, dataset))
-    for axis in axes[-1]:
-        axis.set_xlabel("error rate e = r / (1 + r)")
-    _shared_legend(figure, axes)
+    _finish_columns(figure, axes, datasets)
     return figure
 
 

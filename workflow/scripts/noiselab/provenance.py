@@ -3,8 +3,10 @@
 import platform
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 
 from noiselab.config import ROOT
+from noiselab.files import read_json, write_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
 
@@ -30,6 +32,14 @@ def describe(device) -> dict:
         **{name: version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if cuda else _processor(),
     }
+
+
+def write_metrics(path: Path, run: dict, summary: Path, metrics: dict) -> None:
+    """metrics.json of a run: its settings, the summary of its training, its scores (metric ->
+    {value, ci_low, ci_high, interval, floor, unit, items, reason}) and the revision that made
+    them."""
+    content = {"run": run, "training": read_json(summary), "metrics": metrics}
+    write_json(path, content | {"evaluation_revision": code_revision()})
 
 
 def _processor() -> str:
