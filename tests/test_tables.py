@@ -172,3 +172,22 @@ def test_gradient_table_puts_the_papers_numbers_at_their_case():
     by_metric = table.set_index("metric")["published"]
     assert (by_metric["norm_clean"], by_metric["snr"]) == (7.88, 3.83)
     assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])
+
+
+METRICS = ["nll", "nll_rise", "sequence_nll"]
+
+
+def test_many_blocks_are_printed_one_metric_below_the_other():
+    parts = [rows({0: [1.0], 1.0: [0.5]}, dataset=d, metric=m) for m in METRICS for d in ("a", "b")]
+    table = tables.runs_table(
+        pd.DataFrame([row for part in parts for row in part]), {"metrics": dict.fromkeys(METRICS)}
+    )
+    grids = layouts.grids(table)
+    assert len(grids) == len(METRICS)
+    for grid, metric in zip(grids, METRICS, strict=True):
+        assert list(grid.index) == ["100:0", "100:100"]
+        heads = {what for what, _ in grid.columns}
+        assert heads == {f"{d}: {layouts.NAMES[metric]} (%)" for d in ("a", "b")}
+    assert layouts.html_page(table, "t", []).count("<table") == len(METRICS)
+    assert layouts.markdown(table, "t", []).count("100:100") == len(METRICS)
+    assert layouts.latex(table, "t", []).count(r"\begin{table}") == len(METRICS)

@@ -63,6 +63,17 @@ DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_leng
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
 
 
+WIDEST = 4  # blocks side by side
+
+
+def grids(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """A table whose blocks are too many to stand side by side as several, one per metric."""
+    blocks = table.groupby(["dataset", "panel"], sort=False)["metric"]
+    if blocks.ngroups <= WIDEST or blocks.nunique().max() > 1:
+        return [layout(table)]
+    return [layout(part) for _, part in table.groupby("metric", sort=False)]
+
+
 def layout(table: pd.DataFrame) -> pd.DataFrame:
     """Rows as in the paper, columns (panel, kind of number); text."""
     columns = {}
@@ -113,15 +124,20 @@ def _number(value: float, metric: str, sign: str = "") -> str:
 
 def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     """Markdown with title and notes; column heads of both levels in one line."""
-    flat = layout(table)
-    flat.columns = [f"{what}<br>{kind}" for what, kind in flat.columns]
-    lines = [f"## {title}", "", flat.to_markdown(disable_numparse=True), ""]
+    lines = [f"## {title}", ""]
+    for grid in grids(table):
+        grid.columns = [f"{what}<br>{kind}" for what, kind in grid.columns]
+        lines += [grid.to_markdown(disable_numparse=True), ""]
     return "\n".join(lines + [f"{note}\n" for note in notes])
 
 
 def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
-    """A table environment for a paper; needs the package booktabs."""
-    text = layout(table).map(_latex_escape)
+    """A table environment for a paper, or several; needs the package booktabs."""
+    return "\n".join(_latex_table(grid, title, notes) for grid in grids(table))
+
+
+def _latex_table(grid: pd.DataFrame, title: str, notes: list[str]) -> str:
+    text = grid.map(_latex_escape)
     text.columns = text.columns.map(lambda c: tuple(_latex_escape(part) for part in c))
     styled = text.style.to_latex(
         hrules=True,
@@ -141,7 +157,7 @@ def _latex_escape(text: str) -> str:
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1b1f24; background: #fff; }
 h1 { font-size: 1.15rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin-bottom: 1.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
 thead th { border-bottom: 1px solid #57606a; text-align: center; }
@@ -164,11 +180,12 @@ def page(title: str, body: str) -> str:
 
 def html_page(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     """The table as a page of its own."""
-    grid = layout(table)
-    grid.index.name = None
-    body = grid.to_html(escape=True, border=0)
+    body = ""
+    for grid in grids(table):
+        grid.index.name = None
+        body += f'<div class="scroll">{grid.to_html(escape=True, border=0)}</div>'
     paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return page(title, f'<div class="scroll">{body}</div>{paragraphs}')
+    return page(title, body + paragraphs)
 
 
 FORMATS = {"md": markdown, "tex": latex, "html": html_page}

@@ -218,6 +218,8 @@ def diffusion_metrics(
     share, base = hits.mean(), clean_hits.mean()
     floor = observed_agreement(base, error_rate, classes)
     drop = relative_drop_interval(hits.sum(), len(hits), clean_hits.sum(), len(clean_hits))
+    if error_rate == 0:  # the clean run against itself
+        drop = Interval(0.0, 0.0, "none")
     scores = {
         "consistency": _share_score(hits, 100 * floor),
         "consistency_drop": {
