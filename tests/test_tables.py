@@ -174,6 +174,25 @@ def test_gradient_table_puts_the_papers_numbers_at_their_case():
     assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])
 
 
+def test_rows_that_only_one_data_set_has_are_blank_for_the_other():
+    decoded = []
+    for dataset, score in (("a", "bleu"), ("b", "rouge_l")):
+        run = {"dataset": dataset, "stands_in_for": None, "protocol": "text"}
+        lengths = dict.fromkeys(("mean", "q5", "q25", "q50", "q75", "q95", "q100"), 7.0)
+        content = {"run": run, "pairs": 9, "ended": 1.0, "empty": 0.0, "identical": 0.0}
+        values = {"metric": score, "pairs": 9, "value": 3.0, "ci_low": 2.0, "ci_high": 4.0}
+        content |= {"lengths": lengths, "clean_lengths": lengths}
+        decoded.append(content | {"score": values | {"interval": "t_items"}})
+    table = tables.teacher_table(decoded)
+    grid = layouts.layout(table)
+    (a, b) = grid.columns
+    assert grid.loc["BLEU"].tolist() == ["3.00 [2.00, 4.00]", ""]
+    assert (grid.loc["ROUGE-L", a], grid.loc["ROUGE-L", b]) == ("", "3.00 [2.00, 4.00]")
+    assert list(grid.index) == list(dict.fromkeys(table["row"]))
+    for render in layouts.FORMATS.values():
+        assert "nan" not in render(table, "title", [])
+
+
 METRICS = ["nll", "nll_rise", "sequence_nll"]
 
 

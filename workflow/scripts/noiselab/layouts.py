@@ -82,7 +82,9 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
         part = part.set_index("row")
         columns |= {(title, kind): text for kind, text in _texts(part).items()}
     ratios = table["row"].str.startswith("100:").all()
-    return pd.DataFrame(columns).rename_axis("Correct:Incorrect" if ratios else "")
+    # Data sets may lack rows that others have, such as a score of their own.
+    grid = pd.DataFrame(columns).reindex(table["row"].unique()).fillna("")
+    return grid.rename_axis("Correct:Incorrect" if ratios else "")
 
 
 def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
