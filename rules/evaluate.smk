@@ -41,7 +41,9 @@ rule evaluate_diffusion:
         clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/measured.npz",
         judge=lambda wildcards: of_judge(wildcards.run, "predictions.npy"),
         moments=f"{RUN}/moments.npz",
-        reference=lambda wildcards: of_judge(wildcards.run, "training_set_moments.npz"),
+        reference=lambda wildcards: of_judge(
+            wildcards.run, f"training_set-{features_of(wildcards.run)}.npz"
+        ),
         code=library("metrics", "stats", "theory", "frechet")
         + [f"{SCRIPTS}/evaluate_diffusion.py"],
     output:

@@ -65,7 +65,7 @@ rule measure_generated:
         samples=f"{RUN}/samples.npy",
         judge_run=lambda wildcards: of_judge(wildcards.run, "run.json"),
         judge_weights=lambda wildcards: of_judge(wildcards.run, "weights.safetensors"),
-        inception=lambda wildcards: inception(wildcards.run),
+        inception=lambda wildcards: weights_of(features_of(wildcards.run)),
     output:
         measured=f"{RUN}/measured.npz",
         moments=f"{RUN}/moments.npz",
@@ -96,13 +96,13 @@ rule measure_training_set:
         images_of,
         run=f"{RUN}/run.json",
         weights=f"{RUN}/weights.safetensors",
-        inception=lambda wildcards: inception_of_judge(wildcards.run),
+        inception=lambda wildcards: weights_of(wildcards.features),
     output:
-        f"{RUN}/training_set_moments.npz",
+        f"{RUN}/training_set-{{features}}.npz",
     log:
-        f"{RESULTS}/logs/measure/{{run}}.log",
+        f"{RESULTS}/logs/measure/{{run}}-{{features}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/measure/{{run}}.tsv"
+        f"{RESULTS}/benchmarks/measure/{{run}}-{{features}}.tsv"
     wildcard_constraints:
         run=r"classifier/.+",
     conda:

@@ -30,6 +30,7 @@ wildcard_constraints:
     teacher=r"seq2seq/[A-Za-z0-9_-]+/teacher-s[A-Za-z0-9_.-]+",
     run=r"[a-z0-9_]+/[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+",
     experiment="|".join(PLAN.experiments),
+    features="judge|inception",
 
 
 def resource(rule, name):
@@ -113,18 +114,17 @@ def of_judge(run, file):
     return f"{RESULTS}/runs/{PLAN.runs[run]['judge_run']}/{file}"
 
 
-def inception(run):
-    """Inception's weights, where a diffusion run is scored by FID."""
-    if PLAN.runs[run]["evaluation"]["features"] != "inception":
+def features_of(run):
+    """Whose features a diffusion run's images are compared by: judge or inception."""
+    return PLAN.runs[run]["evaluation"]["features"]
+
+
+def weights_of(features):
+    """Inception's weights, where its features are wanted."""
+    if features != "inception":
         return []
     root = config["data"]["root"] or os.path.dirname(DOWNLOADS)
     return f"{root}/inception/pt_inception-2015-12-05-6726825d.pth"
-
-
-def inception_of_judge(run):
-    """The same for the training set, which is measured with one judge for several runs."""
-    judged = [r["run_id"] for r in PLAN.runs.values() if r.get("judge_run") == run]
-    return inception(judged[0]) if judged else []
 
 
 def teachers():
