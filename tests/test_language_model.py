@@ -150,7 +150,7 @@ def test_token_scores_equal_a_loop_over_tokens(tokens):
                     (d / d.sum())[token],
                 ]
             )
-    expected = -np.log(np.array(torch.tensor(expected))).T
+    expected = -np.log(torch.tensor(expected).numpy()).T
     names = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
     for name, column in zip(names, expected, strict=True):
         assert scores[name] == pytest.approx(column, abs=1e-9)
