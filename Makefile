@@ -11,7 +11,7 @@ setup: .venv/.complete
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "noiselab needs Python 3.11 or later")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
 	touch $@
 
 quick: setup

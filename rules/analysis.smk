@@ -25,7 +25,7 @@ rule measure_gradients:
         batches=GRADIENTS["batches"],
         protocols=GRADIENTS["protocols"],
     shell:
-        "python $SCRIPTS/measure_gradients.py --run {input.run} --error-rates {params.error_rates}"
+        "$PYTHON $SCRIPTS/measure_gradients.py --run {input.run} --error-rates {params.error_rates}"
         " --batch-sizes {params.batch_sizes} --batches {params.batches}"
         " --protocols {params.protocols} --out {output} > {log} 2>&1"
 
@@ -56,6 +56,6 @@ rule measure_loss_stability:
         batch_sizes=STABILITY["batch_sizes"],
         macro_batches=STABILITY["macro_batches"],
     shell:
-        "python $SCRIPTS/measure_loss_stability.py --runs {input.runs} --weights {input.weights}"
+        "$PYTHON $SCRIPTS/measure_loss_stability.py --runs {input.runs} --weights {input.weights}"
         " --batch-sizes {params.batch_sizes} --macro-batches {params.macro_batches}"
         " --out {output} > {log} 2>&1"

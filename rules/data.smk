@@ -2,6 +2,7 @@
 # image, text and pair data sets are wildcards of their own, so that each rule knows its data.
 localrules:
     download_images,
+    download_image_files,
     download_text,
     download_pairs,
 
@@ -20,7 +21,7 @@ rule download_images:
         runtime=120,
         mem_mb=2000,
     shell:
-        "python $SCRIPTS/download_images.py --name {wildcards.images} --out data/{wildcards.images}"
+        "$PYTHON $SCRIPTS/download_images.py --name {wildcards.images} --out data/{wildcards.images}"
         " > {log} 2>&1"
 
 
@@ -41,7 +42,7 @@ rule download_text:
         hub=lambda wildcards: PLAN.datasets[wildcards.texts]["hub"],
         tokenizer=lambda wildcards: PLAN.datasets[wildcards.texts]["tokenizer"],
     shell:
-        "python $SCRIPTS/download_text.py --hub {params.hub} --tokenizer {params.tokenizer}"
+        "$PYTHON $SCRIPTS/download_text.py --hub {params.hub} --tokenizer {params.tokenizer}"
         " --out data/{wildcards.texts} > {log} 2>&1"
 
 
@@ -66,8 +67,56 @@ rule prepare_images:
         source=lambda wildcards: source(wildcards.images),
         out=subpath(output[0], parent=True),
     shell:
-        "python $SCRIPTS/prepare_images.py --spec {params.spec:q} {params.source}"
+        "$PYTHON $SCRIPTS/prepare_images.py --spec {params.spec:q} {params.source}"
         " --out {params.out} > {log} 2>&1"
+
+
+# One download serves all subsets of a set, whose first names it.
+rule download_image_files:
+    output:
+        touch("data/{source}/.complete"),
+    log:
+        "results/logs/download/{source}.log",
+    benchmark:
+        "results/benchmarks/download/{source}.tsv"
+    wildcard_constraints:
+        source="|".join(SHARED_FOLDERS) or "none",
+    retries: 3
+    conda:
+        ENV
+    resources:
+        runtime=2880,
+        mem_mb=4000,
+    params:
+        spec=lambda wildcards: specification(SHARED_FOLDERS[wildcards.source]),
+    shell:
+        "$PYTHON $SCRIPTS/download_image_files.py --spec {params.spec:q} --out data/{wildcards.source}"
+        " > {log} 2>&1"
+
+
+rule prepare_image_files:
+    input:
+        lambda wildcards: downloaded(wildcards.image_files),
+    output:
+        [f"{RESULTS}/data/{{image_files}}/{file}" for file in IMAGE_FILES],
+    log:
+        f"{RESULTS}/logs/prepare/{{image_files}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/{{image_files}}.tsv"
+    conda:
+        ENV
+    threads: resource("prepare_image_files", "threads")
+    resources:
+        gpu=resource("prepare_image_files", "gpu"),
+        mem_mb=resource("prepare_image_files", "mem_mb"),
+        runtime=resource("prepare_image_files", "runtime"),
+    params:
+        spec=lambda wildcards: specification(wildcards.image_files),
+        source=lambda wildcards: source(wildcards.image_files),
+        out=subpath(output[0], parent=True),
+    shell:
+        "python $SCRIPTS/prepare_image_files.py --spec {params.spec:q} {params.source}"
+        " --threads {threads} --out {params.out} > {log} 2>&1"
 
 
 # Finished shards of tokens are in `params`, to survive a failed attempt.
@@ -113,7 +162,7 @@ rule download_pairs:
     params:
         spec=lambda wildcards: specification(wildcards.pairs),
     shell:
-        "python $SCRIPTS/download_pairs.py --spec {params.spec:q} --out data/{wildcards.pairs}"
+        "$PYTHON $SCRIPTS/download_pairs.py --spec {params.spec:q} --out data/{wildcards.pairs}"
         " > {log} 2>&1"
 
 

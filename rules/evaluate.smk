@@ -13,9 +13,10 @@ rule evaluate_classifier:
         images_of,
         run=f"{RUN}/run.json",
         summary=f"{RUN}/training.json",
-        predictions=f"{RUN}/predictions.npy",
-        clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/predictions.npy",
-        code=library("metrics", "stats", "theory")
+        history=f"{RUN}/history.jsonl",
+        predictions=f"{RUN}/predictions.npz",
+        clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/predictions.npz",
+        code=library("metrics", "stats", "theory", "noise")
         + [f"{SCRIPTS}/evaluate_classifier.py"],
     output:
         f"{RUN}/metrics.json",
@@ -24,12 +25,13 @@ rule evaluate_classifier:
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{run}}.tsv"
     wildcard_constraints:
-        run=r"classifier/.+",
+        run=r"(classifier|vision_transformer)/.+",
     conda:
         ENV
     shell:
-        "python $SCRIPTS/evaluate_classifier.py --run {input.run} --summary {input.summary}"
-        " --predictions {input.predictions} --clean {input.clean} --metrics {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/evaluate_classifier.py --run {input.run} --summary {input.summary}"
+        " --history {input.history} --predictions {input.predictions} --clean {input.clean}"
+        " --metrics {output} > {log} 2>&1"
 
 
 rule evaluate_diffusion:
@@ -39,7 +41,7 @@ rule evaluate_diffusion:
         summary=f"{RUN}/training.json",
         measured=f"{RUN}/measured.npz",
         clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/measured.npz",
-        judge=lambda wildcards: of_judge(wildcards.run, "predictions.npy"),
+        judge=lambda wildcards: of_judge(wildcards.run, "predictions.npz"),
         moments=f"{RUN}/moments.npz",
         reference=lambda wildcards: of_judge(
             wildcards.run, f"training_set-{features_of(wildcards.run)}.npz"
@@ -57,7 +59,7 @@ rule evaluate_diffusion:
     conda:
         ENV
     shell:
-        "python $SCRIPTS/evaluate_diffusion.py --run {input.run} --summary {input.summary}"
+        "$PYTHON $SCRIPTS/evaluate_diffusion.py --run {input.run} --summary {input.summary}"
         " --measured {input.measured} --clean {input.clean} --judge {input.judge}"
         " --moments {input.moments} --reference {input.reference} --metrics {output} > {log} 2>&1"
 
@@ -86,7 +88,7 @@ rule evaluate_language_model:
         mem_mb=resource("evaluate_language_model", "mem_mb"),
         runtime=resource("evaluate_language_model", "runtime"),
     shell:
-        "python $SCRIPTS/evaluate_language_model.py --run {input.run} --weights {input.weights}"
+        "$PYTHON $SCRIPTS/evaluate_language_model.py --run {input.run} --weights {input.weights}"
         " --summary {input.summary} --clean {input.clean} --metrics {output} > {log} 2>&1"
 
 
@@ -114,7 +116,7 @@ rule evaluate_seq2seq:
     conda:
         ENV
     shell:
-        "python $SCRIPTS/evaluate_seq2seq.py --run {input.run} --summary {input.summary}"
+        "$PYTHON $SCRIPTS/evaluate_seq2seq.py --run {input.run} --summary {input.summary}"
         " --predictions {input.predictions} --clean {input.clean} --teacher {input.teacher}"
         " --metrics {output} > {log} 2>&1"
 
@@ -131,5 +133,8 @@ rule collect_metrics:
         f"{RESULTS}/benchmarks/collect/{{experiment}}.tsv"
     conda:
         ENV
+    params:
+        snapshots=lambda wildcards: snapshots(wildcards.experiment),
     shell:
-        "python $SCRIPTS/collect_metrics.py --metrics {input.metrics} --out {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/collect_metrics.py --metrics {input.metrics} {params.snapshots}"
+        " --out {output} > {log} 2>&1"

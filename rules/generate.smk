@@ -18,7 +18,7 @@ rule download_inception:
         runtime=60,
         mem_mb=2000,
     shell:
-        "python $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
 
 
 # Finished shards are in `params`, to survive a failed attempt.
@@ -84,7 +84,7 @@ rule measure_generated:
         mem_mb=resource("measure_generated", "mem_mb"),
         runtime=resource("measure_generated", "runtime"),
     shell:
-        "python $SCRIPTS/measure_generated.py --run {input.run} --weights {input.weights}"
+        "$PYTHON $SCRIPTS/measure_generated.py --run {input.run} --weights {input.weights}"
         " --samples {input.samples} --judge-run {input.judge_run}"
         " --judge-weights {input.judge_weights} --inception {input.inception}"
         " --measured {output.measured} --moments {output.moments} > {log} 2>&1"
@@ -114,7 +114,7 @@ rule measure_training_set:
         mem_mb=resource("measure_generated", "mem_mb"),
         runtime=resource("measure_generated", "runtime"),
     shell:
-        "python $SCRIPTS/measure_training_set.py --judge-run {input.run}"
+        "$PYTHON $SCRIPTS/measure_training_set.py --judge-run {input.run}"
         " --judge-weights {input.weights} --inception {input.inception} --out {output} > {log} 2>&1"
 
 
@@ -139,5 +139,5 @@ rule figure_samples:
     conda:
         ENV
     shell:
-        "python $SCRIPTS/make_samples_figure.py --runs {input.runs} --samples {input.samples}"
+        "$PYTHON $SCRIPTS/make_samples_figure.py --runs {input.runs} --samples {input.samples}"
         " --out {output} > {log} 2>&1"

@@ -2,6 +2,11 @@
 # but through run.json.
 config = _or_exit(noiselab_config.validate, config)
 RESULTS = f"results/{config['tier']}"
+# Where runs are short, Python processes start with their imports done (workflow/scripts/warm_start.py).
+os.environ["PYTHON"] = "python"
+if config["warm_start"]:
+    os.environ["PYTHON"] += f" {SCRIPTS}/warm_start.py"
+
 PLAN = _or_exit(noiselab_runs.plan, config, RESULTS)
 
 DATA = f"{RESULTS}/data/{{dataset}}"
@@ -9,6 +14,12 @@ RUN = f"{RESULTS}/runs/{{run}}"
 DOWNLOADS = "data/{dataset}"
 IMAGES = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "dataset.json"]
 TOKENS = ["train.npy", "validation.npy", "tokenizer.json", "dataset.json"]
+IMAGE_FILES = [
+    f"{split}{suffix}"
+    for split in ("train", "test")
+    for suffix in (".bin", "_offsets.npy", "_y.npy")
+]
+IMAGE_FILES += ["dataset.json"]
 PAIRS = [
     f"{split}_{side}{suffix}.npy"
     for split in ("train", "validation")
@@ -25,6 +36,7 @@ CAPTIONS = f"{workflow.basedir}/workflow/report"
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
     images="|".join(PLAN.of_kinds(noiselab_runs.IMAGE_KINDS)) or "none",
+    image_files="|".join(PLAN.of_kinds(noiselab_runs.FILE_KINDS)) or "none",
     texts="|".join(PLAN.of_kinds(noiselab_runs.TEXT_KINDS)) or "none",
     pairs="|".join(PLAN.of_kinds(noiselab_runs.PAIR_KINDS)) or "none",
     teacher=r"seq2seq/[A-Za-z0-9_-]+/teacher-s[A-Za-z0-9_.-]+",
@@ -47,7 +59,7 @@ def launcher(rule):
     """
     gpus = config["resources"][rule]["gpu"]
     if gpus <= 1:
-        return "python"
+        return "$PYTHON"
     threads = max(1, config["resources"][rule]["threads"] // gpus)
     return f"OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
 
@@ -57,6 +69,12 @@ def of_runs(experiment, file):
     return [f"{RESULTS}/runs/{run}/{file}" for run in PLAN.experiments[experiment]]
 
 
+def snapshots(experiment):
+    """Option of collect_metrics.py where longer runs count as they were on their way."""
+    released = noiselab_runs.reads_snapshots(config["experiments"][experiment])
+    return "--snapshots" if released else ""
+
+
 def library(*modules):
     """Library modules as inputs, for what is cheap to make again."""
     return [f"{SCRIPTS}/noiselab/{module}.py" for module in modules]
@@ -64,19 +82,29 @@ def library(*modules):
 
 def is_real(dataset):
     """Whether a data set has to be downloaded or found in a local folder."""
-    return PLAN.datasets[dataset]["kind"] in ("cifar", "text", "pairs")
+    return PLAN.datasets[dataset]["kind"] in ("cifar", "image_files", "text", "pairs")
+
+
+def folder_of(dataset):
+    """Name of a real data set's folder; subsets share one."""
+    return PLAN.datasets[dataset].get("source") or dataset
+
+
+SHARED_FOLDERS = {}
+for _dataset in PLAN.of_kinds(noiselab_runs.FILE_KINDS):
+    SHARED_FOLDERS.setdefault(folder_of(_dataset), _dataset)
 
 
 def source(dataset):
     """Command-line option that names the folder of a real data set: local copy or download."""
     root = config["data"]["root"] or os.path.dirname(DOWNLOADS)
-    return f"--source {root}/{dataset}" if is_real(dataset) else ""
+    return f"--source {root}/{folder_of(dataset)}" if is_real(dataset) else ""
 
 
 def downloaded(dataset):
     """What has to be downloaded before a data set can be prepared."""
     local = config["data"]["root"] or not is_real(dataset)
-    return [] if local else f"{DOWNLOADS}/.complete".format(dataset=dataset)
+    return [] if local else f"{DOWNLOADS}/.complete".format(dataset=folder_of(dataset))
 
 
 def specification(dataset):
@@ -92,7 +120,9 @@ def prepared_data(run, files):
 
 
 def images_of(wildcards):
-    return prepared_data(wildcards.run, IMAGES)
+    kind = PLAN.datasets[PLAN.runs[wildcards.run]["dataset"]]["kind"]
+    files = IMAGE_FILES if kind in noiselab_runs.FILE_KINDS else IMAGES
+    return prepared_data(wildcards.run, files)
 
 
 def tokens_of(run):
@@ -172,6 +202,19 @@ def table_sources():
     if "figure1_runs" in PLAN.experiments:
         planned = [f"{RESULTS}/runs/{run}/run.json" for run in by_noise("figure1_runs")]
         sources["table5"] = ("--plan", planned)
+    if "table3" in PLAN.experiments:
+        planned = [f"{RESULTS}/runs/{run}/run.json" for run in one_seed("table3")]
+        sources["table6"] = ("--plan", planned)
+    if {"table8", "table8_released"} <= set(PLAN.experiments):
+        files = [f"{RESULTS}/metrics/{e}.csv" for e in ("table8", "table8_released")]
+        sources["table8"] = ("--metrics", files)
+        del sources["table8_released"]
+    if {"scale_fixed_clean", "scale_fixed_total"} <= set(PLAN.experiments):
+        budgets = ("scale_fixed_clean", "scale_fixed_total")
+        files = [f"{RESULTS}/metrics/{e}.csv" for e in budgets]
+        sources["scale"] = ("--scale", files)
+        for experiment in budgets:
+            del sources[experiment]
     if "table1" in PLAN.experiments:
         sources["table12"] = sources["table1"]
     if {"table1", "table2"} <= set(PLAN.experiments):
@@ -194,6 +237,12 @@ FIGURE_SOURCES = {
         ["table2", "table10"],
     ),
     "figure_rulers": ("Decision against sampling", "diffusion", ["rulers"]),
+    "figure_scale": ("What is scale?", "vision_transformer", ["scale"]),
+    "figure_batch": (
+        "Batch size under noise",
+        "vision_transformer",
+        ["batch_ablation", "batch_ablation_text"],
+    ),
     "figure1": ("Figure 1", "language_model", ["figure1_runs", "table7"]),
     "figure2": ("Figure 2", "seq2seq", ["table9"]),
     "figure_context": ("Context ablation", "seq2seq", ["context_ablation"]),
@@ -212,12 +261,14 @@ def figure_sources():
 
 FAMILY_NAMES = {
     "classifier": "Classifiers",
+    "vision_transformer": "Vision transformers",
     "diffusion": "Diffusion models",
     "language_model": "Language models",
     "seq2seq": "Sequence to sequence",
 }
 # Tables that are no experiment; the others of these are about language models.
 OTHER_TABLES = {"teacher": "seq2seq", "table12": "diffusion", "rulers": "diffusion"}
+OTHER_TABLES |= {"table6": "vision_transformer", "scale": "vision_transformer"}
 
 
 def family_of(table):

@@ -38,7 +38,7 @@ for table, (option, files) in table_sources().items():
             option=option,
             tier=config["tier"],
         shell:
-            "python $SCRIPTS/make_table.py --name {params.name} {params.option} {input.files}"
+            "$PYTHON $SCRIPTS/make_table.py --name {params.name} {params.option} {input.files}"
             " --tier {params.tier} --out {output.csv} > {log} 2>&1"
 
 
@@ -69,7 +69,7 @@ for figure, (title, family, tables) in figure_sources().items():
         params:
             name=figure,
         shell:
-            "python $SCRIPTS/make_figure.py --name {params.name} --tables {input.tables}"
+            "$PYTHON $SCRIPTS/make_figure.py --name {params.name} --tables {input.tables}"
             " --out {output} > {log} 2>&1"
 
 
@@ -94,7 +94,7 @@ rule overview:
     conda:
         ENV
     shell:
-        "python $SCRIPTS/make_overview.py --metrics {input.metrics} --data {input.data} --out {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/make_overview.py --metrics {input.metrics} --data {input.data} --out {output} > {log} 2>&1"
 
 
 rule resolved_config:
@@ -109,7 +109,7 @@ rule resolved_config:
     params:
         content=json.dumps(config, sort_keys=True),
     shell:
-        "python $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
 
 
 # Snakemake makes the report itself; a rule that calls it lets `report` be a target like any

@@ -15,7 +15,7 @@ rule run_config:
     params:
         content=lambda wildcards: json.dumps(PLAN.runs[wildcards.run], sort_keys=True),
     shell:
-        "python $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+        "$PYTHON $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
 
 
 # The checkpoints are in `params`: Snakemake would delete an output of a failed attempt.
@@ -27,7 +27,7 @@ rule train_classifier:
         weights=f"{RUN}/weights.safetensors",
         history=f"{RUN}/history.jsonl",
         summary=f"{RUN}/training.json",
-        predictions=f"{RUN}/predictions.npy",
+        predictions=f"{RUN}/predictions.npz",
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
     benchmark:
@@ -44,6 +44,38 @@ rule train_classifier:
         runtime=resource("train_classifier", "runtime"),
     params:
         launcher=launcher("train_classifier"),
+        checkpoints=f"{RESULTS}/checkpoints/{{run}}",
+    shell:
+        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        " --weights {output.weights} --history {output.history} --summary {output.summary}"
+        " --predictions {output.predictions} > {log} 2>&1"
+
+
+rule train_vision_transformer:
+    input:
+        images_of,
+        run=f"{RUN}/run.json",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.jsonl",
+        summary=f"{RUN}/training.json",
+        predictions=f"{RUN}/predictions.npz",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=r"vision_transformer/.+",
+    conda:
+        ENV
+    threads: resource("train_vision_transformer", "threads")
+    resources:
+        gpu=resource("train_vision_transformer", "gpu"),
+        nodes=1,
+        mem_mb=resource("train_vision_transformer", "mem_mb"),
+        runtime=resource("train_vision_transformer", "runtime"),
+    params:
+        launcher=launcher("train_vision_transformer"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
         "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"

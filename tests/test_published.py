@@ -16,6 +16,11 @@ table10 accuracy cifar100 75.54 75.83 74.05 62.44 33.39
 table13 accuracy cifar10 93.85 94.08 92.11 87.96 86.28
 table13 kl cifar10 0.000228 0.000241 0.000068 0.000152 0.000155
 table13 tvd cifar10 0.0088 0.0089 0.0045 0.0076 0.0077
+table3 accuracy imagenet10 62.302 62.500 58.929 54.563 50.794
+table3 accuracy imagenet100 64.520 63.360 57.560 57.220 45.920
+table3 accuracy imagenet1000 73.784 73.530 73.646 73.684 74.778
+table8 train_accuracy imagenet1000 94.244 92.728 87.162 80.533 66.870
+table8 accuracy imagenet1000 73.784 72.992 72.302 71.854 71.093
 table7 train_nll openwebtext 2.7369 3.8744 5.3622 6.2423 7.6048
 table7 nll openwebtext 2.8650 2.9758 3.1646 3.3455 3.6525
 table9 nll wmt14 2.5488 2.7591 2.9625 3.0777 3.3525
@@ -28,7 +33,17 @@ ALL_RATIOS = [0, 0.1, 0.3, 0.5, 1.0]
 
 def test_numbers_by_noise_ratio_equal_the_second_transcription():
     rows = {}
-    for table in ("table1", "table12", "table2", "table10", "table13", "table7", "table9"):
+    for table in (
+        "table1",
+        "table12",
+        "table2",
+        "table10",
+        "table13",
+        "table3",
+        "table8",
+        "table7",
+        "table9",
+    ):
         entry = config.published()[table]
         assert entry["noise_ratios"] == ALL_RATIOS
         for metric, values in entry["metrics"].items():
@@ -49,6 +64,16 @@ def test_table_5_is_the_plan_of_the_text():
     assert entry["multiplier"] == [1, 1, 1, 2, 12]
     expected = [600_000 * (1 + r) / k for r, k in zip(ALL_RATIOS, entry["multiplier"], strict=True)]
     assert entry["steps"] == pytest.approx(expected)
+
+
+def test_table_6_is_the_plan_of_the_text():
+    """Epochs are 300 (1 + r) / k."""
+    entry = config.published()["table6"]
+    multipliers = {"imagenet10": [1, 1, 1, 1, 2], "imagenet100": [1, 1, 2, 2, 4]}
+    assert entry["multiplier"] == multipliers | {"imagenet1000": [1, 1, 1, 1, 1]}
+    for dataset, ks in entry["multiplier"].items():
+        expected = [300 * (1 + r) / k for r, k in zip(ALL_RATIOS, ks, strict=True)]
+        assert entry["epochs"][dataset] == pytest.approx(expected)
 
 
 def test_table_4_is_consistent_with_itself():

@@ -48,7 +48,7 @@ def command(folder, name, run="run.json", launcher=(sys.executable,), prediction
         "summary": "training.json",
     }
     if predictions:
-        files["predictions"] = "predictions.npy"
+        files["predictions"] = "predictions.npz"
     outputs = [part for key, file in files.items() for part in (f"--{key}", str(out / file))]
     return [
         *launcher,

@@ -19,6 +19,9 @@ RUN_KEYS = [
     "budget",
     "protocol",
     "source_share",
+    "batch_multiplier",
+    "classes",
+    "train_size",
     "noise_ratio",
     "error_rate",
     "seed",
@@ -29,17 +32,35 @@ TRAINING_KEYS = ["measured_error_rate", "steps", "examples", "seconds", "device"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", nargs="+", required=True)
+    parser.add_argument(
+        "--snapshots", action="store_true", help="take longer runs where a fixed total would end"
+    )
     parser.add_argument("--out", type=Path, required=True, help="csv")
     arguments = parser.parse_args()
-    rows = [row for path in arguments.metrics for row in _rows(read_json(path))]
+    contents = [read_json(path) for path in arguments.metrics]
+    if arguments.snapshots:
+        contents = [_snapshot(content) for content in contents]
+    rows = [row for content in contents for row in _rows(content)]
     with whole_file(arguments.out) as path:
         pd.DataFrame(rows).to_csv(path, index=False)
 
 
 def _rows(content: dict) -> list[dict]:
-    run = {key: content["run"].get(key) for key in RUN_KEYS}  # source_share: seq2seq only
+    run = {key: content["run"].get(key) for key in RUN_KEYS}  # not every family has them all
     training = {key: content["training"][key] for key in TRAINING_KEYS}
     return [run | {"metric": name} | score | training for name, score in content["metrics"].items()]
+
+
+def _snapshot(content: dict) -> dict:
+    """What `protocol: released` calls a run of fixed total length: a longer one on its way. The
+    clean run has the same length under both."""
+    run = content["run"] | {"protocol": "released"}
+    prefix = "snapshot_"
+    metrics = {k: v for k, v in content["metrics"].items() if k != "best_accuracy"}
+    if run["corruption"] != "none":
+        run["budget"] = "fixed_total"
+        metrics = {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)}
+    return content | {"run": run, "metrics": metrics}
 
 
 if __name__ == "__main__":

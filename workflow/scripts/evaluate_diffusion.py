@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="of the training")
     parser.add_argument("--measured", type=Path, required=True, help="npz")
     parser.add_argument("--clean", type=Path, required=True, help="that of the clean run")
-    parser.add_argument("--judge", type=Path, required=True, help="its test predictions, npy")
+    parser.add_argument("--judge", type=Path, required=True, help="its predictions, npz")
     parser.add_argument("--moments", type=Path, required=True, help="npz")
     parser.add_argument("--reference", type=Path, required=True, help="npz, of the training set")
     parser.add_argument("--metrics", type=Path, required=True)
@@ -32,7 +32,7 @@ def main() -> None:
     metrics = diffusion_metrics(
         np.load(arguments.measured),
         np.load(arguments.clean),
-        np.load(arguments.judge),
+        np.load(arguments.judge)["test"],
         np.asarray(test.y),
         {"fid" if run["evaluation"]["features"] == "inception" else "judge_frechet": distance},
         run["classes"],

@@ -15,6 +15,8 @@ FIGURES = {
     "figure_rulers": figures.rulers_figure,
     "figure2": figures.seq2seq_figure,
     "figure_context": figures.context_figure,
+    "figure_scale": figures.scale_figure,
+    "figure_batch": figures.batch_figure,
 }
 
 

@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="entry of published.yaml, or an experiment")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--metrics", nargs="+", help="csv of runs")
+    source.add_argument("--scale", nargs="+", help="csv of runs, a row per data set")
     source.add_argument("--plan", nargs="+", help="run.json files")
     source.add_argument("--gradients", help="csv of measure_gradients")
     source.add_argument("--teacher", nargs="+", help="decoding.json files")
@@ -30,6 +31,8 @@ def main() -> None:
     published = config.published().get(arguments.name, {})
     if arguments.metrics:
         table = tables.runs_table(pd.concat(map(pd.read_csv, arguments.metrics)), published)
+    elif arguments.scale:
+        table = tables.scale_table(pd.concat(map(pd.read_csv, arguments.scale)))
     elif arguments.plan:
         table = tables.plan_table([read_json(path) for path in arguments.plan], published)
     elif arguments.gradients:

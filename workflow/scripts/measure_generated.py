@@ -9,7 +9,7 @@ from noiselab import classifier, diffusion, distributed, frechet
 from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.features import in_batches, inception_features, judge_features
-from noiselab.files import read_json, whole_file
+from noiselab.files import read_json, save_arrays
 from noiselab.weights import load_weights
 
 
@@ -37,8 +37,8 @@ def main() -> None:
         frechet.save(arguments.moments, frechet.moments(in_batches(features, samples, device)))
         model = load_weights(arguments.weights, diffusion.build(run), device)
         errors = diffusion.class_errors(model, run, test, device)
-    with whole_file(arguments.measured) as path, open(path, "wb") as file:
-        np.savez(file, decided=np.concatenate(decided), class_errors=errors)
+    measured = {"decided": np.concatenate(decided), "class_errors": errors}
+    save_arrays(arguments.measured, measured)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-
 from noiselab import distributed, provenance
 from noiselab.errors import run_script
-from noiselab.files import read_json, whole_file, write_json
+from noiselab.files import read_json, save_arrays, write_json
 from noiselab.runs import digest
-from noiselab.training import Settings, finish, train
-from noiselab.weights import save_weights
+from noiselab.training import SNAPSHOT, Settings, finish, train
+from noiselab.weights import load_weights, save_weights
 
 
 def main() -> None:
@@ -21,39 +19,36 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--summary", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, help="of the test set, where a family has them")
+    parser.add_argument("--predictions", type=Path, help="npz, where a family has them")
     arguments = parser.parse_args()
     run = read_json(arguments.run)
     folder = arguments.checkpoints / digest(run)[:12]
 
     with distributed.process_group() as device:
         task = import_module(f"noiselab.{run['family']}").task(run, device)
+        settings = Settings(**run["training"])
         model, summary = train(
             task.model,
             task.batch,
             task.loss,
-            Settings(**run["training"]),
+            settings,
             seed=run["seed"],
             run_digest=digest(run),
             folder=folder,
             device=device,
             evaluate=task.evaluate,
         )
+        predictions = task.predict(model) if arguments.predictions else {}
         if distributed.rank() == 0:
             save_weights(arguments.weights, model, run["run_id"])
+        if settings.snapshot_step and arguments.predictions:
+            load_weights(folder / SNAPSHOT, model, device)
+            predictions |= {f"snapshot_{k}": v for k, v in task.predict(model).items()}
+        if distributed.rank() == 0:
             if arguments.predictions:
-                save_predictions(arguments.predictions, task.predict(model))
+                save_arrays(arguments.predictions, predictions)
             write_json(arguments.summary, summary | provenance.describe(device))
             finish(folder, arguments.history)
-
-
-def save_predictions(path: Path, predictions: np.ndarray | dict[str, np.ndarray]) -> None:
-    """One array as npy, several as npz."""
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        if isinstance(predictions, dict):
-            np.savez(file, **predictions)
-        else:
-            np.save(file, predictions)
 
 
 if __name__ == "__main__":

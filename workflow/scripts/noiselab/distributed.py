@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -46,6 +47,23 @@ def reduce(value: torch.Tensor, operation: str = "sum") -> torch.Tensor:
     if dist.is_initialized():
         dist.all_reduce(value, getattr(dist.ReduceOp, operation.upper()))
     return value
+
+
+def share(count: int) -> np.ndarray:
+    """Which of `count` rows this process works on: every world_size-th, int64 [⌈count / world⌉].
+
+    All shares have the same size; the last rows may wrap around, and `gathered` drops them."""
+    rows = np.arange(-(-count // world_size())) * world_size() + rank()
+    return rows % count
+
+
+def gathered(part: torch.Tensor, count: int) -> torch.Tensor:
+    """Rows [count, …] that the processes made of their shares, each row once, on every process."""
+    if not dist.is_initialized():
+        return part
+    parts = [torch.empty_like(part) for _ in range(world_size())]
+    dist.all_gather(parts, part.contiguous())
+    return torch.stack(parts, dim=1).flatten(0, 1)[:count]
 
 
 def barrier() -> None:

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from noiselab.layouts import NAMES
+from noiselab.layouts import BUDGETS, NAMES
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
 OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
@@ -21,9 +21,6 @@ CORRUPTIONS = {
     "uniform_label": "uniform noise",
     "shift_label": "structured noise, y → y + 1",
 }
-
-
-BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
 
 def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
@@ -227,7 +224,86 @@ def _by_share(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
         axis.plot(share, cells["floor"], "--", color=colour, label=f"{name}, noise floor")
 
 
-def _shared_legend(figure: Figure, axes) -> None:
+# Seven that differ in lightness as well, for quantities in their order.
+ORDERED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+
+
+def scale_figure(tables: list[pd.DataFrame]) -> Figure:
+    """What noise costs, by numbers of classes and images: a row per budget; against images per
+    class and against images in all (a colour per number of classes), and against classes (a colour
+    per number of images per class). The curves fall together where the axis is what matters."""
+    (table,) = tables
+    table = table.assign(per_class=table["train_size"] / table["classes"])
+    table = table[table["metric"] == "accuracy_relative_drop"]
+    budgets = [budget for budget in BUDGETS if (table["budget"] == budget).any()]
+    size = {"figsize": (13, 3.9 * len(budgets)), "layout": "constrained"}
+    figure, axes = plt.subplots(len(budgets), 3, **size, squeeze=False, sharey="row", sharex="col")
+    columns = [("per_class", "classes", "images per class", "{:g} classes")]
+    columns += [("train_size", "classes", "images in all", "{:g} classes")]
+    columns += [("classes", "per_class", "classes", "{:g} images per class")]
+    for budget, row in zip(budgets, axes, strict=True):
+        cells = table[table["budget"] == budget]
+        ratio = cells["noise_ratio"].max()
+        for axis, (x, constant, label, name) in zip(row, columns, strict=True):
+            marker = "o" if constant == "classes" else "s"
+            groups = cells.groupby(constant)
+            for colour, (value, part) in zip(ORDERED, groups, strict=False):
+                _with_spread(axis, part.sort_values(x), x, name.format(value), colour, marker)
+            axis.axhline(0, color=FLOOR, linestyle="--", label="noise floor (calibrated model)")
+            axis.set_xscale("log")
+            axis.set_xlabel(label)
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel(f"{BUDGETS[budget]}\nrelative loss of accuracy at r = {ratio:g} (%)")
+    _shared_legend(figure, axes, columns=4)
+    return figure
+
+
+def _with_spread(
+    axis: Axes, cells: pd.DataFrame, x: str, name: str, colour: str, marker: str = "o"
+) -> None:
+    """Own numbers with their intervals against a column of the table."""
+    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
+    style = {"fmt": f"-{marker}", "capsize": 3, "color": colour}
+    axis.errorbar(cells[x], cells["ours"], yerr=spread, **style, label=f"{name}, 95 % CI")
+
+
+def batch_figure(tables: list[pd.DataFrame]) -> Figure:
+    """Final clean score against the batch multiplier, at the same number of clean examples: a
+    panel per family and data set, a colour per noise ratio; crosses are runs that diverged."""
+    table = pd.concat(tables)
+    table = table[table["metric"].isin(["accuracy", "nll"])]
+    panels = table.groupby(["dataset", "metric"], sort=False)
+    size = {"figsize": (5.2 * panels.ngroups, 4.6), "layout": "constrained"}
+    figure, axes = plt.subplots(1, panels.ngroups, **size, squeeze=False)
+    for ((dataset, metric), part), axis in zip(panels, axes.flat, strict=True):
+        for colour, (ratio, cells) in zip((OURS, PAPER), part.groupby("noise_ratio"), strict=False):
+            _by_multiplier(axis, cells.sort_values("batch_multiplier"), ratio, colour)
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("×{x:g}")
+        axis.set_title(NAMES.get(dataset, dataset))
+        axis.set_xlabel("batch (steps ÷ the same factor)")
+        unit = part["unit"].iloc[0]
+        axis.set_ylabel(f"clean-test {NAMES[metric].removeprefix('clean-test ')} ({unit})")
+        axis.grid(alpha=0.3)
+    _shared_legend(figure, axes)
+    return figure
+
+
+def _by_multiplier(axis: Axes, cells: pd.DataFrame, ratio: float, colour: str) -> None:
+    name = "clean" if ratio == 0 else f"r = {ratio:g}"
+    _with_spread(axis, cells, "batch_multiplier", name, colour)
+    if ratio > 0:
+        style = {"linestyle": "--", "color": colour}
+        axis.plot(cells["batch_multiplier"], cells["floor"], **style, label=f"{name}, noise floor")
+    diverged = cells[cells["ours"].isna()]
+    if len(diverged):
+        where = axis.get_xaxis_transform()  # height as a share of the panel
+        style = {"marker": "x", "color": colour, "linestyle": "none", "transform": where}
+        height = [0.03] * len(diverged)
+        axis.plot(diverged["batch_multiplier"], height, **style, label=f"{name}, diverged")
+
+
+def _shared_legend(figure: Figure, axes, columns: int = 2) -> None:
     """One legend below all panels, the paper's curves last."""
     handles = {}
     for axis in axes.flat:
@@ -238,7 +314,7 @@ def _shared_legend(figure: Figure, axes) -> None:
         [handles[text] for text in texts],
         texts,
         loc="outside lower center",
-        ncols=2,
+        ncols=columns,
         frameon=False,
     )
 

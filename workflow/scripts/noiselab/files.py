@@ -37,6 +37,14 @@ def write_json(path: str | Path, content) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def save_arrays(path: str | Path, arrays: dict) -> None:
+    """Write arrays as npz."""
+    import numpy as np  # most users of this module need none
+
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
 def read_json(path: str | Path) -> dict:
     """Read a JSON file; NoiselabError where it is missing or broken."""
     try:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from noiselab.errors import NoiselabError
-from noiselab.files import whole_file
+from noiselab.files import save_arrays
 
 
 class Moments(NamedTuple):
@@ -57,8 +57,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 def save(path: str | Path, features: Moments) -> None:
     """Write moments as npz, whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **features._asdict())
+    save_arrays(path, features._asdict())
 
 
 def load(path: str | Path) -> Moments:

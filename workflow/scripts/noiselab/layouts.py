@@ -6,6 +6,11 @@ import pandas as pd
 
 NAMES = {
     "accuracy": "accuracy",
+    "accuracy_drop": "loss of accuracy",
+    "accuracy_relative_drop": "relative loss of accuracy",
+    "best_accuracy": "accuracy of the best epoch",
+    "train_accuracy": "training accuracy, true labels",
+    "noisy_train_accuracy": "training accuracy, labels as taught",
     "kl": "KL(predicted ‖ true)",
     "tvd": "total variation",
     "sampled_accuracy": "accuracy of a sampled label",
@@ -39,12 +44,16 @@ NAMES = {
     "multiplier": "batch multiplier",
     "batch_size": "batch",
     "steps": "iterations",
+    "epochs": "epochs",
     "examples": "examples in all",
     "clean_examples": "clean examples",
     "tokens": "token noise",
     "sequences": "sequence noise",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
+    "imagenet10": "ImageNet-10",
+    "imagenet100": "ImageNet-100",
+    "imagenet1000": "ImageNet-1000",
     "openwebtext": "OpenWebText",
     "wmt14": "WMT14 en→de",
     "cnn_dailymail": "CNN/DailyMail",
@@ -54,6 +63,8 @@ for side, text in {"length": "length", "clean_length": "length of clean targets"
     NAMES |= {f"{side}_q{q}": f"{text}, {q} % quantile" for q in (5, 25, 50, 75, 95)}
     NAMES[f"{side}_q100"] = f"{text}, longest"
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
+DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
+DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
 DECIMALS |= dict.fromkeys(["consistency_drop", "judge_accuracy", "fid", "judge_frechet"], 2)
@@ -61,6 +72,8 @@ DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence
 DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
 DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
+DECIMALS |= {"epochs": 1}
+BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
 
 WIDEST = 4  # blocks side by side
@@ -77,8 +90,12 @@ def grids(table: pd.DataFrame) -> list[pd.DataFrame]:
 def layout(table: pd.DataFrame) -> pd.DataFrame:
     """Rows as in the paper, columns (panel, kind of number); text."""
     columns = {}
-    for (dataset, panel), part in table.groupby(["dataset", "panel"], sort=False):
-        title = f"{NAMES.get(dataset, dataset)}: {panel}"
+    rows_are_datasets = (table["dataset"].nunique() > 1) & table["dataset"].notna().all()
+    rows_are_datasets &= table.groupby("row")["dataset"].nunique().max() == 1
+    for key, part in table.groupby(
+        ["panel"] if rows_are_datasets else ["dataset", "panel"], sort=False
+    ):
+        title = ": ".join(NAMES.get(name, name) for name in key)
         part = part.set_index("row")
         columns |= {(title, kind): text for kind, text in _texts(part).items()}
     ratios = table["row"].str.startswith("100:").all()

@@ -18,10 +18,13 @@ from noiselab.theory import (
     observed_agreement,
     observed_posterior,
     observed_sequences,
+    transition_matrix,
 )
 
 UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
 UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
+UNITS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], "%")
+UNITS |= {"accuracy_drop": "points", "accuracy_relative_drop": "%"}
 UNITS |= dict.fromkeys(["consistency", "consistency_drop", "judge_accuracy"], "%")
 UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
 UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
@@ -87,7 +90,67 @@ def classifier_metrics(
         for name in SCORES
     }
     own, floor = (_true_class(q, labels) for q in (p, observed))
-    return scores | {"sampled_accuracy": _items_score("sampled_accuracy", own, floor)}
+    scores["sampled_accuracy"] = _items_score("sampled_accuracy", own, floor)
+    return scores | _accuracy_drops(p, clean_p, labels, floors["accuracy"])
+
+
+def _accuracy_drops(
+    p: np.ndarray, clean_p: np.ndarray, labels: np.ndarray, floor: float
+) -> dict[str, dict]:
+    """Accuracy lost against the clean run, paired over test images: in points, and as a share of
+    the clean run's. floor: accuracy of a calibrated model."""
+    names = ("accuracy_drop", "accuracy_relative_drop")
+    base, own = (100.0 * (q.argmax(1) == labels) for q in (clean_p, p))
+    if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
+        return {name: _diverged(name, len(labels)) for name in names}
+    points = _items_score(names[0], base - own, np.full(len(labels), base.mean() - floor))
+    if not base.any():
+        share = _diverged(names[1], len(labels)) | {"reason": "the clean run is never right"}
+    else:
+        share = _ratio_score(names[1], 100 * (base - own), 100 * (base - floor), base)
+        share |= {"interval": "t_items"}
+    return {names[0]: points, names[1]: share}
+
+
+def training_metrics(
+    decided: np.ndarray,
+    clean_decided: np.ndarray,
+    labels: np.ndarray,
+    observed: np.ndarray | None,
+    corruption: str,
+    error_rate: float,
+    classes: int,
+) -> dict[str, dict]:
+    """Accuracy on training images, as `classifier_metrics` gives scores: against the true labels
+    and against those that the model was taught.
+
+    decided, clean_decided: decisions int [n] of the model and of the clean run of its seed;
+    negative: it has none. labels: true ones, int [n]. observed: those taught, or None where they
+    are drawn anew at every visit: then the expected agreement with them counts.
+    """
+    if (decided < 0).any():
+        names = ("train_accuracy", "noisy_train_accuracy")
+        return {name: _diverged(name, len(labels)) for name in names}
+    transitions = transition_matrix(corruption, error_rate, classes)
+
+    def agreement(decisions: np.ndarray) -> np.ndarray:
+        drawn = transitions[labels, decisions] if observed is None else decisions == observed
+        return 100.0 * drawn
+
+    right, clean_right = decided == labels, clean_decided == labels
+    noisy = _items_score("noisy_train_accuracy", agreement(decided), agreement(clean_decided))
+    train = _share_score(right, 100 * clean_right.mean())
+    train |= {"unit": UNITS["train_accuracy"], "reason": None}
+    return {"train_accuracy": train, "noisy_train_accuracy": noisy}
+
+
+def best_metrics(history: list[dict], items: int) -> dict[str, dict]:
+    """The best test accuracy of any evaluation in training: chosen on the test set, so no estimate
+    of anything, but what is often published. history: rows of history.jsonl."""
+    seen = [row["test_accuracy"] for row in history if "test_accuracy" in row]
+    score = {"value": max(seen, default=None), **Interval(None, None, "none")._asdict()}
+    score |= {"floor": None, "unit": UNITS["best_accuracy"], "items": items}
+    return {"best_accuracy": score | {"reason": None if seen else "no evaluation in training"}}
 
 
 def _true_class(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -241,6 +304,7 @@ def diffusion_metrics(
 
 
 def _diverged(name: str, items: int) -> dict:
+    """A score that there is none of."""
     numbers = {"value": None, "floor": None, **Interval(None, None, "none")._asdict()}
     return numbers | {"unit": UNITS[name], "items": items, "reason": "training diverged"}
 

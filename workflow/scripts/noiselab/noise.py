@@ -27,6 +27,24 @@ def corrupt(
     return np.where(corrupted, wrong, targets), corrupted
 
 
+def observed_labels(
+    run: dict, labels: np.ndarray, index: np.ndarray, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that a run is taught at positions start … stop - 1 of its stream of examples.
+
+    labels: int64 [N], of all training examples; index: which of them stand there, int64 [n]. With
+    `fixed` noise, drawn once per example, the positions do not matter. Returns labels int64 [n]
+    and which are corrupted, bool [n].
+    """
+    if run["corruption"] == "none":
+        return labels[index], np.zeros(len(index), dtype=bool)
+    if run["resample"] == "fixed":
+        u = streams.uniform(run["seed"], "noise", 0, len(labels))[index]
+    else:  # drawn anew at every visit
+        u = streams.uniform(run["seed"], "noise", start, stop)
+    return corrupt(labels[index], u, run["corruption"], run["error_rate"], run["classes"])
+
+
 def uniform_label(targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarray:
     """One of the classes - 1 *other* classes, uniformly (Algorithm 3). v: float [n] in [0, 1);
     where it is not, the result has no meaning and is not used."""

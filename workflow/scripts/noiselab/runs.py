@@ -53,17 +53,19 @@ def plan(config: dict, results: str) -> Plan:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
             _check_family(name, experiment, spec)
-            for seed, share in product(experiment["seeds"], experiment.get("source_shares", [1])):
+            trained = _prolonged(experiment) if reads_snapshots(experiment) else experiment
+            for seed, share, multiplier, ratio in _points(experiment):
+                run = _run(config, results, trained, spec, float(ratio), seed, share, multiplier)
+                experiments[name].append(run["run_id"])
+                runs[run["run_id"]] = run
                 # The clean run gives the noise floor, so it is there even where not asked for.
-                for ratio in dict.fromkeys([0, *experiment["noise_ratios"]]):
-                    run = _run(config, results, experiment, spec, float(ratio), seed, share)
-                    runs[run["run_id"]] = run
-                    if ratio in experiment["noise_ratios"]:
-                        experiments[name].append(run["run_id"])
-                    if "teacher_run" in run:
-                        runs[run["teacher_run"]] = _teacher(config, results, experiment, spec)
-                    if "judge_run" in run:
-                        runs[run["judge_run"]] = _judge(config, results, spec, seed)
+                if run["clean_run"] not in runs:
+                    clean = _run(config, results, trained, spec, 0.0, seed, share, 1)
+                    runs[run["clean_run"]] = clean
+                if "teacher_run" in run:
+                    runs[run["teacher_run"]] = _teacher(config, results, trained, spec)
+                if "judge_run" in run:
+                    runs[run["judge_run"]] = _judge(config, results, spec, seed)
     for name, analysis in config["analyses"].items():
         chosen = analysis["experiment"]
         family = config["experiments"][chosen]["family"] if chosen in experiments else None
@@ -75,12 +77,36 @@ def plan(config: dict, results: str) -> Plan:
     return Plan(runs, experiments, datasets)
 
 
+def _points(experiment: dict):
+    """(seed, source share, batch multiplier or None, noise ratio) of each run asked for; None:
+    what `batch_multiplier` says."""
+    shares = experiment.get("source_shares", [1])
+    multipliers = experiment.get("batch_multipliers", [None])
+    return product(experiment["seeds"], shares, multipliers, experiment["noise_ratios"])
+
+
+def reads_snapshots(experiment: dict) -> bool:
+    """Whether an experiment's numbers are those of longer runs on their way (Table 8 as released):
+    where a run of fixed total length would end, the learning rate not yet annealed."""
+    released = (experiment["protocol"], experiment["budget"]) == ("released", "fixed_total")
+    return released and FAMILIES[experiment["family"]].snapshots
+
+
+def _prolonged(experiment: dict) -> dict:
+    """The experiment whose runs have the snapshots, shared with whoever asks for their ends."""
+    return experiment | {"budget": "fixed_clean", "protocol": "text"}
+
+
 def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
-    """Specification of data set `name`; `glyphs-N` comes from the template `glyphs`."""
+    """Specification of data set `name`. `glyphs-N` (N classes) comes from the template `glyphs`,
+    and `glyphs-NxM` (M training images per class) from `glyphs-N`, each with its own changes."""
     spec = definitions.get(name)
-    match = re.fullmatch(r"glyphs-(\d+)", name)
-    if spec is None and match:
-        spec = definitions["glyphs"] | {"classes": int(match.group(1))}
+    match = re.fullmatch(r"glyphs-(\d+)(?:x(\d+))?", name)
+    if match:
+        of_classes = definitions.get(f"glyphs-{match.group(1)}", {})
+        own = {"train_per_class": int(match.group(2))} if match.group(2) else {}
+        spec = merge(merge(definitions["glyphs"], of_classes), own | (spec or {}))
+        spec["classes"] = int(match.group(1))
     if spec is None or name == "glyphs":
         known = ", ".join([*(d for d in definitions if d != "glyphs"), "glyphs-N"])
         raise NoiselabError(f"config key {key}: unknown data set {name!r} (known: {known})")
@@ -99,8 +125,9 @@ def _with_sizes(spec: dict, name: str) -> dict:
     return spec
 
 
-def _run(config, results, experiment, spec, ratio, seed, share) -> dict:
+def _run(config, results, experiment, spec, ratio, seed, share, multiplier=None) -> dict:
     family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
+    kind = FAMILIES[family]
     recipe = _recipe(config, experiment, spec)
     clean = ratio == 0
     noise = {
@@ -110,7 +137,7 @@ def _run(config, results, experiment, spec, ratio, seed, share) -> dict:
         "budget": "none" if clean else experiment["budget"],
         "noise_ratio": ratio,
         "error_rate": error_rate(ratio),
-        "batch_multiplier": _batch_multiplier(experiment, recipe, ratio),
+        "batch_multiplier": multiplier or _batch_multiplier(experiment, recipe, spec, ratio),
     }
     part = "" if share == 1 else f"-c{100 * share:g}"
     variant = _variant(protocol, experiment.get("training", {}))
@@ -127,8 +154,10 @@ def _run(config, results, experiment, spec, ratio, seed, share) -> dict:
         "protocol": protocol,
         "seed": seed,
         "model": recipe["model"],
-        **FAMILIES[family].facts(spec, recipe),
-        "training": _training(recipe, FAMILIES[family].clean_examples(spec, recipe), spec, noise),
+        **kind.facts(spec, recipe),
+        "training": _training(
+            recipe, kind.clean_examples(spec, recipe), spec, noise, kind.snapshots
+        ),
     }
     if family == "seq2seq":
         run["source_share"] = share
@@ -170,7 +199,8 @@ def _recipe(config: dict, experiment: dict, spec: dict) -> dict:
     return merge(recipe, released) if experiment["protocol"] == "released" else recipe
 
 
-IMAGE_KINDS = ("digits", "glyphs", "cifar")
+IMAGE_KINDS = ("digits", "glyphs", "cifar")  # arrays that fit in memory
+FILE_KINDS = ("image_files",)  # decoded on the way
 TEXT_KINDS = ("docstrings", "text")
 PAIR_KINDS = ("docstring_pairs", "pairs")
 
@@ -183,6 +213,7 @@ class Family:
     corruptions: tuple[str, ...]
     facts: Callable[[dict, dict], dict]  # (data set, recipe) -> the family's own keys of a run
     clean_examples: Callable[[dict, dict], float]  # visited by the clean run
+    snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
 
 
 FAMILIES = {
@@ -195,6 +226,25 @@ FAMILIES = {
             "augment": {"crop": spec["crop"], "flip": spec["flip"]},
         },
         lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    ),
+    "vision_transformer": Family(
+        (*IMAGE_KINDS, *FILE_KINDS),
+        ("uniform_label", "shift_label"),
+        lambda spec, recipe: {
+            "classes": spec["classes"],
+            "channels": spec["channels"],
+            "size": spec["size"],
+            "train_size": spec["train_size"],
+            "augment": _augmentation(spec, recipe),
+            "label_smoothing": recipe["label_smoothing"],
+            "evaluation": recipe["evaluation"],
+        },
+        lambda spec, recipe: (
+            recipe["steps"] * recipe["batch_size"]
+            if recipe["steps"]
+            else recipe["epochs"] * spec["train_size"]
+        ),
+        snapshots=True,
     ),
     "diffusion": Family(
         IMAGE_KINDS,
@@ -233,6 +283,14 @@ FAMILIES = {
 }
 
 
+def _augmentation(spec: dict, recipe: dict) -> dict:
+    """What training does to an image: files are cut to a random part and go through RandAugment,
+    small images in memory are shifted."""
+    if spec["kind"] in FILE_KINDS:
+        return {"flip": spec["flip"]} | {k: recipe[k] for k in ("crop_scale", "randaugment")}
+    return {"crop": spec["crop"], "flip": spec["flip"]}
+
+
 def _check_family(name: str, experiment: dict, spec: dict) -> None:
     """Corruption and data set must be those of the family."""
     family = FAMILIES[experiment["family"]]
@@ -250,15 +308,22 @@ def _check_family(name: str, experiment: dict, spec: dict) -> None:
         raise NoiselabError(
             f"config key experiments.{name}.resample: a teacher's targets are made once: fixed"
         )
+    if {"batch_multiplier", "batch_multipliers"} <= set(experiment):
+        raise NoiselabError(
+            f"config key experiments.{name}.batch_multipliers: not together with batch_multiplier"
+        )
     if "source_shares" in experiment and experiment["family"] != "seq2seq":
         raise NoiselabError(
             f"config key experiments.{name}.source_shares: a {experiment['family']} has no source"
         )
 
 
-def _batch_multiplier(experiment: dict, recipe: dict, ratio: float) -> int:
+def _batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float) -> int:
     """k of the experiment, or of the protocol, at this noise ratio: batch x k, steps / k."""
-    chosen = recipe.get("batch_multiplier", {}) | experiment.get("batch_multiplier", {})
+    of_experiment = experiment.get("batch_multiplier", {})
+    if any(isinstance(k, dict) for k in of_experiment.values()):  # one map per data set
+        of_experiment = of_experiment.get(spec["name"], {})
+    chosen = recipe.get("batch_multiplier", {}) | of_experiment
     return {float(r): k for r, k in chosen.items()}.get(ratio, 1)
 
 
@@ -279,7 +344,9 @@ def _variant(protocol: str, changes: dict) -> str:
     return suffix + (f"-x{digest(changes)[:6]}" if changes else "")
 
 
-def _training(recipe: dict, clean_examples: float, spec: dict, noise: dict) -> dict:
+def _training(
+    recipe: dict, clean_examples: float, spec: dict, noise: dict, snapshots: bool = False
+) -> dict:
     """Steps and batch of one run from its length, budget, noise ratio and batch multiplier."""
     batch = recipe["batch_size"] * noise["batch_multiplier"]
     planned = planned_examples(clean_examples, noise["noise_ratio"], noise["budget"])
@@ -302,6 +369,7 @@ def _training(recipe: dict, clean_examples: float, spec: dict, noise: dict) -> d
         "compile": recipe["compile"],
         "evaluate_every": ceil(steps / recipe["evaluations"]) if recipe["evaluations"] else None,
         "checkpoint_minutes": recipe["checkpoint_minutes"],
+        **({"snapshot_step": base_steps} if snapshots and base_steps < steps else {}),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import distributed, progress
-from noiselab.files import whole_file
+from noiselab.files import save_arrays
 from noiselab.runs import digest
 
 Arrays = dict[str, np.ndarray]
@@ -25,8 +25,7 @@ def in_shards(folder: Path, count: int, make: Callable[[int], Arrays]) -> Iterat
     for number in tqdm(mine, unit="shard", mininterval=progress.interval(), disable=mine.start > 0):
         path = _path(folder, number)
         if _read(path) is None:
-            with whole_file(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **make(number))
+            save_arrays(path, make(number))
     distributed.barrier()
     return (_read(_path(folder, number)) for number in range(count))
 

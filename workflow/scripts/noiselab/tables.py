@@ -1,20 +1,31 @@
 """Tidy tables: a row is one cell, with the paper's number, ours, interval, floor and reason.
 
 Columns: family, dataset, stands_in_for, corruption, resample, budget, protocol, source_share (of
-seq2seq), panel and row (labels of the printed block and row), noise_ratio, error_rate, metric,
-unit, published, ours, ci_low, ci_high, interval, n_seeds, items, floor, excess,
-measured_error_rate, reason. `ours` and `floor` are means over seeds; excess = ours - floor. What a
-table does not have is empty.
+seq2seq), batch_multiplier, classes and train_size (of vision transformers), panel and row (labels
+of the printed block and row), noise_ratio, error_rate, metric, unit, published, ours, ci_low,
+ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, reason. `ours` and `floor`
+are means over seeds; excess = ours - floor. What a table does not have is empty.
 """
 
 import numpy as np
 import pandas as pd
 
-from noiselab.layouts import NAMES
+from noiselab.layouts import BUDGETS, NAMES
 from noiselab.stats import t_interval
 
 KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
-KEYS += ["source_share", "panel", "row", "noise_ratio", "error_rate", "metric", "unit"]
+KEYS += [
+    "source_share",
+    "batch_multiplier",
+    "classes",
+    "train_size",
+    "panel",
+    "row",
+    "noise_ratio",
+    "error_rate",
+    "metric",
+    "unit",
+]
 NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
 NUMBERS += ["floor", "excess", "measured_error_rate", "reason"]
 COLUMNS = KEYS + NUMBERS
@@ -39,13 +50,11 @@ def ratio_label(noise_ratio: float) -> str:
 
 # What an experiment that the paper does not have is about, of what its family has.
 MAIN = ["accuracy", "consistency", "nll", "sequence_nll", "fid", "judge_frechet"]
-CELL = [
-    "family",
-    "dataset",
-    "source_share",
-    "noise_ratio",
-    "metric",
-]  # what is one cell of a table of runs
+# What is one cell of a table of runs.
+CELL = ["family", "dataset", "protocol", "source_share", "batch_multiplier", "noise_ratio"]
+CELL += ["metric"]
+# Where a table sets the text beside the code; one protocol alone needs no name.
+PROTOCOLS = {"text": "", "released": ", snapshot"}
 
 
 def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
@@ -57,7 +66,45 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
         _run_cell(group) | _published(published, group.iloc[0])
         for _, group in metrics.groupby(CELL, sort=False, dropna=False)
     ]
-    return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), c["noise_ratio"])))
+    if metrics["protocol"].nunique() > 1:
+        cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
+    if _is_batch_ablation(metrics):
+        cells = [c | _by_batch(c) for c in cells]
+    order = ("noise_ratio", "batch_multiplier")
+    return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *(c[k] for k in order))))
+
+
+def _is_batch_ablation(metrics: pd.DataFrame) -> bool:
+    """Whether several batch multipliers were tried at one noise ratio."""
+    tried = metrics.groupby(["dataset", "noise_ratio"])["batch_multiplier"].nunique()
+    return (tried > 1).any()
+
+
+def _by_batch(cell: dict) -> dict:
+    """Labels of a cell where a row is a batch multiplier and a block a noise ratio; the paper's
+    numbers are at one multiplier each."""
+    row, ratio = f"batch × {cell['batch_multiplier']}", f", r = {cell['noise_ratio']:g}"
+    return {"row": row, "panel": cell["panel"] + ratio, "published": np.nan}
+
+
+def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """What noise costs at each number of classes and of images: a row per data set, a block per
+    budget. metrics: as for `runs_table`, of experiments that differ in budget and share clean
+    runs, one noise ratio each."""
+    wanted = ["accuracy", "accuracy_drop", "accuracy_relative_drop"]
+    metrics = metrics[metrics["metric"].isin(wanted)].drop_duplicates(["run_id", "metric"])
+    by = ["classes", "train_size", "dataset", "budget", "noise_ratio", "metric"]
+    cells = []
+    for (classes, size, _, budget, ratio, metric), group in metrics.groupby(by):
+        if ratio > 0 or metric == "accuracy":
+            cell = _run_cell(group)
+            which = BUDGETS[budget] if ratio > 0 else "clean"
+            cell |= {"row": f"{classes:g} classes × {size / classes:g} images"}
+            cells.append(cell | {"panel": f"{cell['panel']}, {which}"})
+    budgets = ["none", "fixed_clean", "fixed_total"]
+    return tidy(
+        sorted(cells, key=lambda c: (wanted.index(c["metric"]), budgets.index(c["budget"])))
+    )
 
 
 def _run_cell(group: pd.DataFrame) -> dict:
@@ -106,6 +153,11 @@ def _published_values(published: dict, metric: str, dataset: str) -> list[float]
     shares = metrics.get("consistency", {}).get(dataset)
     if shares and metric == "consistency_drop":
         return [100 * (1 - value / shares[0]) for value in shares]
+    accuracies = metrics.get("accuracy", {}).get(dataset)
+    if accuracies and metric == "accuracy_drop":
+        return [accuracies[0] - value for value in accuracies]
+    if accuracies and metric == "accuracy_relative_drop":
+        return [100 * (1 - value / accuracies[0]) for value in accuracies]
     return (metrics.get(metric) or {}).get(dataset)
 
 
@@ -135,9 +187,9 @@ def teacher_table(decoded: list[dict]) -> pd.DataFrame:
 
 
 def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
-    """Batch and iterations of planned runs (Algorithm 1, Table 5), from their run.json."""
+    """Batch and length of planned runs (Algorithm 1, Tables 5 and 6), from their run.json."""
     cells = []
-    for metric in ("multiplier", "batch_size", "steps", "examples", "clean_examples"):
+    for metric in published["shown"]:
         for run in sorted(runs, key=lambda r: r["noise_ratio"]):
             training, ratio = run["training"], run["noise_ratio"]
             examples = training["steps"] * training["batch_size"]
@@ -147,8 +199,12 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
                 "steps": training["steps"],
                 "examples": examples,
                 "clean_examples": examples * (1 - run["error_rate"]),
+                "epochs": examples / run.get("train_size", np.nan),
             }
-            printed = dict(zip(published["noise_ratios"], published.get(metric, []), strict=False))
+            printed = published.get(metric, [])
+            if isinstance(printed, dict):
+                printed = printed.get(run["stands_in_for"], [])
+            printed = dict(zip(published["noise_ratios"], printed, strict=False))
             cells.append(
                 {key: run.get(key) for key in KEYS}
                 | {"panel": panel(metric), "row": ratio_label(ratio)}

@@ -18,8 +18,10 @@ from tqdm import tqdm
 
 from noiselab import checkpoint, distributed, progress, streams
 from noiselab.errors import NoiselabError
+from noiselab.weights import save_weights
 
 HISTORY_ROWS = 100  # loss rows per run, whatever its length
+SNAPSHOT = "snapshot.safetensors"  # beside the checkpoints
 
 
 class Batch(NamedTuple):
@@ -59,6 +61,7 @@ class Settings:
     compile: bool  # torch.compile, on CUDA
     evaluate_every: int | None  # steps
     checkpoint_minutes: float
+    snapshot_step: int | None = None  # step after which the weights are kept, too
 
 
 class Interrupted(SystemExit):
@@ -91,7 +94,7 @@ def train(
     optimizer = build_optimizer(model, settings.optimizer)
     average = _moving_average(model, settings.ema_decay)
     parts = {"model": model, "optimizer": optimizer} | ({"average": average} if average else {})
-    micro_batches = _micro_batches(settings)
+    shares = micro_batches(settings)
     bf16 = settings.precision == "bf16" and device.type == "cuda"
     precision = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
 
@@ -108,12 +111,12 @@ def train(
             rate = learning_rate(step, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            for i, (first, last) in enumerate(micro_batches):
+            for i, (first, last) in enumerate(shares):
                 offset = step * settings.batch_size
                 data = batch(offset + first, offset + last)
-                final = i == len(micro_batches) - 1
+                final = i == len(shares) - 1
                 with _local_gradients(parallel, not final), precision:
-                    value = loss(parallel, data) / len(micro_batches)
+                    value = loss(parallel, data) / len(shares)
                 value.backward()
                 meter.add(value.detach(), data)
             if settings.clip_norm:
@@ -131,9 +134,12 @@ def train(
                     meter.diverged_at = done  # a result too: the table says so
                     break
                 history.add({"step": done, "learning_rate": rate, **row})
-            if history.writes and evaluate and _due(done, settings.evaluate_every, settings.steps):
+            # On every process: an evaluation may be shared out among them.
+            if evaluate and _due(done, settings.evaluate_every, settings.steps):
                 with meter.paused():
                     history.add({"step": done, **_evaluate(average or model, evaluate)})
+            if done == settings.snapshot_step and history.writes:
+                save_weights(folder / SNAPSHOT, average.module if average else model, run_digest)
             due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
             action = _agree(stop.requested, due and done < settings.steps, device)
             if action:
@@ -166,16 +172,19 @@ def learning_rate(step: int, settings: Settings) -> float:
 def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
     """Optimiser from its specification in the recipe.
 
-    AdamW decays matrices and embeddings only, no biases and gains; SGD, as in the CIFAR
-    recipe, decays all.
+    AdamW decays matrices and embeddings only, no biases and gains, nor what the model's
+    `no_weight_decay` names; SGD, as in the CIFAR recipe, decays all.
     """
     if spec["name"] == "sgd":
         options = {"momentum": spec["momentum"], "weight_decay": spec["weight_decay"]}
         return torch.optim.SGD(model.parameters(), lr=spec["learning_rate"], **options)
-    parameters = list(model.parameters())
+    spared = getattr(model, "no_weight_decay", set)()
+    decayed, others = [], []
+    for name, parameter in model.named_parameters():
+        (decayed if parameter.dim() >= 2 and name not in spared else others).append(parameter)
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": spec["weight_decay"]},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": spec["weight_decay"]},
+        {"params": others, "weight_decay": 0.0},
     ]
     betas = tuple(spec["betas"])
     # Adam is AdamW without decay.
@@ -328,7 +337,7 @@ def _moving_average(model: nn.Module, decay: float | None) -> AveragedModel | No
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
-def _micro_batches(settings: Settings) -> list[tuple[int, int]]:
+def micro_batches(settings: Settings) -> list[tuple[int, int]]:
     """This process's share of a batch, as offsets (first, last) of its micro-batches."""
     processes = distributed.world_size()
     share, rest = divmod(settings.batch_size, processes)

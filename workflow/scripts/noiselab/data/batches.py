@@ -1,6 +1,6 @@
 """Training batches: order, noise and augmentation as pure functions of position."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -10,23 +10,58 @@ from noiselab.data.prepared import Split
 from noiselab.training import Batch
 
 
-class ImageBatches:
-    """The endless stream of a classifier's training examples.
+class Order:
+    """Which of `count` examples stands where in an endless stream.
 
-    Position p is example `order[p mod N]` of epoch `p div N`, each epoch in a new order. All
-    images lie on the device; per call, only indices, labels and offsets travel there.
+    Position p is example `order[p mod count]` of epoch `p div count`, each epoch in a new order.
+    """
+
+    def __init__(self, seed: int, count: int):
+        self.count = count
+        self._epoch = lru_cache(maxsize=2)(partial(streams.permutation, seed, "order", n=count))
+
+    def __call__(self, start: int, stop: int) -> np.ndarray:
+        """The example at each of the positions start … stop - 1, int64 [n]."""
+        epochs = range(start // self.count, (stop - 1) // self.count + 1)
+        orders = np.concatenate([self._epoch(epoch) for epoch in epochs])
+        first = epochs[0] * self.count
+        return orders[start - first : stop - first]
+
+
+class LabelledBatches:
+    """Order and noise of a classifier's endless stream of training examples."""
+
+    def __init__(self, run: dict, labels: np.ndarray, device: torch.device):
+        self.run, self.device = run, device
+        self.labels = np.asarray(labels)
+        self.order = Order(run["seed"], len(self.labels))
+
+    def indices(self, start: int, stop: int) -> np.ndarray:
+        """Which training example stands at each position, int64 [n]."""
+        return self.order(start, stop)
+
+    def corrupted_labels(self, index: np.ndarray, start: int, stop: int):
+        """Labels as trained on, int64 [n], and which are corrupted, bool [n]."""
+        return noise.observed_labels(self.run, self.labels, index, start, stop)
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
+class ImageBatches(LabelledBatches):
+    """Training examples whose images all lie on the device.
+
+    Per call, only indices, labels and offsets travel there.
     """
 
     def __init__(self, run: dict, train: Split, device: torch.device):
-        self.run, self.device = run, device
-        self.labels = np.asarray(train.y)
+        super().__init__(run, train.y, device)
         self.crop, self.flip = run["augment"]["crop"], run["augment"]["flip"]
         size = train.x.shape[-1]
         margin = [(0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop)]
         padded = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8
         # A view of every crop: [N, c, 2 crop + 1, 2 crop + 1, size, size]
         self.windows = padded.unfold(2, size, 1).unfold(3, size, 1)
-        self._epoch_order = lru_cache(maxsize=2)(self._permutation)
 
     def __call__(self, start: int, stop: int) -> Batch:
         """Examples at positions start … stop - 1: uint8 images [n, c, h, w], labels int64 [n]."""
@@ -34,26 +69,6 @@ class ImageBatches:
         labels, corrupted = self.corrupted_labels(index, start, stop)
         images = self._augmented(self._to_device(index), start, stop)
         return Batch(images, self._to_device(labels), self._to_device(corrupted))
-
-    def indices(self, start: int, stop: int) -> np.ndarray:
-        """Which training example stands at each position, int64 [n]."""
-        epochs = range(start // len(self.labels), (stop - 1) // len(self.labels) + 1)
-        orders = np.concatenate([self._epoch_order(epoch) for epoch in epochs])
-        first = epochs[0] * len(self.labels)
-        return orders[start - first : stop - first]
-
-    def corrupted_labels(self, index: np.ndarray, start: int, stop: int):
-        """Labels as trained on, int64 [n], and which are corrupted, bool [n]."""
-        run = self.run
-        if run["corruption"] == "none":
-            return self.labels[index], np.zeros(len(index), dtype=bool)
-        if run["resample"] == "fixed":  # drawn once per example
-            u = streams.uniform(run["seed"], "noise", 0, len(self.labels))[index]
-        else:  # drawn anew at every visit
-            u = streams.uniform(run["seed"], "noise", start, stop)
-        return noise.corrupt(
-            self.labels[index], u, run["corruption"], run["error_rate"], run["classes"]
-        )
 
     def _augmented(self, index: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Random crop out of the padded image and random mirror image, uint8 [n, c, h, w]."""
@@ -64,12 +79,6 @@ class ImageBatches:
             mirrored = self._to_device(u[:, 2] < 0.5)
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return images
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        return streams.permutation(self.run["seed"], "order", epoch, len(self.labels))
-
-    def _to_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
 
 
 class TokenBatches:

@@ -27,14 +27,13 @@ def digits(spec: dict) -> tuple[Split, Split, str]:
 
 
 def glyphs(spec: dict) -> tuple[Split, Split, str]:
-    """N Unicode characters in random DejaVu faces, sizes, places, angles and colours."""
+    """N Unicode characters in random DejaVu faces, sizes, places and angles: in random colours,
+    or black on white where there is one channel."""
     characters = glyph_characters(spec["classes"])
     splits = []
     for split in ("train", "test"):
         labels = np.arange(spec[f"{split}_size"]) % spec["classes"]
-        images = np.stack(
-            [_render(characters[y], spec["size"], split, i) for i, y in enumerate(labels)]
-        )
+        images = np.stack([_render(characters[y], spec, split, i) for i, y in enumerate(labels)])
         splits.append(Split(images, labels.astype(np.int64)))
     origin = f"rendered: {''.join(characters[:20])}… in the DejaVu fonts shipped with matplotlib"
     return *splits, origin
@@ -98,10 +97,11 @@ def _bitmap(character: str) -> bytes:
     return bytes(_font(face, 32).getmask(character))
 
 
-def _render(character: str, size: int, split: str, index: int) -> np.ndarray:
-    """One image uint8 [3, size, size], a pure function of its arguments."""
+def _render(character: str, spec: dict, split: str, index: int) -> np.ndarray:
+    """One image uint8 [channels, size, size], a pure function of its arguments."""
     from PIL import Image, ImageDraw
 
+    size = spec["size"]
     u = streams.uniform(0, f"glyphs-{split}", 16 * index, 16 * index + 16)
     faces = _faces_of(character)
     side = size * _DRAWING
@@ -111,6 +111,8 @@ def _render(character: str, size: int, split: str, index: int) -> np.ndarray:
     ImageDraw.Draw(mask).text(tuple(centre), character, fill=255, font=font, anchor="mm")
     mask = mask.rotate(30 * (u[4] - 0.5), resample=Image.Resampling.BILINEAR)
     ink = np.asarray(mask.resize((size, size), Image.Resampling.BOX), dtype=np.float64) / 255
+    if spec["channels"] == 1:
+        return np.round(255 * (1 - ink)).astype(np.uint8)[None]
     dark, light = 110 * u[5:8], 255 - 110 * u[8:11]
     front, back = (dark, light) if u[11] < 0.5 else (light, dark)
     image = back[:, None, None] + (front - back)[:, None, None] * ink

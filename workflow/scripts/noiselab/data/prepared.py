@@ -3,6 +3,7 @@
 `train_x.npy`, `test_x.npy`: uint8 [n, channels, size, size]; `train_y.npy`, `test_y.npy`:
 int64 [n]; `dataset.json`: name, sizes, classes, mean and standard deviation of the training
 pixels (scale 0 to 1), origin, SHA-256 of each array. Written last, it says the rest is whole.
+Images of kind `image_files` stay encoded: see noiselab.data.encoded.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from noiselab.data import encoded
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json
 
@@ -18,9 +20,9 @@ ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
 
 class Split(NamedTuple):
-    """Images uint8 [n, c, h, w] and labels int64 [n]."""
+    """Images uint8 [n, c, h, w], or encoded ones, and labels int64 [n]."""
 
-    x: np.ndarray
+    x: np.ndarray | encoded.EncodedImages
     y: np.ndarray
 
 
@@ -53,9 +55,15 @@ def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> N
 
 
 def read(folder: str | Path) -> tuple[dict, Split, Split]:
-    """dataset.json, training split and test split, the arrays memory-mapped."""
+    """dataset.json, training split and test split, the arrays memory-mapped.
+
+    NoiselabError names what is missing or broken.
+    """
     folder = Path(folder)
     description = read_json(folder / "dataset.json")
+    if description.get("kind") == encoded.KIND:
+        train, test = (Split(*encoded.read(folder, s, description)) for s in ("train", "test"))
+        return description, train, test
     try:
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
     except (OSError, EOFError, ValueError) as error:
@@ -65,11 +73,17 @@ def read(folder: str | Path) -> tuple[dict, Split, Split]:
 
 def class_balanced(labels: np.ndarray, size: int, classes: int) -> np.ndarray:
     """Indices, ascending, of the first `size` examples that keep the classes balanced."""
+    rank = rank_in_class(labels, classes)
+    return np.sort(np.lexsort((np.arange(len(labels)), rank))[:size])
+
+
+def rank_in_class(labels: np.ndarray, classes: int) -> np.ndarray:
+    """How manieth of its class each example is, from 0, int64 [n]."""
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=classes)
-    rank = np.empty(len(labels), dtype=np.int64)  # how manieth of its class an example is
+    rank = np.empty(len(labels), dtype=np.int64)
     rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.sort(np.lexsort((np.arange(len(labels)), rank))[:size])
+    return rank
 
 
 def _check(spec: dict, name: str, split: Split) -> None:

@@ -1,0 +1,208 @@
+"""Views of encoded images, decoded by processes of their own ahead of the training loop."""
+
+import atexit
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from math import ceil
+from weakref import WeakSet
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from noiselab import streams
+from noiselab.data.batches import LabelledBatches, Order
+from noiselab.data.encoded import EncodedImages, test_view, train_transforms, train_view
+from noiselab.data.prepared import Split
+from noiselab.data.text import first_line
+from noiselab.errors import NoiselabError
+from noiselab.training import Batch, Settings, micro_batches
+
+PIECE = 64  # images that a loader process makes at once: what a batch is divided into
+
+_STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class EncodedBatches(LabelledBatches):
+    """Training examples whose images are decoded and augmented when they are due.
+
+    The view at position p depends on seed and p alone. Loader processes prepare what the
+    training loop will ask for next; whoever asks for something else gets it, but waits.
+    `workers`: how many; 0: this process does it all; by default `free_threads`.
+    """
+
+    def __init__(self, run: dict, train: Split, device: torch.device, workers: int | None = None):
+        super().__init__(run, train.y, device)
+        settings = run["augment"] | {"size": run["size"]}
+        train_transforms(settings)  # imports timm here, not in each process; tells mistakes
+        self.views = _Views(train.x, partial(_view_at, settings, run["seed"]))
+        self.size = run["size"]
+        self.workers = free_threads() if workers is None else workers
+        self.settings = Settings(**run["training"])
+        self._expected: Iterator[tuple[int, int]] = iter(())  # requests that are under way
+        self._loaded: Iterator[Tensor] = iter(())  # their pieces
+
+    def __call__(self, start: int, stop: int) -> Batch:
+        """Examples at positions start … stop - 1: uint8 images [n, 3, h, w], labels int64 [n].
+
+        NoiselabError names an image that cannot be read.
+        """
+        labels, corrupted = self.corrupted_labels(self.indices(start, stop), start, stop)
+        images = self._images(start, stop)
+        return Batch(images, self._to_device(labels), self._to_device(corrupted))
+
+    def _images(self, start: int, stop: int) -> Tensor:
+        if next(self._expected, None) != (start, stop):
+            self._look_ahead(start, stop)
+        shape = (stop - start, self.size, self.size, 3)
+        images = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        parts = images.split(PIECE)
+        for part, piece in zip(parts, islice(self._loaded, len(parts)), strict=True):
+            part.copy_(piece, non_blocking=True)
+        return images.permute(0, 3, 1, 2)
+
+    def _look_ahead(self, start: int, stop: int) -> None:
+        """From this request on, load what the training loop asks for."""
+        self._loaded = iter(())  # ends the processes of before
+        self._expected = _requests(self.settings, start, stop)
+        next(self._expected)
+        pieces = _pieces(self.order, _requests(self.settings, start, stop))
+        pinned = torch.device(self.device).type == "cuda"
+        ahead = 2 * ceil((stop - start) / PIECE)  # two requests: while one is used, another is made
+        self._loaded = _loaded(self.views, pieces, self.workers, ahead, pinned)
+
+
+# Functions, not methods: with the batches in a circle of references, loader processes would be
+# left to the garbage collector, which takes their queues apart before it can end them.
+def _requests(settings: Settings, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """This request, and those that follow it in training.train."""
+    yield start, stop
+    size, shares = settings.batch_size, micro_batches(settings)
+    step, first = divmod(start, size)
+    if (first, first + stop - start) in shares:
+        offsets = range(step * size, settings.steps * size, size)
+        requests = ((offset + first, offset + last) for offset in offsets for first, last in shares)
+        yield from (request for request in requests if request[0] > start)
+
+
+def _pieces(order: Order, requests: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
+    """Image numbers and positions, int64 [n, 2], of each piece of the requests."""
+    for start, stop in requests:
+        keys = np.stack([order(start, stop), np.arange(start, stop)], axis=1)
+        yield from (keys[i : i + PIECE] for i in range(0, len(keys), PIECE))
+
+
+def free_threads() -> int:
+    """Loader processes that this process may have: all threads of torch but its own one."""
+    return max(0, torch.get_num_threads() - 1)
+
+
+def views(
+    images: EncodedImages, rows: Sequence[int], size: int, batch: int, workers: int
+) -> Iterator[Tensor]:
+    """Test views of these images in their order, uint8 [b, 3, size, size] with b up to `batch`.
+
+    NoiselabError names an image that cannot be read.
+    """
+    keys = np.asarray(rows, dtype=np.int64)[:, None]
+    pieces = (keys[i : i + batch] for i in range(0, len(keys), batch))
+    made = _loaded(_Views(images, partial(test_view, size=size)), pieces, workers, 2, False)
+    return (piece.permute(0, 3, 1, 2) for piece in made)
+
+
+def _view_at(settings: dict, seed: int, image, position: int) -> np.ndarray:
+    return train_view(image, settings, streams.integer(seed, "augment", position))
+
+
+class _Views(Dataset):
+    """Pieces of views. Heights and widths come before channels, as they were decoded."""
+
+    def __init__(self, images: EncodedImages, view):
+        self.images, self.view = images, view
+
+    def __getitem__(self, keys: np.ndarray) -> Tensor | NoiselabError:
+        """view(image, *rest) of each key (image number, *rest), uint8 [n, size, size, 3].
+
+        An error is returned: torch would make a page of it on its way from another process.
+        """
+        try:
+            made = [self.view(self.images[i], *rest) for i, *rest in keys.tolist()]
+        except NoiselabError as error:
+            return error
+        return torch.from_numpy(np.stack([view.transpose(1, 2, 0) for view in made]))
+
+
+# ----------------------------------------------------------------------------------- processes
+
+
+def _loaded(
+    views: _Views, pieces: Iterable[np.ndarray], workers: int, ahead: int, pinned: bool
+) -> Iterator[Tensor]:
+    """views[piece] of each piece, in their order, by processes if `workers` is not 0.
+
+    They are at least `ahead` pieces ahead. Closing ends them.
+    """
+    made = map(views.__getitem__, pieces)
+    if workers:
+        made = _started(views, pieces, workers, 1 + ceil(ahead / workers), pinned)
+    try:
+        for piece in made:
+            if isinstance(piece, NoiselabError):
+                raise piece
+            yield piece
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker (pid" not in str(error):
+            raise
+        reason = f"a loader process has ended ({first_line(error)})"
+        raise NoiselabError(f"data set {views.images.name}: {reason}") from error
+    finally:
+        if workers:
+            made._shutdown_workers()
+
+
+def _started(views: _Views, pieces: Iterable[np.ndarray], workers: int, ahead: int, pinned: bool):
+    """Start loader processes, each of which is `ahead` pieces ahead."""
+    loader = DataLoader(
+        views,
+        batch_size=None,  # a piece is what the data set gives
+        sampler=pieces,
+        num_workers=workers,
+        prefetch_factor=ahead,
+        pin_memory=pinned,
+        worker_init_fn=_ignore_stop_signals,
+        generator=torch.Generator(),  # torch's own is the trainer's: dropout must not shift
+    )
+    with _held_back(_STOP):
+        made = iter(loader)
+    _running.add(made)
+    return made
+
+
+_running: WeakSet = WeakSet()  # loaders
+
+
+@atexit.register
+def _end_all() -> None:
+    """Before torch ends them by the signal that they ignore, and waits for ever."""
+    for made in list(_running):
+        made._shutdown_workers()
+
+
+def _ignore_stop_signals(worker: int) -> None:
+    """A signal to the whole process group is for the trainer: it has a step to finish."""
+    for number in _STOP:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def _held_back(numbers: Sequence[int]) -> Iterator[None]:
+    """Signals wait meanwhile, in processes that are started, too, until they ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

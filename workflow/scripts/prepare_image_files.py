@@ -1,0 +1,22 @@
+"""Turn a folder of image files, or parquet files of them, into a prepared data set."""
+
+import argparse
+import json
+from pathlib import Path
+
+from noiselab.data.image_files import prepare
+from noiselab.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument("--source", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--threads", type=int, default=1, help="processes")
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    arguments = parser.parse_args()
+    prepare(arguments.spec, arguments.source, arguments.threads, arguments.out)
+
+
+if __name__ == "__main__":
+    run_script(main)
