@@ -32,6 +32,9 @@ bench: setup
 	$(BIN)/python benchmarks/gradients.py >> docs/BENCHMARKS.md
 	$(BIN)/python benchmarks/seq2seq.py >> docs/BENCHMARKS.md
 	$(BIN)/python benchmarks/diffusion.py >> docs/BENCHMARKS.md
+ifdef NOISELAB_DATA
+	$(BIN)/python benchmarks/images.py --data $(NOISELAB_DATA)/tiny_imagenet_50 >> docs/BENCHMARKS.md
+endif
 
 # docs/RESULTS.md from results/quick and, where it was run, results/real.
 results: setup

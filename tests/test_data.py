@@ -60,6 +60,16 @@ def test_glyphs_are_deterministic_and_balanced():
     assert np.bincount(first[0].y).tolist() == [4] * 12
 
 
+def test_one_channel_is_black_on_white_of_the_same_drawing():
+    coloured, ink = (glyphs(glyph_spec(12) | {"channels": c})[0] for c in (3, 1))
+    assert ink.x.shape[1] == 1
+    assert np.median(ink.x) > 200 > 60 > ink.x.min()
+    for image, drawing in zip(coloured.x[:20], ink.x[:20], strict=True):
+        pixels = np.concatenate([image.reshape(3, -1), drawing.reshape(1, -1)]).astype(float)
+        correlations = np.corrcoef(pixels)[3, :3]
+        assert (abs(correlations) > 0.99).all()
+
+
 def test_glyph_sets_are_nested_and_look_different():
     assert glyph_characters(50) == glyph_characters(200)[:50]
     assert len(set(glyph_characters(1000))) == 1000

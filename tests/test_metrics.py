@@ -5,7 +5,7 @@ import pytest
 from scipy import stats as scipy_stats
 from sklearn.metrics import accuracy_score
 
-from noiselab import metrics, stats
+from noiselab import metrics, noise, stats
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,72 @@ def test_bootstrap_interval_covers_total_variation():
         interval = stats.bootstrap_interval(metrics.tvd_marginal, sample, draws=200)
         hits += interval.ci_low <= target <= interval.ci_high
     assert hits / 150 > 0.88
+
+
+# ------------------------------------------------------------------ training accuracy and losses
+
+
+def test_accuracy_on_labels_drawn_anew_is_what_drawing_them_gives():
+    """Against the noise function itself, for uniform and for shifted labels."""
+    rng = np.random.default_rng(1)
+    labels, decided = rng.integers(0, 5, 400), rng.integers(0, 5, 400)
+    for corruption in ("uniform_label", "shift_label"):
+        scores = metrics.training_metrics(decided, labels, labels, None, corruption, 0.4, 5)
+        drawn = [
+            noise.corrupt(labels, rng.random(400), corruption, 0.4, 5)[0] == decided
+            for _ in range(2000)
+        ]
+        simulated = 100 * np.mean(drawn)
+        assert scores["noisy_train_accuracy"]["value"] == pytest.approx(simulated, abs=0.2)
+        assert scores["train_accuracy"]["value"] == 100 * np.mean(decided == labels)
+        assert scores["train_accuracy"]["floor"] == 100
+        assert scores["noisy_train_accuracy"]["floor"] == pytest.approx(60)  # 1 - e
+
+
+def test_accuracy_on_fixed_labels_counts_those():
+    labels, observed, decided = np.array([[0, 1, 2, 3], [0, 1, 3, 3], [0, 2, 3, 3]])
+    scores = metrics.training_metrics(decided, labels, labels, observed, "uniform_label", 0.2, 4)
+    assert scores["train_accuracy"]["value"] == 50
+    assert scores["noisy_train_accuracy"]["value"] == 75
+
+
+def test_a_model_without_decisions_has_no_training_accuracy():
+    labels = np.arange(4)
+    scores = metrics.training_metrics(-np.ones(4, int), labels, labels, None, "none", 0.0, 4)
+    assert {s["reason"] for s in scores.values()} == {"training diverged"}
+
+
+def test_lost_accuracy_is_paired_over_images(predictions):
+    p, labels = predictions
+    rng = np.random.default_rng(2)
+    noisy = np.where(rng.random((3000, 1)) < 0.2, rng.permutation(p), p)
+    scores = metrics.classifier_metrics(noisy, labels, p, "uniform_label", 0.5)
+    own, clean = (100 * np.mean(q.argmax(1) == labels) for q in (noisy, p))
+    assert scores["accuracy_drop"]["value"] == pytest.approx(clean - own)
+    assert scores["accuracy_relative_drop"]["value"] == pytest.approx(100 * (1 - own / clean))
+    differences = (p.argmax(1) == labels) * 100.0 - (noisy.argmax(1) == labels) * 100.0
+    half = 1.96 * differences.std() / np.sqrt(3000)
+    assert scores["accuracy_drop"]["ci_high"] == pytest.approx(clean - own + half, abs=0.01)
+    independent = np.hypot(*(np.sqrt(a * (100 - a) / 3000) for a in (own, clean)))
+    assert half < 1.96 * independent  # pairing pays
+    assert scores["accuracy_drop"]["floor"] == pytest.approx(clean - scores["accuracy"]["floor"])
+
+
+def test_the_interval_of_a_relative_loss_covers():
+    """Binary outcomes with a known loss of one quarter, many times."""
+    rng = np.random.default_rng(3)
+    labels, hits = np.zeros(400, int), 0
+    for _ in range(300):
+        clean = rng.random(400) < 0.8
+        own = clean & (rng.random(400) < 0.75)
+        p, q = (np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]) for right in (clean, own))
+        score = metrics.classifier_metrics(q, labels, p, "none", 0.0)["accuracy_relative_drop"]
+        hits += score["ci_low"] <= 25 <= score["ci_high"]
+    assert 0.92 <= hits / 300 <= 0.98
+
+
+def test_the_best_epoch_is_the_best_of_the_history():
+    history = [{"loss": 1.0}, {"test_accuracy": 40.0}, {"test_accuracy": 60.0}]
+    history += [{"test_accuracy": 50.0}]
+    assert metrics.best_metrics(history, 10)["best_accuracy"]["value"] == 60
+    assert metrics.best_metrics([], 10)["best_accuracy"]["reason"] == "no evaluation in training"

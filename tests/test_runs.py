@@ -107,6 +107,10 @@ def test_both_budgets_of_language_models_share_the_clean_run():
         ({"table9": {"resample": "fresh"}}, r"table9\.resample: a teacher's targets are made once"),
         ({"table9": {"datasets": ["docstrings"]}}, r"table9\.datasets: docstrings is not for"),
         (
+            {"table2": {"batch_multiplier": {"1.0": 2}, "batch_multipliers": [1]}},
+            r"table2\.batch_multipliers: not together with batch_multiplier",
+        ),
+        (
             {"table2": {"source_shares": [0.5]}},
             r"table2\.source_shares: a classifier has no source",
         ),
@@ -155,6 +159,68 @@ def test_shortened_sources_share_the_teacher_that_read_whole_ones():
     assert [result.runs[t]["source_share"] for t in teachers] == [1]
     for run in runs_:
         assert result.runs[run["clean_run"]]["source_share"] == run["source_share"]
+
+
+def test_glyphs_may_say_how_many_images_a_class_has():
+    changes = {"datasets": {"glyphs-30": {"channels": 1}, "glyphs-30x7": {"size": 20}}}
+    definitions = config.load(changes, tier="quick")["datasets"]
+    spec = runs.resolve_dataset(definitions, "glyphs-30x7", "key")
+    assert (spec["classes"], spec["train_per_class"], spec["train_size"]) == (30, 7, 210)
+    assert (spec["channels"], spec["size"], spec["test_size"]) == (1, 20, 1000)
+    assert runs.resolve_dataset(definitions, "glyphs-30", "key")["train_per_class"] == 40
+    assert runs.resolve_dataset(definitions, "glyphs-31", "key")["channels"] == 3
+
+
+def test_batch_multipliers_keep_clean_exposure_and_share_the_clean_run():
+    result = plan(tier="quick")
+    chosen = [result.runs[r] for r in result.experiments["batch_ablation"]]
+    assert [r["batch_multiplier"] for r in chosen] == [
+        k for k in (1, 2, 4, 8, 16, 32) for _ in "cn"
+    ]
+    for run in chosen:
+        training = run["training"]
+        clean = training["steps"] * training["batch_size"] * (1 - run["error_rate"])
+        assert clean == pytest.approx(300 * 64, rel=0.07)  # whole steps, of up to 2,048 images
+        assert run["clean_run"] == "vision_transformer/glyphs-50/clean-s0"
+    assert set(result.experiments["batch_ablation"]) & set(result.experiments["table3"])
+
+
+def test_a_map_of_multipliers_may_be_for_one_data_set():
+    result = plan()
+    ks = {r: result.runs[r]["batch_multiplier"] for r in result.experiments["table3"]}
+    assert sorted(ks.values()) == [1] * 11 + [2, 2, 2, 4]
+    assert ks["vision_transformer/imagenet100/uniform_label-r1.00-fixed_clean-b4-s0"] == 4
+
+
+def test_a_clean_run_with_a_multiplier_has_the_ordinary_one_as_its_floor():
+    result = plan({"experiments": {"table2": {"batch_multiplier": {"0": 2}}}})
+    run = result.runs["classifier/cifar10/clean-b2-s0"]
+    assert run["clean_run"] == "classifier/cifar10/clean-s0"
+    assert run["clean_run"] in result.runs
+
+
+def test_table_8_as_released_needs_no_run_of_its_own():
+    result = plan()
+    released, long = (set(result.experiments[e]) for e in ("table8_released", "table3"))
+    assert released < long
+    for run_id in released:
+        run = result.runs[run_id]
+        if run["noise_ratio"]:
+            separate = run_id.replace("fixed_clean", "fixed_total")
+            assert run["training"]["snapshot_step"] == result.runs[separate]["training"]["steps"]
+            assert "snapshot_step" not in result.runs[separate]["training"]
+
+
+def test_vision_transformers_augment_files_otherwise_than_arrays():
+    files = plan().runs["vision_transformer/imagenet10/clean-s0"]["augment"]
+    assert files == {"flip": True, "crop_scale": [0.08, 1.0], "randaugment": "rand-m9-n2-mstd0.5"}
+    arrays = plan(tier="quick").runs["vision_transformer/glyphs-10/clean-s0"]["augment"]
+    assert arrays == {"flip": False, "crop": 1}
+
+
+def test_data_that_cannot_be_downloaded_needs_a_folder():
+    with pytest.raises(NoiselabError, match=r"config key data\.root: data set tiny_imagenet_10"):
+        plan(tier="real")
 
 
 def test_unknown_data_set_is_named():

@@ -22,6 +22,9 @@ def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", *
             "budget": "fixed_clean",
             "protocol": "text",
             "source_share": np.nan,
+            "batch_multiplier": 1,
+            "classes": 10,
+            "train_size": 1000,
             "noise_ratio": ratio,
             "error_rate": ratio / (1 + ratio),
             "seed": seed,
@@ -136,6 +139,83 @@ def test_plan_table_at_paper_size_is_table_5():
     assert (compared["ours"] == compared["published"]).all()
     clean = table[table["metric"] == "clean_examples"]["ours"]
     assert clean.max() / clean.min() == pytest.approx(1, abs=1e-4)
+
+
+def paper_plan(protocol):
+    settings = config.load({"experiments": {"table3": {"protocol": protocol}}}, tier="paper")
+    plan = runs.plan(settings, "r")
+    chosen = [plan.runs[r] for r in plan.experiments["table3"]]
+    table = tables.plan_table(chosen, config.published()["table6"])
+    return table[table["metric"] == "multiplier"], table[table["metric"] == "epochs"]
+
+
+def test_plan_table_at_paper_size_has_the_batches_of_table_6():
+    multipliers, _ = paper_plan("text")
+    assert (multipliers["ours"] == multipliers["published"]).all()
+
+
+def test_epochs_of_table_6_are_those_of_the_released_protocol():
+    """docs/AUDIT.md, 14: an epoch does not shrink when the batch grows, so printed epochs that are
+    divided by k show the runs with larger batches less clean data than the clean run has."""
+    for protocol in ("text", "released"):
+        _, epochs = paper_plan(protocol)
+        exposure = epochs["ours"] * (1 - epochs["error_rate"])
+        assert (abs(exposure - 300) < 1).all() == (protocol == "text")
+        same = abs(epochs["ours"] - epochs["published"]) < 0.5
+        assert same.all() == (protocol == "released")
+    released = epochs.set_index(["dataset", "noise_ratio"])["ours"]
+    assert released["imagenet100", 1.0] == pytest.approx(150, abs=0.1)
+
+
+def test_both_ways_to_table_8_stand_side_by_side():
+    own = rows({0: [70.0], 1.0: [60.0]}, "imagenet1000", "imagenet1000", batch_multiplier=1)
+    snapshots = rows({0: [70.0], 1.0: [50.0]}, "imagenet1000", "imagenet1000", protocol="released")
+    table = tables.runs_table(pd.DataFrame(own + snapshots), config.published()["table8"])
+    grid = layouts.layout(table)
+    titles = list(dict.fromkeys(title for title, _ in grid.columns))
+    assert titles == ["ImageNet-1000: accuracy (%)", "ImageNet-1000: accuracy (%), snapshot"]
+    assert (grid.xs("paper, ImageNet-1000", axis=1, level=1).loc["100:100"] == "71.09").all()
+    ours = grid.xs("ours [95 % CI]", axis=1, level=1).loc["100:100"]
+    assert [cell.split()[0] for cell in ours] == ["60.00", "50.00"]
+
+
+def test_a_batch_ablation_has_a_row_per_multiplier_and_a_block_per_ratio():
+    values = [
+        row
+        for k in (1, 2, 16)
+        for row in rows({0: [90.0 - k], 1.0: [80.0 - k]}, batch_multiplier=k)
+    ]
+    table = tables.runs_table(pd.DataFrame(values), {})
+    assert list(table["row"].unique()) == ["batch × 1", "batch × 2", "batch × 16"]
+    assert list(table["panel"].unique()) == ["accuracy (%), r = 0", "accuracy (%), r = 1"]
+    assert list(table[table["noise_ratio"] == 1.0]["ours"]) == [79, 78, 64]
+
+
+def test_the_scale_table_has_a_row_per_data_set_and_counts_shared_runs_once():
+    cells = []
+    for name, classes, size in (("glyphs-10", 10, 400), ("glyphs-200x10", 200, 2000)):
+        for budget in ("fixed_clean", "fixed_total"):
+            changes = {"classes": classes, "train_size": size}
+            clean = rows({0: [90.0]}, name, budget="none", **changes)
+            noisy = rows({1.0: [60.0]}, name, budget=budget, **changes)
+            drop = rows(
+                {1.0: [33.0]}, name, metric="accuracy_relative_drop", budget=budget, **changes
+            )
+            for row in noisy + drop:
+                row["run_id"] += budget
+            cells += clean + noisy + drop
+    table = tables.scale_table(pd.DataFrame(cells))
+    assert list(table["row"].unique()) == ["10 classes × 40 images", "200 classes × 10 images"]
+    assert len(table) == 2 * (1 + 2 + 2)
+    assert (table[table["noise_ratio"] == 0]["n_seeds"] == 1).all()
+    grid = layouts.layout(table[table["metric"] == "accuracy"])
+    assert list(grid.index) == list(table["row"].unique())
+    titles = list(dict.fromkeys(title for title, _ in grid.columns))
+    assert titles == [
+        "accuracy (%), clean",
+        "accuracy (%), training × (1 + r)",
+        "accuracy (%), fixed training length",
+    ]
 
 
 def test_stability_table_predicts_the_square_root():

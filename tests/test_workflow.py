@@ -49,12 +49,15 @@ def results(folder):
 MEASURED = ["ours", "ci_low", "ci_high", "floor", "excess"]
 TABLES = {"table2": MEASURED, "table10": MEASURED, "table13": MEASURED, "table7": MEASURED}
 TABLES |= {"table1": ["ours"], "table12": ["ours"], "rulers": MEASURED}
+TABLES |= {"table3": ["ours"], "table6": ["ours"], "table8": ["ours"], "scale": MEASURED}
+TABLES |= {"batch_ablation": ["ours"], "batch_ablation_text": MEASURED}
 TABLES |= {"table9": ["ours"], "context_ablation": MEASURED, "teacher": ["ours"]}
 TABLES |= {"table4": ["ours"], "table5": ["ours"], "table11": ["ours", "ci_low", "ci_high"]}
 
 
 # Tables that the paper does not have, and that of another distance than its FID.
-OWN_TABLES = {"context_ablation", "teacher", "rulers", "table12"}
+OWN_TABLES = {"context_ablation", "teacher", "rulers", "table12", "scale"}
+OWN_TABLES |= {"batch_ablation", "batch_ablation_text"}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -71,6 +74,8 @@ def test_figure_and_report_are_there_and_need_no_network(results):
     for figure in (
         "figure_rulers",
         "figure_samples",
+        "figure_scale",
+        "figure_batch",
         "figure_classifier",
         "figure1",
         "figure2",
@@ -136,6 +141,14 @@ TARGETS = {
     "table10": "train_classifier",
     "table13": "train_classifier",
     "figure_classifier": "train_classifier",
+    "table3": "train_vision_transformer",
+    "table6": "run_config",
+    "table8": "train_vision_transformer",
+    "scale": "train_vision_transformer",
+    "figure_scale": "train_vision_transformer",
+    "batch_ablation": "train_vision_transformer",
+    "batch_ablation_text": "train_language_model",
+    "figure_batch": "train_vision_transformer",
     "table1": "train_diffusion",
     "table12": "measure_training_set",
     "rulers": "measure_generated",
@@ -166,6 +179,7 @@ def test_single_targets_have_names(folder):
 
 GPU_RULES = {
     "train_classifier",
+    "train_vision_transformer",
     "train_language_model",
     "evaluate_language_model",
     "measure_gradients",
@@ -194,6 +208,9 @@ def test_the_paper_tier_is_planned_whole(tmp_path):
     overlay = ROOT / "config" / "tiers" / "paper.yaml"
     jobs = planned("--cores", 2, "--configfile", overlay, cwd=tmp_path)
     assert jobs["train_classifier"] == 23
+    assert jobs["train_vision_transformer"] == 19
+    assert jobs["download_image_files"] == 1  # for three subsets
+    assert jobs["prepare_image_files"] == 3
     assert jobs["train_language_model"] == 9
     assert jobs["train_seq2seq"] == 12
     assert jobs["train_diffusion"] == jobs["sample_images"] == jobs["measure_generated"] == 10

@@ -11,7 +11,8 @@ from noiselab.errors import NoiselabError, run_script
 from noiselab.files import write_text
 
 DOCS = ROOT / "docs"
-TABLES = ["table2", "table10", "table13", "table7", "table5", "table4", "table11"]
+TABLES = ["table2", "table10", "table13", "table3", "table6", "table8", "scale", "batch_ablation"]
+TABLES += ["batch_ablation_text", "table7", "table5", "table4", "table11"]
 TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "teacher"]
 HEAD = """\
 # Results

@@ -53,6 +53,7 @@ def plan(config: dict, results: str) -> Plan:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
             _check_family(name, experiment, spec)
+            _check_source(config, spec)
             trained = _prolonged(experiment) if reads_snapshots(experiment) else experiment
             for seed, share, multiplier, ratio in _points(experiment):
                 run = _run(config, results, trained, spec, float(ratio), seed, share, multiplier)
@@ -283,6 +284,16 @@ FAMILIES = {
 }
 
 
+def _check_source(config: dict, spec: dict) -> None:
+    """Data that no hub has must lie in a local folder."""
+    of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS)
+    if of_hub and not spec.get("hub") and config["data"]["root"] is None:
+        raise NoiselabError(
+            f"config key data.root: data set {spec['name']} cannot be downloaded (it has no hub); "
+            f"name the folder that holds {spec.get('source') or spec['name']}/"
+        )
+
+
 def _augmentation(spec: dict, recipe: dict) -> dict:
     """What training does to an image: files are cut to a random part and go through RandAugment,
     small images in memory are shifted."""
@@ -350,6 +361,8 @@ def _training(
     """Steps and batch of one run from its length, budget, noise ratio and batch multiplier."""
     batch = recipe["batch_size"] * noise["batch_multiplier"]
     planned = planned_examples(clean_examples, noise["noise_ratio"], noise["budget"])
+    if recipe.get("multiplier_divides") == "epochs":
+        planned /= noise["batch_multiplier"]
     steps, base_steps = ceil(planned / batch), ceil(clean_examples / batch)
     schedule = recipe["schedule"]
     warmup = schedule.get("warmup_steps", 0) * recipe["batch_size"]  # in examples
