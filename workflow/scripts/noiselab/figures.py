@@ -245,17 +245,25 @@ def scale_figure(tables: list[pd.DataFrame]) -> Figure:
         cells = table[table["budget"] == budget]
         ratio = cells["noise_ratio"].max()
         for axis, (x, constant, label, name) in zip(row, columns, strict=True):
-            marker = "o" if constant == "classes" else "s"
+            marker, colours = ("o", ORDERED) if constant == "classes" else ("s", ORDERED[::-1])
             groups = cells.groupby(constant)
-            for colour, (value, part) in zip(ORDERED, groups, strict=False):
+            for colour, (value, part) in zip(colours, groups, strict=False):
                 _with_spread(axis, part.sort_values(x), x, name.format(value), colour, marker)
             axis.axhline(0, color=FLOOR, linestyle="--", label="noise floor (calibrated model)")
-            axis.set_xscale("log")
+            _logarithmic(axis, cells[x])
             axis.set_xlabel(label)
             axis.grid(alpha=0.3)
         row[0].set_ylabel(f"{BUDGETS[budget]}\nrelative loss of accuracy at r = {ratio:g} (%)")
     _shared_legend(figure, axes, columns=4)
     return figure
+
+
+def _logarithmic(axis: Axes, values: pd.Series) -> None:
+    """A logarithmic axis with ticks at the values that there are."""
+    axis.set_xscale("log")
+    axis.set_xticks(sorted(set(values)), minor=False)
+    axis.set_xticks([], minor=True)
+    axis.xaxis.set_major_formatter("{x:,g}")
 
 
 def _with_spread(
@@ -278,7 +286,7 @@ def batch_figure(tables: list[pd.DataFrame]) -> Figure:
     for ((dataset, metric), part), axis in zip(panels, axes.flat, strict=True):
         for colour, (ratio, cells) in zip((OURS, PAPER), part.groupby("noise_ratio"), strict=False):
             _by_multiplier(axis, cells.sort_values("batch_multiplier"), ratio, colour)
-        axis.set_xscale("log", base=2)
+        _logarithmic(axis, part["batch_multiplier"])
         axis.xaxis.set_major_formatter("×{x:g}")
         axis.set_title(NAMES.get(dataset, dataset))
         axis.set_xlabel("batch (steps ÷ the same factor)")
