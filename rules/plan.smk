@@ -2,10 +2,9 @@
 # but through run.json.
 config = _or_exit(noiselab_config.validate, config)
 RESULTS = f"results/{config['tier']}"
-# Where runs are short, Python processes start with their imports done (workflow/scripts/warm_start.py).
-os.environ["PYTHON"] = "python"
-if config["warm_start"]:
-    os.environ["PYTHON"] += f" {SCRIPTS}/warm_start.py"
+# Where runs are short, Python starts with its imports done.
+WARM = f"python {SCRIPTS}/warm_start.py"
+os.environ.update(PYTHON=WARM if config["warm_start"] else "python")
 
 PLAN = _or_exit(noiselab_runs.plan, config, RESULTS)
 
@@ -90,9 +89,10 @@ def folder_of(dataset):
     return PLAN.datasets[dataset].get("source") or dataset
 
 
-SHARED_FOLDERS = {}
-for _dataset in PLAN.of_kinds(noiselab_runs.FILE_KINDS):
-    SHARED_FOLDERS.setdefault(folder_of(_dataset), _dataset)
+# Folder -> a data set whose files lie there.
+SHARED_FOLDERS = {
+    folder_of(d): d for d in reversed(PLAN.of_kinds(noiselab_runs.FILE_KINDS))
+}
 
 
 def source(dataset):
