@@ -318,6 +318,6 @@ def test_the_published_drop_is_the_texts():
     row |= {"protocol": "text", "source_share": np.nan, "noise_ratio": 1.0, "error_rate": 0.5}
     row |= {"metric": "consistency_drop", "unit": "%", "value": 50.0, "ci_low": 49.0, "items": 10}
     row |= {"ci_high": 51.0, "interval": "katz_items", "floor": 50.0, "reason": None}
-    row |= {"measured_error_rate": 0.5}
+    row |= {"measured_error_rate": 0.5, "batch_multiplier": 1}
     table = tables.runs_table(pd.DataFrame([row]), config.published()["table1"])
     assert table.iloc[0]["published"] == pytest.approx(56.81, abs=0.005)

@@ -171,6 +171,7 @@ def rows(share=1.0, metric="nll", values=(3.0, 3.5)):
         "unit": "",
         "floor": 3.0,
         "source_share": share,
+        "batch_multiplier": 1,
         "family": "seq2seq",
     }
     return [

@@ -23,6 +23,14 @@ NEVER = sys.platform != "linux" or any(map(os.path.exists, ("/dev/nvidiactl", "/
 pytestmark = pytest.mark.skipif(NEVER, reason="always cold here")
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A shell starts what runs in its background with SIGINT ignored, and so all that follows."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder for scripts and, below `tmp`, for servers, which end with the test."""

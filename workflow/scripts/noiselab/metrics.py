@@ -91,10 +91,10 @@ def classifier_metrics(
     }
     own, floor = (_true_class(q, labels) for q in (p, observed))
     scores["sampled_accuracy"] = _items_score("sampled_accuracy", own, floor)
-    return scores | _accuracy_drops(p, clean_p, labels, floors["accuracy"])
+    return scores | accuracy_drops(p, clean_p, labels, floors["accuracy"])
 
 
-def _accuracy_drops(
+def accuracy_drops(
     p: np.ndarray, clean_p: np.ndarray, labels: np.ndarray, floor: float
 ) -> dict[str, dict]:
     """Accuracy lost against the clean run, paired over test images: in points, and as a share of
