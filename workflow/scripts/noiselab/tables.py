@@ -112,7 +112,7 @@ def _run_cell(group: pd.DataFrame) -> dict:
     first = group.iloc[0]
     values = group["value"].dropna()
     missing = group["reason"].dropna()
-    cell = {key: first[key] for key in KEYS if key not in ("panel", "row")} | {
+    cell = {key: first.get(key) for key in KEYS if key not in ("panel", "row")} | {
         "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
         "row": ratio_label(first["noise_ratio"]),
         "ours": values.mean() if len(missing) == 0 else np.nan,
