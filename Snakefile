@@ -23,10 +23,13 @@ include: "rules/teacher.smk"
 include: "rules/generate.smk"
 include: "rules/evaluate.smk"
 include: "rules/analysis.smk"
+include: "rules/claims.smk"
 include: "rules/report.smk"
+include: "rules/cost.smk"
 
 
 rule all:
     default_target: True
     input:
         REPORT,
+        WORKFLOW_REPORT,

@@ -1,4 +1,4 @@
-# From the merged configuration to runs: no file is read here, no job knows the configuration
+# From the merged configuration to runs: no job knows the configuration
 # but through run.json.
 config = _or_exit(noiselab_config.validate, config)
 RESULTS = f"results/{config['tier']}"
@@ -157,11 +157,20 @@ def weights_of(features):
     return f"{root}/inception/pt_inception-2015-12-05-6726825d.pth"
 
 
+# Experiments of the table `audit` alone.
+AUDITS = [e for e in PLAN.experiments if e.startswith("audit_")]
+
+
 def teachers():
-    """Ids of the noisy teachers, in the order of the plan."""
+    """Ids of the noisy teachers, in the order of the plan, but for those of the audit."""
+    ids = [
+        run for e in PLAN.experiments if e not in AUDITS for run in PLAN.experiments[e]
+    ]
     return list(
         dict.fromkeys(
-            r["teacher_run"] for r in PLAN.runs.values() if "teacher_run" in r
+            PLAN.runs[run]["teacher_run"]
+            for run in ids
+            if "teacher_run" in PLAN.runs[run]
         )
     )
 
@@ -188,10 +197,50 @@ def one_seed(experiment):
     return [r["run_id"] for r in runs if r["seed"] == runs[0]["seed"]]
 
 
-GRADIENTS = dict(config["analyses"]["gradient_coherence"])
-GRADIENTS["run"] = PLAN.runs[PLAN.experiments[GRADIENTS["experiment"]][0]]["clean_run"]
-STABILITY = dict(config["analyses"]["loss_stability"])
-STABILITY["runs"] = [by_noise(STABILITY["experiment"])[i] for i in (0, -1)]
+def analysis(name, runs):
+    """Settings of an analysis with the ids of its runs; None where its experiment is left out."""
+    settings = config["analyses"][name]
+    of = PLAN.experiments.get(settings["experiment"])
+    return settings | {"runs": runs(of)} if of else None
+
+
+def clean_runs(runs):
+    """The clean run of each seed."""
+    return list(dict.fromkeys(PLAN.runs[run]["clean_run"] for run in runs))
+
+
+def clean_and_noisiest(runs):
+    """The clean and the noisiest run of each seed."""
+    chosen = []
+    for clean in clean_runs(runs):
+        siblings = [run for run in runs if PLAN.runs[run]["clean_run"] == clean]
+        chosen += [clean, max(siblings, key=lambda run: PLAN.runs[run]["noise_ratio"])]
+    return chosen
+
+
+GRADIENTS = analysis("gradient_coherence", clean_runs)
+STABILITY = analysis("loss_stability", clean_and_noisiest)
+
+
+ANALYSES = {}
+if GRADIENTS:
+    ANALYSES["gradients"] = f"{RESULTS}/analysis/gradients.csv"
+if STABILITY:
+    ANALYSES["stability"] = f"{RESULTS}/analysis/loss_stability.csv"
+
+
+def all_metrics():
+    """Metrics of all that is planned."""
+    return [f"{RESULTS}/metrics/{experiment}.csv" for experiment in PLAN.experiments]
+
+
+def of_analyses(*names):
+    """Command-line options for those of the analyses that are planned."""
+    return " ".join(f"--{name} {ANALYSES[name]}" for name in names if name in ANALYSES)
+
+
+# Experiments that show how their family stands noise.
+FAMILY_EXPERIMENTS = ["table2", "table3", "table1", "figure1_runs", "table7", "table9"]
 
 
 def table_sources():
@@ -223,14 +272,26 @@ def table_sources():
     if teachers():
         decoded = [f"{RESULTS}/runs/{run}/decoding.json" for run in teachers()]
         sources["teacher"] = ("--teacher", decoded)
-    return sources | {
-        "table4": ("--gradients", [f"{RESULTS}/analysis/gradients.csv"]),
-        "table11": ("--stability", [f"{RESULTS}/analysis/loss_stability.csv"]),
-    }
+    for experiment in AUDITS:
+        sources.pop(experiment, None)
+    families = [
+        f"{RESULTS}/metrics/{e}.csv"
+        for e in FAMILY_EXPERIMENTS
+        if e in PLAN.experiments
+    ]
+    if families:
+        sources["spectrum"] = ("--spectrum", families)
+    sources["published_floors"] = ("--floors", [])
+    if GRADIENTS:
+        sources["table4"] = ("--gradients", [ANALYSES["gradients"]])
+    if STABILITY:
+        sources["table11"] = ("--stability", [ANALYSES["stability"]])
+    return sources
 
 
 # Figure -> (name in the report, family, the tables it is drawn from).
 FIGURE_SOURCES = {
+    "figure_spectrum": ("The spectrum", "all", ["spectrum", "published_floors"]),
     "figure_classifier": (
         "Accuracy against error rate",
         "classifier",
@@ -260,6 +321,7 @@ def figure_sources():
 
 
 FAMILY_NAMES = {
+    "all": "All families",
     "classifier": "Classifiers",
     "vision_transformer": "Vision transformers",
     "diffusion": "Diffusion models",
@@ -268,6 +330,7 @@ FAMILY_NAMES = {
 }
 # Tables that are no experiment; the others of these are about language models.
 OTHER_TABLES = {"teacher": "seq2seq", "table12": "diffusion", "rulers": "diffusion"}
+OTHER_TABLES |= dict.fromkeys(("spectrum", "published_floors"), "all")
 OTHER_TABLES |= {"table6": "vision_transformer", "scale": "vision_transformer"}
 
 
@@ -300,11 +363,13 @@ def table_report(file, table, kind):
 
 
 def shown():
-    """Files that the report is made of."""
+    """Files that Snakemake's report shows."""
     files = [f"{TABLES}/{table}.csv" for table in table_sources()]
     files += [f"{FIGURES}/{figure}.svg" for figure in figure_sources()]
     generated = one_seed("table1")
     if generated:
         files.append(f"{FIGURES}/figure_samples.svg")
     files += [f"{RESULTS}/runs/{run}/samples.png" for run in generated]
+    files += [f"{FIGURES}/figure3.svg"] + [f"{FIGURES}/figure4.svg"] * bool(GRADIENTS)
+    files += [f"{RESULTS}/claims.html", f"{TABLES}/audit.html"]
     return files + [f"{RESULTS}/overview.html"]

@@ -1,12 +1,47 @@
-# Tables, figures and the HTML report. The rule of a table has the experiment's name, so that
+# Tables, figures and the reports. The rule of a table has the experiment's name, so that
 # `snakemake table2` makes it.
 report: "../workflow/report/front.rst"
+
+
+CAPTION_FILES = [
+    f"{CAPTIONS}/{file}"
+    for file in sorted(os.listdir(CAPTIONS))
+    if file.endswith(".rst")
+]
+WORKFLOW_REPORT = f"{RESULTS}/workflow_report.html"
+# What the report shows beside the families' tables and figures; None is not made.
+PIECES = {
+    "claims": f"{RESULTS}/claims.json",
+    "audit": f"{TABLES}/audit.html",
+    "cost": f"{RESULTS}/cost.html",
+    "overview": f"{RESULTS}/overview.html",
+}
+SPECTRUM = "figure_spectrum"  # stands before the families
+CATEGORIES = [*FAMILY_NAMES.values(), "Theory"]
+# Figures that are not in FIGURE_SOURCES: name -> (title, category, tables that have their numbers).
+OTHER_FIGURES = {"figure3": ("Figure 3: Information lost", "Theory", [])}
+if GRADIENTS:
+    OTHER_FIGURES["figure4"] = (
+        "Figure 4: Coherence of gradients",
+        FAMILY_NAMES["language_model"],
+        ["table4"],
+    )
+if one_seed("table1"):
+    OTHER_FIGURES["figure_samples"] = (
+        "Generated images",
+        FAMILY_NAMES["diffusion"],
+        ["table1"],
+    )
+
+
+include: "report_plan.smk"
 
 
 localrules:
     resolved_config,
     overview,
     report,
+    workflow_report,
 
 
 for table, (option, files) in table_sources().items():
@@ -17,7 +52,8 @@ for table, (option, files) in table_sources().items():
         input:
             files=files,
             published=f"{workflow.basedir}/config/published.yaml",
-            code=library("tables", "layouts", "stats") + [f"{SCRIPTS}/make_table.py"],
+            code=library("tables", "spectrum", "rulers", "layouts", "stats")
+            + [f"{SCRIPTS}/make_table.py"],
         output:
             csv=ensure(
                 table_report(f"{TABLES}/{table}.csv", table, "data (csv)"),
@@ -112,19 +148,39 @@ rule resolved_config:
         "$PYTHON $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
 
 
-# Snakemake makes the report itself; a rule that calls it lets `report` be a target like any
-# other. The inner call reads only, so it needs no lock.
 rule report:
     input:
-        shown=shown(),
-        config=f"{RESULTS}/config.json",
-        captions=[f"{CAPTIONS}/{file}" for file in sorted(os.listdir(CAPTIONS))],
+        files=report_files(),
+        captions=CAPTION_FILES,
+        template=f"{CAPTIONS}/report.html.j2",
+        code=library("report", "layouts") + [f"{SCRIPTS}/make_report.py"],
     output:
         REPORT,
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
         f"{RESULTS}/benchmarks/report.tsv"
+    conda:
+        ENV
+    params:
+        structure=json.dumps(report_structure()),
+    shell:
+        "$PYTHON $SCRIPTS/make_report.py --structure {params.structure:q} --out {output} > {log} 2>&1"
+
+
+# Snakemake's own report: rules, their graph and run times. A rule that calls it lets it be a target
+# like any other. The inner call reads only, so it needs no lock.
+rule workflow_report:
+    input:
+        shown=shown(),
+        config=f"{RESULTS}/config.json",
+        captions=CAPTION_FILES,
+    output:
+        WORKFLOW_REPORT,
+    log:
+        f"{RESULTS}/logs/workflow_report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/workflow_report.tsv"
     conda:
         ENV
     params:

@@ -16,7 +16,6 @@ from noiselab import (
     metrics,
     pictures,
     runs,
-    stats,
     tables,
     theory,
 )
@@ -183,7 +182,7 @@ def test_the_model_as_a_classifier_scores_each_class_on_the_same_noise(model):
 def test_judge_features_are_what_its_last_layer_reads():
     settings = config.load(tier="smoke")
     run = runs.plan(settings, "r").runs["classifier/digits/clean-s0"]
-    judge = build_classifier(run, {"mean": [0.3], "std": [0.4]}).eval()
+    judge = build_classifier(run, {"mean": [0.3], "std": [0.4], "shape": [1, 8, 8]}).eval()
     images = random_images(30, 1, 8, 10).x
     found = np.concatenate(
         list(features.in_batches(features.judge_features(judge), images, CPU, size=7))
@@ -276,11 +275,13 @@ def test_scores_by_hand():
     )
     values = {name: score["value"] for name, score in scores.items()}
     expected = {"consistency": 40, "judge_accuracy": 96, "denoising_accuracy": 90}
-    expected |= {"consistency_drop": 100 * (1 - 40 / 94), "judge_frechet": 1.5}
+    expected |= {"consistency_drop": 54, "consistency_relative_drop": 100 * (1 - 40 / 94)}
+    expected |= {"judge_frechet": 1.5}
     assert values == pytest.approx(expected)
     floor = 100 * (0.5 * 0.94 + 0.5 * 0.06 / 9)
     assert scores["consistency"]["floor"] == pytest.approx(floor)
-    assert scores["consistency_drop"]["floor"] == pytest.approx(100 * (1 - floor / 94))
+    assert scores["consistency_drop"]["floor"] == pytest.approx(94 - floor)
+    assert scores["consistency_relative_drop"]["floor"] == pytest.approx(100 * (1 - floor / 94))
     assert scores["denoising_accuracy"]["floor"] == 96
 
 
@@ -289,7 +290,7 @@ def test_a_clean_run_is_its_own_floor():
     scores = metrics.diffusion_metrics(
         clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, 10, 0
     )
-    for name in ("consistency", "consistency_drop"):
+    for name in ("consistency", "consistency_drop", "consistency_relative_drop"):
         assert scores[name]["value"] == pytest.approx(scores[name]["floor"])
 
 
@@ -302,13 +303,14 @@ def test_a_model_that_diverged_has_empty_values_and_the_reason():
     assert {score["reason"] for score in scores.values()} == {"training diverged"}
 
 
-def test_interval_of_a_relative_drop_covers():
-    rng, hits = np.random.default_rng(0), 0
-    for _ in range(2000):
-        a, b = rng.binomial(500, 0.4), rng.binomial(500, 0.9)
-        low, high, _ = stats.relative_drop_interval(a, 500, b, 500)
-        hits += low <= 1 - 0.4 / 0.9 <= high
-    assert 0.93 < hits / 2000 < 0.97
+def test_intervals_of_drops_cover():
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(500):
+        right, clean = rng.random(500) < 0.4, rng.random(500) < 0.9
+        scores = metrics.drops("consistency", right, clean, 50.0)
+        truth = {"consistency_drop": 50, "consistency_relative_drop": 100 * (1 - 0.4 / 0.9)}
+        covered.append([scores[n]["ci_low"] <= t <= scores[n]["ci_high"] for n, t in truth.items()])
+    assert np.mean(covered, 0) == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_published_drop_is_the_texts():
@@ -316,8 +318,8 @@ def test_the_published_drop_is_the_texts():
     row = {"family": "diffusion", "dataset": "cifar10", "stands_in_for": "cifar10", "seed": 0}
     row |= {"corruption": "uniform_label", "resample": "fresh", "budget": "fixed_clean"}
     row |= {"protocol": "text", "source_share": np.nan, "noise_ratio": 1.0, "error_rate": 0.5}
-    row |= {"metric": "consistency_drop", "unit": "%", "value": 50.0, "ci_low": 49.0, "items": 10}
-    row |= {"ci_high": 51.0, "interval": "katz_items", "floor": 50.0, "reason": None}
+    row |= {"metric": "consistency_relative_drop", "unit": "%", "value": 50.0, "ci_low": 49.0}
+    row |= {"ci_high": 51.0, "interval": "t_items", "floor": 50.0, "reason": None, "items": 10}
     row |= {"measured_error_rate": 0.5, "batch_multiplier": 1}
     table = tables.runs_table(pd.DataFrame([row]), config.published()["table1"])
     assert table.iloc[0]["published"] == pytest.approx(56.81, abs=0.005)

@@ -75,3 +75,71 @@ def test_a_figure_without_divergence_has_no_crosses():
     table = pd.DataFrame([cell(metric="accuracy", batch_multiplier=1)])
     (axis,) = figures.batch_figure([tables.tidy(table.to_dict("records"))]).axes
     assert not [line for line in axis.lines if line.get_marker() == "x"]
+
+
+def test_information_loss_has_a_curve_and_its_maximum_per_number_of_classes():
+    rate = {2: 0.5, 10: 0.9, 50_257: 50_256 / 50_257}
+    table = pd.concat(
+        pd.DataFrame({"classes": n, "error_rate": e, "relative_information_loss": e / greatest})
+        for n, greatest in rate.items()
+        for e in [np.append(np.linspace(0, 0.4, 5), greatest)]
+    )
+    (axis,) = figures.information_loss_figure([table]).axes
+    named = [line for line in axis.lines if line.get_label().startswith("n = ")]
+    assert [line.get_label().split(",")[0] for line in named[:2]] == ["n = 2", "n = 10"]
+    assert len({line.get_color() for line in named}) == 3
+    assert len({line.get_linestyle() for line in named}) == 3
+    for line, greatest in zip(named, rate.values(), strict=True):
+        assert line.get_xdata().max() == greatest
+    rings = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in rings] == [
+        (greatest, 1) for greatest in rate.values()
+    ]
+    assert [text.get_text() for text in axis.texts] == ["9.1 %", "23.1 %", "33.3 %", "50.0 %"]
+    assert [text.get_position()[0] for text in axis.texts] == pytest.approx(
+        [1 / 11, 3 / 13, 1 / 3, 1 / 2]
+    )
+
+
+def test_gradients_have_a_row_per_protocol_with_arrows_and_growth():
+    protocols = ("tokens", "sequences")
+    projection = pd.DataFrame(
+        {"protocol": protocol, "kind": kind, "x": x, "y": y, "share_x": 0.25, "share_y": 0.034}
+        for protocol in protocols
+        for kind, x, y in (("clean", 2, 1), ("clean", 3, -1), ("corrupt", 0, 2))
+    )
+    growth = pd.DataFrame(
+        {"protocol": protocol, "count": m, "snr": m**0.5}
+        | {"norm_clean": 3.0 * m, "norm_clean_se": 0.1, "predicted_clean": 3.1 * m}
+        | {"norm_corrupt": m**0.5, "norm_corrupt_se": 0.1, "predicted_corrupt": 1.1 * m**0.5}
+        | {"cosine_clean": 0.52, "cosine_corrupt": 0.001}
+        for protocol in protocols
+        for m in (1, 2, 4)
+    )
+    axes = np.array(figures.gradient_figure([projection, growth]).axes).reshape(2, 2)
+    assert [axis.get_title() for axis in axes[:, 0]] == [
+        "(a) token noise (text)",
+        "(a) sequence noise (released code)",
+    ]
+    for plane, sums in axes:
+        points = {line.get_label(): line for line in plane.lines if line.get_marker() in "o^"}
+        clean = points["gradients of clean targets"]
+        assert list(zip(clean.get_xdata(), clean.get_ydata(), strict=True)) == [(2, 1), (3, -1)]
+        assert list(points["gradients of corrupt targets"].get_ydata()) == [2]
+        arrows = [line.get_xydata().tolist() for line in plane.lines if len(line.get_xdata()) == 2]
+        assert [[0, 0], [3, -1]] in arrows
+        assert plane.get_aspect() == 1
+        assert "25 %" in plane.get_xlabel()
+        assert "3.4 %" in plane.get_ylabel()
+        (line,) = (line for line in plane.lines if "orthogonal" in line.get_label())
+        assert line.get_xdata()[0] == pytest.approx(3 / np.sqrt(2))  # two of mean length 3
+        assert curves(sums)["clean sum"] == ([1, 2, 4], [3, 6, 12])
+        assert (sums.get_xscale(), sums.get_yscale()) == ("log", "log")
+        guides = [line for line in sums.lines if line.get_linestyle() == ":"]
+        slopes = [np.polyfit(*np.log([g.get_xdata(), g.get_ydata()]), 1)[0] for g in guides]
+        assert slopes == pytest.approx([1, 0.5])
+        predicted = {line.get_label(): list(line.get_ydata()) for line in sums.lines}
+        assert predicted["clean, from mean length and cosine"] == pytest.approx([3.1, 6.2, 12.4])
+        texts = " ".join(text.get_text() for text in sums.texts)
+        assert "clean 0.520, corrupt 0.001" in texts
+        assert "SNR: 1.00 at m = 1, 2.00 at m = 4" in texts

@@ -1,6 +1,7 @@
 """Gradients of the token embedding, against torch.func on a GPT-2 small enough to hold them."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from noiselab import gradients
+from noiselab.data.batches import TokenBatches
 
 VOCABULARY, PADDED, LENGTH = 97, 104, 12
 
@@ -223,3 +225,139 @@ def test_what_was_not_there_is_empty(gpt2):
     assert row["pairs_corrupt_corrupt"] == row["pairs_clean_corrupt"] == 0
     for name in ("norm_corrupt", "norm_clean_se", "snr", "cosine_clean_corrupt_mean"):
         assert row[name] is None
+
+
+# --------------------------------------------------------------------------- Figure 4
+
+
+def _vectors(clean: np.ndarray, dimensions: int = 200, seed: int = 0) -> np.ndarray:
+    """Clean vectors share a direction, corrupt ones do not; all have lengths of their own."""
+    rng = np.random.default_rng(seed)
+    shared = 1.5 * rng.normal(size=dimensions) / np.sqrt(dimensions)
+    own = rng.normal(size=(len(clean), dimensions)) / np.sqrt(dimensions)
+    return (clean[:, None] * shared + own) * rng.uniform(0.5, 2, (len(clean), 1))
+
+
+def _units(vectors: np.ndarray, clean: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(vectors @ vectors.T), torch.from_numpy(clean)
+
+
+CLEAN = np.arange(30) % 3 > 0
+
+
+def test_first_axis_is_the_direction_of_the_clean_sum():
+    g = _vectors(CLEAN)
+    coordinates, _ = gradients.projection(*_units(g, CLEAN))
+    total = g[CLEAN].sum(0)
+    assert coordinates[:, 0] == pytest.approx(g @ total / np.linalg.norm(total), abs=1e-12)
+    assert coordinates[CLEAN, 0].mean() > 3 * abs(coordinates[~CLEAN, 0]).mean()
+
+
+def test_second_axis_is_the_longest_of_what_is_left():
+    g = _vectors(CLEAN)
+    coordinates, shares = gradients.projection(*_units(g, CLEAN))
+    first = g[CLEAN].sum(0) / np.linalg.norm(g[CLEAN].sum(0))
+    rest = g - np.outer(g @ first, first)
+    _, length, directions = np.linalg.svd(rest, full_matrices=False)
+    expected = rest @ directions[0]
+    expected *= np.sign(expected[abs(expected).argmax()])
+    assert coordinates[:, 1] == pytest.approx(expected, abs=1e-9)
+    squares = (g**2).sum()
+    assert shares == pytest.approx([((g @ first) ** 2).sum() / squares, length[0] ** 2 / squares])
+
+
+def test_a_plane_is_shown_whole():
+    """Vectors of two dimensions: the coordinates have their inner products."""
+    rng = np.random.default_rng(1)
+    g = rng.normal(size=(12, 2)) @ np.linalg.qr(rng.normal(size=(50, 2)))[0].T
+    coordinates, shares = gradients.projection(*_units(g, CLEAN[:12]))
+    assert coordinates @ coordinates.T == pytest.approx(g @ g.T, abs=1e-10)
+    assert shares.sum() == pytest.approx(1)
+    assert coordinates[abs(coordinates[:, 1]).argmax(), 1] > 0
+
+
+def test_known_geometry():
+    """Clean along one axis, corrupt along another, and one away from both."""
+    g = np.array([[2, 0, 0], [1, 0, 0], [0, 3, 0], [0, -1, 0], [0, 0, 1]], dtype=float)
+    clean = np.array([True, True, False, False, False])
+    coordinates, shares = gradients.projection(*_units(g, clean))
+    assert coordinates == pytest.approx(g[:, :2], abs=1e-12)
+    assert shares == pytest.approx([5 / 16, 10 / 16])
+
+
+def test_there_is_no_axis_without_clean_gradients():
+    with pytest.raises(ValueError, match="no clean gradient"):
+        gradients.projection(torch.eye(3), torch.zeros(3, dtype=torch.bool))
+
+
+def test_growth_equals_brute_force():
+    cleans = [CLEAN, CLEAN[:20], ~CLEAN]
+    vectors = [_vectors(clean, seed=seed) for seed, clean in enumerate(cleans)]
+    rows = gradients.growth(list(map(_units, vectors, cleans)))
+    numbers = {"clean": [20, 13, 10], "corrupt": [10, 7, 20]}
+    assert [row["count"] for row in rows] == [1, 2, 4, 8]  # 16 corrupt ones in one batch only
+    for row in rows:
+        m = row["count"]
+        means = {}
+        for kind in ("clean", "corrupt"):
+            norms, lengths, cosines = [], [], []
+            for g, clean, number in zip(vectors, cleans, numbers[kind], strict=True):
+                own = [v for v, c in zip(g, clean, strict=True) if c == (kind == "clean")]
+                assert len(own) == number
+                for first in range(0, number - m + 1, m):
+                    norms.append(np.linalg.norm(sum(own[first : first + m])))
+                length = [np.linalg.norm(v) for v in own]
+                lengths += length
+                for i in range(number):
+                    for j in range(i):
+                        cosines.append(own[i] @ own[j] / length[i] / length[j])
+            assert row[f"norm_{kind}"] == pytest.approx(np.mean(norms))
+            assert row[f"norm_{kind}_se"] == pytest.approx(scipy_stats.sem(norms))
+            assert row[f"cosine_{kind}"] == pytest.approx(np.mean(cosines))
+            equal = np.sqrt(m + m * (m - 1) * np.mean(cosines)) * np.mean(lengths)
+            assert row[f"predicted_{kind}"] == pytest.approx(equal)
+            means[kind] = np.mean(norms)
+        assert row["snr"] == pytest.approx(means["clean"] / means["corrupt"])
+
+
+def test_coherent_gradients_grow_linearly_and_orthogonal_ones_by_the_root():
+    clean = np.arange(64) < 32
+    g = np.concatenate([np.ones((32, 33)) * np.eye(1, 33), np.eye(33)[1:]])
+    rows = gradients.growth([_units(g, clean)] * 2)
+    assert [row["norm_clean"] for row in rows] == pytest.approx([1, 2, 4, 8, 16, 32])
+    assert [row["norm_corrupt"] for row in rows] == pytest.approx(np.sqrt([1, 2, 4, 8, 16, 32]))
+    for row in rows:
+        assert row["predicted_clean"] == pytest.approx(row["norm_clean"])
+        assert row["predicted_corrupt"] == pytest.approx(row["norm_corrupt"])
+
+
+def test_growth_needs_two_sums_of_each_kind():
+    clean = np.array([True, True, True, False])
+    assert gradients.growth([_units(_vectors(clean), clean)]) == []
+
+
+RUN = {"seed": 3, "corruption": "none", "resample": "fresh", "error_rate": 0.0}
+RUN |= {"vocabulary": VOCABULARY, "model": {"context": LENGTH}}
+
+
+@pytest.mark.parametrize("protocol", ["tokens", "sequences"])
+def test_noisy_batches_are_the_clean_ones_but_where_they_say(protocol):
+    text = np.random.default_rng(0).integers(VOCABULARY, size=5000).astype(np.uint16)
+    make = partial(gradients.noisy_batches, RUN, text, protocol, device=torch.device("cpu"))
+    noisy = list(make(error_rate=0.25, size=8, count=200))
+    clean = TokenBatches(RUN, text, torch.device("cpu"))
+    changed, marked = [], []
+    for i, (inputs, targets, corrupted) in enumerate(noisy):
+        expected = clean(8 * i, 8 * (i + 1))
+        assert torch.equal(inputs, expected.inputs)
+        marks = corrupted.reshape(8, -1).expand(8, LENGTH)
+        assert torch.equal(targets[~marks], expected.targets[~marks])
+        changed.append((targets != expected.targets)[marks])
+        marked.append(corrupted)
+    assert marked[0].shape == ((8, LENGTH) if protocol == "tokens" else (8,))
+    marked, changed = torch.cat(marked).double(), torch.cat(changed).double()
+    assert marked.mean() == pytest.approx(0.25, abs=4 * 0.43 / np.sqrt(marked.numel()))
+    assert changed.mean() > 0.95  # a drawn token is the true one by chance only
+    # Batches of another size cut the same stream.
+    whole = list(make(error_rate=0.25, size=16, count=2))
+    assert torch.equal(whole[1][1][:8], noisy[2][1])

@@ -247,6 +247,10 @@ def test_a_calibrated_noisy_model_has_no_excess():
     for score in metrics.values():
         assert score["value"] == pytest.approx(score["floor"], abs=1e-6)
     assert metrics["nll"]["interval"] == "t_sequences"
+    base = clean["validation"]["nll"].mean()
+    rise = metrics["nll"]["value"] - base
+    assert metrics["nll_rise"]["value"] == pytest.approx(rise)
+    assert metrics["nll_relative_rise"]["value"] == pytest.approx(100 * rise / base)
 
 
 # ----------------------------------------------------------------------------- statistics

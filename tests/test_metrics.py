@@ -148,7 +148,8 @@ def test_the_interval_of_a_relative_loss_covers():
         clean = rng.random(400) < 0.8
         own = clean & (rng.random(400) < 0.75)
         p, q = (np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]) for right in (clean, own))
-        score = metrics.accuracy_drops(q, p, labels, 100.0)["accuracy_relative_drop"]
+        right, clean = (predicted.argmax(1) == labels for predicted in (q, p))
+        score = metrics.drops("accuracy", right, clean, 100.0)["accuracy_relative_drop"]
         hits += score["ci_low"] <= 25 <= score["ci_high"]
     assert 0.92 <= hits / 300 <= 0.98
 

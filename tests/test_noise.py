@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from helpers import random_images, small_run
-from noiselab import noise, streams
+from noiselab import noise, runs, streams, theory
 from noiselab.data.batches import ImageBatches
+from noiselab.errors import NoiselabError
 
 DRAWS = 1_000_000
 
@@ -76,6 +77,96 @@ def test_the_largest_u_below_e_stays_in_range():
     observed, corrupted = noise.corrupt(np.arange(10), u, "uniform_label", e, 10)
     assert corrupted.all()
     assert np.array_equal(observed, (np.arange(10) + 9) % 10)
+
+
+# ------------------------------------------------------------ labels drawn from a matrix
+
+
+def confusions(classes=10, seed=0) -> np.ndarray:
+    """A matrix of wrong labels with zeros anywhere, at the ends of rows too, float [C, C]."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.dirichlet(np.full(classes, 0.3), classes) * (rng.random((classes, classes)) < 0.6)
+    np.fill_diagonal(wrong, 0)
+    wrong[wrong.sum(1) == 0] += 1 - np.eye(classes)[wrong.sum(1) == 0]
+    return wrong / wrong.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("error_rate", [1 / 11, 0.5, 1.0])
+def test_wrong_labels_have_the_frequencies_of_their_rows(draws, error_rate):
+    (labels, u), wrong = draws, confusions()
+    observed, corrupted = noise.corrupt(
+        labels, u, "label_matrix", error_rate, 10, noise.Rows(wrong)
+    )
+    assert np.array_equal(corrupted, u < error_rate)
+    assert np.array_equal(observed != labels, corrupted)
+    counts = np.zeros((10, 10))
+    np.add.at(counts, (labels[corrupted], observed[corrupted]), 1)
+    assert np.all(counts[wrong == 0] == 0)
+    of_class = counts.sum(1, keepdims=True)
+    standard_error = np.sqrt(wrong * (1 - wrong) / of_class) + 1e-12
+    assert np.all(np.abs(counts / of_class - wrong) < 5 * standard_error)
+
+
+def test_the_matrix_of_shifted_labels_gives_the_same_labels_as_their_name(draws):
+    labels, u = draws
+    by_name = noise.corrupt(labels, u, "shift_label", 1 / 3, 10)
+    rows = noise.Rows(theory.WRONG_LABELS["shift_label"](10))
+    assert np.array_equal(by_name, noise.corrupt(labels, u, "label_matrix", 1 / 3, 10, rows))
+
+
+def test_the_matrix_of_uniform_labels_gives_their_distribution(draws):
+    labels, u = draws
+    rows = noise.Rows(theory.WRONG_LABELS["uniform_label"](10))
+    tables = np.zeros((2, 10, 10))
+    for table, draw in zip(tables, (None, rows), strict=True):
+        observed, _ = noise.corrupt(labels, u, "uniform_label", 0.5, 10, draw)
+        np.add.at(table, (labels, observed), 1)
+    assert np.array_equal(np.diagonal(tables[0]), np.diagonal(tables[1]))
+    assert stats.chi2_contingency(tables.reshape(2, -1)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("v", [0.0, 1e-300, 2.0**-53, 1 - 2.0**-53, 1.0])
+def test_no_v_leads_to_a_label_that_its_row_does_not_have(v):
+    for classes in (2, 3, 10, 1000):
+        wrong, labels = confusions(classes, seed=classes), np.arange(classes)
+        drawn = noise.Rows(wrong)(labels, np.full(classes, v), classes)
+        assert drawn.dtype == labels.dtype
+        assert np.all(wrong[labels, drawn] > 0)
+
+
+def test_labels_of_a_matrix_corrupted_at_a_small_rate_stay_so_at_a_larger(draws):
+    (labels, u), rows = draws, noise.Rows(confusions())
+    few, many = (noise.corrupt(labels, u, "label_matrix", e, 10, rows)[1] for e in (1 / 11, 0.5))
+    assert np.all(many[few])
+
+
+def matrix_run(folder, wrong, **experiment) -> dict:
+    """A run of the smoke tier whose matrix of wrong labels is written to a csv file."""
+    np.savetxt(folder / "wrong.csv", wrong, delimiter=",")
+    path = str(folder / "wrong.csv")
+    return small_run(corruption="label_matrix", wrong_labels=path, **experiment)
+
+
+@pytest.mark.parametrize("resample", ["fixed", "fresh"])
+def test_a_run_is_taught_labels_of_its_file(tmp_path, resample):
+    wrong = confusions()
+    run = matrix_run(tmp_path, wrong, resample=resample)
+    labels = np.arange(100_000) % 10
+    observed, corrupted = noise.observed_labels(run, labels, np.arange(100_000), 0, 100_000)
+    matrix = theory.transition_matrix("label_matrix", 0.5, 10, wrong)
+    counts = np.zeros((10, 10))
+    np.add.at(counts, (labels, observed), 1)
+    standard_error = np.sqrt(matrix * (1 - matrix) / 10_000) + 1e-12
+    assert np.all(np.abs(counts / 10_000 - matrix) < 5 * standard_error)
+    assert np.array_equal(observed != labels, corrupted)
+
+
+def test_a_file_that_changed_after_planning_is_refused(tmp_path):
+    run = matrix_run(tmp_path, confusions())
+    np.savetxt(tmp_path / "wrong.csv", confusions(seed=1), delimiter=",")
+    assert runs.read_matrix(run["wrong_labels"]["path"])[1] != run["wrong_labels"]["sha256"]
+    with pytest.raises(NoiselabError, match=r"wrong\.csv has changed since this run was planned"):
+        noise.observed_labels(run, np.arange(10), np.arange(10), 0, 10)
 
 
 # ------------------------------------------------------------ noise as the training sees it

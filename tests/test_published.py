@@ -103,3 +103,54 @@ def test_table_11_equals_the_second_transcription():
     noisy, clean = entry["models"]["noisy"], entry["models"]["clean"]
     ours = [entry["batch_sizes"], noisy["mean"], noisy["std"], clean["mean"], clean["std"]]
     assert [list(row) for row in zip(*ours, strict=True)] == rows
+
+
+CLAIMS = """
+language_model_resilient 2.87 3.59 relative
+language_model_level 2.87 3.59 absolute
+language_model_fixed_total 2.8650 3.6525 absolute
+diffusion_collapses 94.082 40.630 relative
+classifiers_decline 95.30 85.35 absolute
+imagenet_immune 73.784 74.778 absolute
+imagenet_fixed_total 73.784 71.093 absolute
+structured_noise_collapses 94.17 40.72 relative
+images_stay_good 3.49 3.62 relative
+"""
+
+
+def test_claims_rest_on_the_printed_numbers():
+    """Clean and noisy number as the paper prints them, a second time."""
+    entries = config.published()["claims"]
+    for line in CLAIMS.strip().splitlines():
+        name, clean, noisy, ruler = line.split()
+        clean, noisy = float(clean), float(noisy)
+        change = noisy - clean if ruler == "absolute" else 100 * (noisy / clean - 1)
+        assert abs(entries[name]["printed"]) == pytest.approx(abs(change), rel=2e-3), name
+    # Printed: 56.81 % in the abstract, 31.5 % and 17.9 % in Section 3.3.
+    assert entries["diffusion_collapses"]["printed"] == 56.81
+    assert entries["rich_conditions_protect"]["printed"] == pytest.approx(31.5 - 17.9)
+    assert entries["diffusion_collapses_more"]["printed"] == pytest.approx(73.95 - 56.81, abs=0.02)
+    assert entries["spectrum"]["printed"] == pytest.approx(56.81 - 10.44, abs=0.01)
+    assert entries["structured_noise_is_worse"]["printed"] == pytest.approx(53.45 - 9.95)
+    assert entries["clean_gradients_cohere"]["printed"] == 0.52
+    assert entries["corrupt_gradients_diverge"]["printed"] == 0.001
+    assert entries["snr_grows"]["printed"] == pytest.approx(8.34 / 7.31, abs=0.001)
+    assert entries["loss_steadies"]["printed"] == pytest.approx(100 * (1 - 2.40 / 9.45), abs=0.05)
+    assert entries["marginal_is_learned"]["printed"] == 0.000241
+
+
+def test_every_claim_is_complete():
+    for name, claim in config.published()["claims"].items():
+        assert set(claim) == {
+            "place",
+            "claim",
+            "statistic",
+            "printed",
+            "unit",
+            "rule",
+            "why",
+            "transfers",
+            "tiers",
+        }, name
+        assert "paper" in claim["tiers"]
+        assert len(claim["rule"]) == 1

@@ -51,7 +51,8 @@ def test_clean_runs_are_shared_between_tables_with_equal_settings():
     clean = [{r for r in result.experiments[t] if "/clean-" in r} for t in ("table2", "table10")]
     assert clean[0] == clean[1] != set()
     classifiers = [r for r in result.runs if r.startswith("classifier/")]
-    assert len(classifiers) == 2 * 5 + 2 * 4 + 5
+    audit = 2 * 2 + 2  # another schedule, with clean runs of its own; another batch
+    assert len(classifiers) == 2 * 5 + 2 * 4 + 5 + audit
 
 
 def test_a_changed_setting_of_table_10_touches_its_runs_only():
@@ -128,12 +129,47 @@ def test_analyses_need_an_experiment_with_language_models():
         plan(change)
 
 
+def test_only_restricts_what_is_planned():
+    result = plan({"only": ["table2"]})
+    assert list(result.experiments) == ["table2"]
+    assert {run["family"] for run in result.runs.values()} == {"classifier"}
+    assert result.runs == {k: v for k, v in plan().runs.items() if k in result.runs}
+
+
+def test_only_takes_what_is_built(tmp_path):
+    settings = config.load({"only": "built"}, tier="quick")
+    with pytest.raises(NoiselabError, match=r"config key only: nothing is built in .*/results"):
+        runs.plan(settings, str(tmp_path / "results"))
+    for name in ("table2", "table9", "no_such"):
+        path = tmp_path / "results" / "metrics" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    planned = runs.plan(settings, str(tmp_path / "results"))
+    assert list(planned.experiments) == ["table2", "table9"]
+
+
+def test_only_knows_its_names():
+    with pytest.raises(NoiselabError, match="config key only: no enabled experiment 'table99'"):
+        plan({"only": ["table99"]})
+
+
+def test_seeds_of_all_experiments_at_once():
+    one, three = plan(), plan({"seeds": [0, 1, 2]})
+    for name, ids in one.experiments.items():
+        seeds = {three.runs[run]["seed"] for run in three.experiments[name]}
+        assert seeds == {0, 1, 2}
+        ratios = {one.runs[run]["noise_ratio"] for run in ids}
+        assert len(three.experiments[name]) % 3 == 0
+        assert {three.runs[run]["noise_ratio"] for run in three.experiments[name]} == ratios
+    for run in three.runs.values():  # every run is compared with the clean run of its own seed
+        assert three.runs[run["clean_run"]]["seed"] == run["seed"]
+
+
 def test_an_experiment_that_is_left_out_has_no_runs_and_no_analyses():
-    result = plan({"experiments": {"table9": {"enabled": False}}})
+    off = {"enabled": False}
+    result = plan({"experiments": {"table9": off, "audit_symbols": off}})
     assert "table9" not in result.experiments
     assert not [run for run in result.runs if run.startswith("seq2seq")]
-    with pytest.raises(NoiselabError, match="'table7' is no enabled experiment"):
-        plan({"experiments": {"table7": {"enabled": False}}})
 
 
 def test_one_teacher_stopped_early_serves_all_ratios_and_seeds_of_a_data_set():
@@ -226,3 +262,116 @@ def test_data_that_cannot_be_downloaded_needs_a_folder():
 def test_unknown_data_set_is_named():
     with pytest.raises(NoiselabError, match=r"experiments.table2.datasets.*'cifar11'"):
         plan({"experiments": {"table2": {"datasets": ["cifar11"]}}})
+
+
+# ------------------------------------------------------------------- wrong labels from a file
+
+
+NEXT = [[float(z == (y + 1) % 10) for z in range(10)] for y in range(10)]
+
+
+def matrix_file(folder, rows=NEXT, name="wrong.csv"):
+    """The path of a csv file of these rows."""
+    (folder / name).write_text("\n".join(",".join(map(str, row)) for row in rows) + "\n")
+    return str(folder / name)
+
+
+def matrix_plan(path, tier="paper", **experiment):
+    change = {"corruption": "label_matrix", "datasets": ["cifar10"], "wrong_labels": path}
+    return plan({"experiments": {"table2": change | experiment}}, tier=tier)
+
+
+def noisy(result):
+    return [r for r in result.experiments["table2"] if "/clean-" not in r]
+
+
+def test_a_matrix_is_named_by_its_content_in_ids_and_run_json(tmp_path):
+    path = matrix_file(tmp_path)
+    result = matrix_plan(path)
+    run = result.runs[noisy(result)[-1]]
+    assert set(run["wrong_labels"]) == {"path", "sha256"}
+    assert run["wrong_labels"]["path"] == path
+    sha = run["wrong_labels"]["sha256"]
+    assert run["run_id"] == f"classifier/cifar10/label_matrix-{sha[:6]}-r1.00-fixed_clean-s0"
+    assert run["clean_run"] == "classifier/cifar10/clean-s0"
+    assert result.runs[run["clean_run"]] == plan().runs[run["clean_run"]]  # shared with Table 2
+
+
+def test_another_matrix_makes_other_runs_and_touches_none_else(tmp_path):
+    before = matrix_plan(matrix_file(tmp_path))
+    backwards = matrix_plan(matrix_file(tmp_path, [row[::-1] for row in NEXT[::-1]]))
+    assert not set(noisy(before)) & set(noisy(backwards))
+    for run in set(before.runs) - set(noisy(before)):
+        assert before.runs[run] == backwards.runs[run]
+
+
+def test_vision_transformers_take_a_matrix_too(tmp_path):
+    change = {"family": "vision_transformer", "training": {"steps": 10}}
+    run = noisy(matrix_plan(matrix_file(tmp_path), **change))[0]
+    assert run.startswith("vision_transformer/cifar10/label_matrix-")
+
+
+def test_a_matrix_may_be_written_by_a_spreadsheet(tmp_path):
+    path = matrix_file(tmp_path)
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+        file.write("\r\n".join(lines) + "\r\n\r\n")
+    assert runs.read_matrix(path)[0] == NEXT
+
+
+def changed(row, column, value):
+    rows = [list(r) for r in NEXT]
+    rows[row][column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (NEXT[:9], "has 9 rows of 10 columns, but 10 classes need as many of both"),
+        ([*NEXT[:9], NEXT[9][:9]], "has 10 rows of 9 or 10 columns"),
+        ([], "has 0 rows of 0 columns"),
+        (changed(3, 0, -0.5), "has -0.5 in the row of class 3: no probability"),
+        (changed(3, 0, float("nan")), "has nan in the row of class 3: no probability"),
+        (changed(2, 2, 0.5), "lets class 2 stay what it is: the diagonal must be 0"),
+        (changed(4, 0, 2e-6), "has 1.000002, not 1, as the sum of the row of class 4"),
+        (changed(0, 5, "x"), "is no csv file of numbers (could not convert string to float: 'x')"),
+    ],
+)
+def test_bad_matrices_are_refused_in_one_line(tmp_path, rows, message):
+    path = matrix_file(tmp_path, rows)
+    with pytest.raises(NoiselabError) as error:
+        matrix_plan(path)
+    assert f"config key experiments.table2.wrong_labels: {path} {message}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_may_miss_1_by_rounding(tmp_path):
+    assert noisy(matrix_plan(matrix_file(tmp_path, changed(4, 0, 9e-7))))
+
+
+def test_a_missing_matrix_is_named():
+    with pytest.raises(NoiselabError, match=r"table2\.wrong_labels: cannot read no\.csv \(No such"):
+        matrix_plan("no.csv")
+
+
+@pytest.mark.parametrize(
+    "change", [{"corruption": "label_matrix"}, {"wrong_labels": "wrong.csv"}], ids=str
+)
+def test_matrix_and_corruption_go_together(change):
+    with pytest.raises(NoiselabError, match=r"table2\.wrong_labels: the path of a csv file, for"):
+        plan({"experiments": {"table2": change}})
+
+
+@pytest.mark.parametrize(
+    ("change", "model"),
+    [
+        ({"width": 3}, {"name": "resnet", "width": 3, "blocks": [2, 2, 2, 2]}),
+        ({"name": "resnet", "width": 3}, {"name": "resnet", "width": 3, "blocks": [2, 2, 2, 2]}),
+        ({"name": "unet", "width": 3}, {"name": "unet", "width": 3}),
+    ],
+)
+def test_another_model_has_none_of_the_settings_of_the_one_it_replaces(change, model):
+    result = plan({"experiments": {"table2": {"training": {"model": change}}}})
+    assert result.runs[result.experiments["table2"][0]]["model"] == model

@@ -218,40 +218,119 @@ def test_the_scale_table_has_a_row_per_data_set_and_counts_shared_runs_once():
     ]
 
 
-def test_stability_table_predicts_the_square_root():
-    measured = pd.DataFrame(
+def stability(seeds=1, spread=0.0):
+    """Rows of measure_loss_stability, `spread` nats apart from seed to seed."""
+    return pd.DataFrame(
         {
             "dataset": "docstrings",
             "stands_in_for": "openwebtext",
             "noise_ratio": ratio,
             "error_rate": ratio / 2,
+            "seed": seed,
             "batch_size": size,
             "macro_batches": 200,
-            "mean": 3.0,
-            "std": 0.01 * np.sqrt(480 / size),
+            "mean": 3.0 + spread * seed,
+            "std": 0.01 * np.sqrt(480 / size) * (1 + spread * seed),
             "ci_low": 0.0,
             "ci_high": 1.0,
             "interval": "chi2_batches",
         }
+        for seed in range(seeds)
         for ratio in (0.0, 1.0)
-        for size in (480, 1920)
+        for size in (1920, 480)
     )
-    table = tables.stability_table(measured, config.published()["table11"])
+
+
+def stability_table(measured):
+    return tables.stability_table(measured, config.published()["table11"])
+
+
+def test_stability_table_predicts_the_square_root():
+    table = stability_table(stability())
     spread = table[table["metric"] == "std"]
     assert spread["ours"].tolist() == pytest.approx([10, 5, 10, 5])
     assert spread["excess"].tolist() == pytest.approx([0, 0, 0, 0])
     assert spread["published"].tolist() == [17.50, 8.85, 9.45, 4.58]
+    assert set(spread["interval"]) == {"chi2_batches"}
+    mean = table[table["metric"] == "mean"]
+    assert (mean["ci_high"] - mean["ours"]).tolist() == pytest.approx(
+        [1.96 * std / 1000 / np.sqrt(200) for std in spread["ours"]]
+    )
+    assert set(table["n_seeds"]) == {1}
+
+
+def test_stability_table_averages_over_seeds():
+    one, same, spread = (stability_table(stability(*case)) for case in ((1,), (2,), (3, 0.5)))
+    for column in ("row", "panel", "metric", "ours", "floor", "published"):
+        pd.testing.assert_series_equal(same[column], one[column])
+    assert set(same["n_seeds"]) == {2}
+    assert set(spread["n_seeds"]) == {3}
+    assert set(spread["interval"]) == {"t_seeds"}
+    mean = spread[spread["metric"] == "mean"].iloc[0]
+    assert mean["ours"] == pytest.approx(3.5)
+    half = 4.302653 * 0.5 / np.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert (mean["ci_low"], mean["ci_high"]) == pytest.approx((3.5 - half, 3.5 + half))
+    std = spread[spread["metric"] == "std"].iloc[0]
+    assert std["ours"] == pytest.approx(15)
+    assert std["ci_high"] - 15 == pytest.approx(4.302653 * 5 / np.sqrt(3))
+
+
+def gradients(cosine=0.1, norm=2.0, **changes):
+    """One row of measure_gradients."""
+    row = {"dataset": "d", "stands_in_for": "openwebtext", "protocol": "tokens", "batches": 3}
+    row |= {"error_rate": 0.5, "batch_size": 8}
+    for pair in ("clean_clean", "corrupt_corrupt", "clean_corrupt"):
+        values = {"mean": cosine, "min": cosine - 0.1, "max": cosine + 0.2}
+        row |= {f"cosine_{pair}_{what}": value for what, value in values.items()}
+    for kind in ("clean", "corrupt"):
+        row |= {f"norm_{kind}": norm, f"norm_{kind}_se": 0.1}
+    return row | {"snr": 2.0} | changes
+
+
+def gradient_table(*measured):
+    return tables.gradient_table(pd.DataFrame(measured), config.published()["table4"])
 
 
 def test_gradient_table_puts_the_papers_numbers_at_their_case():
-    pairs = ("clean_clean", "corrupt_corrupt", "clean_corrupt")
-    cosines = {f"cosine_{pair}_{what}": 0.1 for pair in pairs for what in ("mean", "min", "max")}
-    row = {"dataset": "d", "stands_in_for": "openwebtext", "protocol": "tokens", "batches": 3}
-    row |= {"error_rate": 0.5, "batch_size": 8, "norm_clean": 2.0, "norm_corrupt": 1.0, "snr": 2.0}
-    table = tables.gradient_table(pd.DataFrame([row | cosines]), config.published()["table4"])
-    by_metric = table.set_index("metric")["published"]
-    assert (by_metric["norm_clean"], by_metric["snr"]) == (7.88, 3.83)
+    table = gradient_table(gradients(), gradients(batch_size=4))
+    by_metric = table.iloc[:6].set_index("metric")
+    assert by_metric["published"][["norm_clean", "snr"]].tolist() == [7.88, 3.83]
+    assert by_metric["ci_high"]["norm_clean"] == pytest.approx(2.0 + 0.196)
+    assert by_metric["ci_high"][["cosine_clean_clean"]].tolist() == pytest.approx([0.3])
+    assert np.isnan(by_metric["ci_high"]["snr"])
+    assert set(table["n_seeds"]) == {1}
     assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])
+
+
+def test_gradient_table_averages_over_seeds():
+    one = gradient_table(gradients())
+    same = gradient_table(gradients(), gradients())
+    for column in ("row", "panel", "metric", "ours", "published"):
+        pd.testing.assert_series_equal(same[column], one[column])
+    assert set(same["n_seeds"]) == {2}
+
+    table = gradient_table(gradients(), gradients(cosine=0.5, norm=3.0)).set_index("metric")
+    cosine, norm = table.loc["cosine_clean_clean"], table.loc["norm_clean"]
+    assert cosine[["ours", "ci_low", "ci_high"]].tolist() == pytest.approx([0.3, 0.0, 0.7])
+    assert cosine["interval"] == "range"
+    half = 12.706205 * 0.5  # Student's t with 1 degree of freedom, standard error 1/2
+    assert norm[["ours", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        [2.5, 2.5 - half, 2.5 + half]
+    )
+    assert norm["interval"] == "t_seeds"
+
+
+def test_a_pair_that_one_seed_lacks_is_not_counted_for_it():
+    lacking = gradients(norm_corrupt=None, snr=None, norm_corrupt_se=None)
+    lacking |= {f"cosine_clean_corrupt_{what}": None for what in ("mean", "min", "max")}
+    table = gradient_table(gradients(norm=3.0), lacking).set_index("metric")
+    for metric in ("cosine_clean_corrupt", "norm_corrupt", "snr"):
+        assert table.loc[metric, "n_seeds"] == 1
+        assert table.loc[metric, "reason"] is None
+    assert table.loc["norm_corrupt", "ours"] == 3.0
+    assert table.loc["norm_corrupt", "interval"] == "t_batches"
+    absent = gradient_table(lacking).set_index("metric").loc["norm_corrupt"]
+    assert absent["reason"] == "no such pair in any batch"
 
 
 def test_rows_that_only_one_data_set_has_are_blank_for_the_other():

@@ -52,6 +52,7 @@ TABLES |= {"table1": ["ours"], "table12": ["ours"], "rulers": MEASURED}
 TABLES |= {"table3": ["ours"], "table6": ["ours"], "table8": ["ours"], "scale": MEASURED}
 TABLES |= {"batch_ablation": ["ours"], "batch_ablation_text": MEASURED}
 TABLES |= {"table9": ["ours"], "context_ablation": MEASURED, "teacher": ["ours"]}
+TABLES |= {"spectrum": ["ours", "floor", "excess"]}
 TABLES |= {"table4": ["ours"], "table5": ["ours"], "table11": ["ours", "ci_low", "ci_high"]}
 
 
@@ -72,6 +73,9 @@ def test_every_cell_of_every_table_comes_from_a_run(results, table):
 
 def test_figure_and_report_are_there_and_need_no_network(results):
     for figure in (
+        "figure_spectrum",
+        "figure3",
+        "figure4",
         "figure_rulers",
         "figure_samples",
         "figure_scale",
@@ -82,15 +86,66 @@ def test_figure_and_report_are_there_and_need_no_network(results):
         "figure_context",
     ):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+    for name in ("report", "workflow_report"):
+        report = (results / f"{name}.html").read_text(encoding="utf-8")
+        assert "How much does a model lose" in report
+        assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", report)
     report = (results / "report.html").read_text(encoding="utf-8")
-    assert "How much does a model lose" in report
-    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", report)
+    assert "<script" not in report
+    shown = [*TABLES, *(path.stem for path in results.glob("figures/*.png"))]
+    assert [name for name in shown if f'id="{name}"' not in report] == []
+    assert "workflow_report.html" in report
 
 
 def test_clean_runs_are_trained_once(results):
     runs = sorted(p.parent.name for p in results.glob("runs/classifier/digits/*/run.json"))
-    assert [r for r in runs if r.startswith("clean")] == ["clean-s0"]
-    assert len(runs) == 3
+    assert [r for r in runs if re.fullmatch("clean-s\\d", r)] == ["clean-s0"]
+    assert (
+        len(runs) == 3 + 3
+    )  # those of the audit: another schedule with its clean run, another batch
+
+
+def test_claims_say_what_was_run(results):
+    claims = json.loads((results / "claims.json").read_text())["claims"]
+    assert len(claims) == 19
+    assert {claim["verdict"] for claim in claims} == {"not decidable here"}
+    tests = [test for claim in claims for test in claim["tests"]]
+    assert {test["where"].split(", tier ")[1] for test in tests} == {"smoke, 1 seed"}
+    missing = {claim["name"] for claim in claims if not claim["tests"]}
+    assert missing == {"diffusion_collapses_more", "rich_conditions_protect"}
+
+
+def test_the_audit_compares_the_papers_text_with_its_code(results):
+    table = pd.read_csv(results / "tables" / "audit.csv")
+    assert set(table["number"]) == {1, 2, 6, 8, 12}
+    assert table["reason"].isna().all()
+    assert (table["effect"] - (table["released"] - table["text"])).abs().max() < 1e-9
+
+
+def test_with_only_table_2_built_report_and_claims_say_what_is_missing(tmp_path):
+    settings = (*SMOKE, "seeds=[0,1]")
+    snakemake("--cores", 2, *settings, "--", "table2", cwd=tmp_path)
+    jobs = planned("--cores", 2, *settings, "only=built", "--", "all", "claims", cwd=tmp_path)
+    assert not [rule for rule in jobs if rule.startswith("train")]
+    snakemake("--cores", 2, *settings, "only=built", "--", "all", "claims", cwd=tmp_path)
+    results = tmp_path / "results" / "smoke"
+    claims = json.loads((results / "claims.json").read_text())["claims"]
+    tested = {claim["name"]: claim["tests"] for claim in claims if claim["tests"]}
+    assert list(tested) == ["classifiers_decline"]
+    assert "2 seeds" in tested["classifiers_decline"][0]["where"]
+    report = (results / "report.html").read_text(encoding="utf-8")
+    assert "nothing that it rests on was run" in report
+    for name in ("table1", "table7", "table9"):
+        assert name in report  # among those not planned
+    # Two seeds: means with t-intervals, and losses paired with the clean run of the same seed.
+    cells = pd.read_csv(results / "tables" / "table2.csv").set_index(["dataset", "metric"])
+    assert (cells["n_seeds"] == 2).all()
+    assert set(cells["interval"]) == {"t_seeds"}
+    metrics = pd.read_csv(results / "metrics" / "table2.csv")
+    metrics = metrics[(metrics["dataset"] == "digits") & (metrics["metric"] == "accuracy")]
+    by_seed = metrics.pivot_table(index="seed", columns="noise_ratio", values="value")
+    drops = cells.loc[("digits", "accuracy_drop")].set_index("noise_ratio")["ours"]
+    assert drops[1.0] == pytest.approx((by_seed[0.0] - by_seed[1.0]).mean())
 
 
 def test_measured_error_rate_is_recorded(results):
@@ -124,7 +179,7 @@ def test_a_changed_setting_of_table_10_retrains_its_runs_only(folder):
 
 def test_a_changed_recipe_retrains_every_run_of_the_family(folder):
     change = "classifier={epochs: 3}"
-    assert planned("--cores", 2, *SMOKE, change, cwd=folder)["train_classifier"] == 6
+    assert planned("--cores", 2, *SMOKE, change, cwd=folder)["train_classifier"] == 9
 
 
 def test_a_deleted_table_is_made_again_alone(folder, results):
@@ -154,6 +209,13 @@ TARGETS = {
     "rulers": "measure_generated",
     "figure_rulers": "measure_generated",
     "figure_samples": "sample_images",
+    "figure_spectrum": "train_language_model",
+    "published_floors": "published_floors",
+    "spectrum": "train_seq2seq",
+    "claims": "measure_loss_stability",
+    "audit": "decode_teacher",
+    "figure3": "figure3",
+    "figure4": "project_gradients",
     "figure1": "train_language_model",
     "table4": "measure_gradients",
     "table5": "run_config",
@@ -207,17 +269,18 @@ def resources(text):
 def test_the_paper_tier_is_planned_whole(tmp_path):
     overlay = ROOT / "config" / "tiers" / "paper.yaml"
     jobs = planned("--cores", 2, "--configfile", overlay, cwd=tmp_path)
-    assert jobs["train_classifier"] == 23
+    assert jobs["train_classifier"] == 29
     assert jobs["train_vision_transformer"] == 19
     assert jobs["download_image_files"] == 1  # for three subsets
     assert jobs["prepare_image_files"] == 3
     assert jobs["train_language_model"] == 9
-    assert jobs["train_seq2seq"] == 12
+    assert jobs["train_seq2seq"] == 15
     assert jobs["train_diffusion"] == jobs["sample_images"] == jobs["measure_generated"] == 10
     assert jobs["measure_training_set"] == 2
     assert jobs["download_inception"] == 1
     assert jobs["download_text"] == jobs["prepare_text"] == 1
-    assert jobs["download_pairs"] == jobs["prepare_pairs"] == jobs["decode_teacher"] == 2
+    assert jobs["download_pairs"] == jobs["prepare_pairs"] == 2
+    assert jobs["decode_teacher"] == 3  # one without begin and end symbols
     assert jobs["download_images"] == jobs["prepare_images"] == 2
 
 
@@ -225,7 +288,7 @@ def test_the_slurm_profile_plans_the_paper_tier_with_resources():
     text = snakemake("--profile", "slurm", "-n", cwd=ROOT).stdout
     jobs = list(resources(text))
     rules = Counter(rule for rule, _ in jobs)
-    assert rules["train_classifier"] == 23
+    assert rules["train_classifier"] == 29
     assert set(rules) >= GPU_RULES
     for rule, asked in jobs:
         assert not {"slurm_partition", "slurm_account"} & set(asked)

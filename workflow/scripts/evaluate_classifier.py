@@ -38,8 +38,11 @@ def main() -> None:
 def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
     """Test scores, and training scores where the predictions have them; `prefix`: of the model's
     snapshot on its way."""
-    noise_of_run = (run["corruption"], run["error_rate"])
-    scores = classifier_metrics(own[f"{prefix}test"], labels["test"], clean["test"], *noise_of_run)
+    noise_of_run, drawn = (run["corruption"], run["error_rate"]), noise.rows_of(run)
+    wrong = drawn.wrong if drawn else None
+    scores = classifier_metrics(
+        own[f"{prefix}test"], labels["test"], clean["test"], *noise_of_run, wrong
+    )
     if "train_rows" not in own:
         return scores
     rows, observed = own["train_rows"], None
@@ -48,7 +51,7 @@ def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -
     decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
     true = labels["train"][rows]
     return scores | training_metrics(
-        decided, clean_decided, true, observed, *noise_of_run, run["classes"]
+        decided, clean_decided, true, observed, *noise_of_run, run["classes"], wrong
     )
 
 

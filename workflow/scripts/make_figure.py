@@ -10,10 +10,13 @@ from noiselab.errors import run_script
 from noiselab.files import whole_file
 
 FIGURES = {
+    "figure_spectrum": figures.spectrum_figure,
     "figure_classifier": figures.classifier_figure,
     "figure1": figures.language_model_figure,
     "figure_rulers": figures.rulers_figure,
     "figure2": figures.seq2seq_figure,
+    "figure3": figures.information_loss_figure,
+    "figure4": figures.gradient_figure,
     "figure_context": figures.context_figure,
     "figure_scale": figures.scale_figure,
     "figure_batch": figures.batch_figure,

@@ -26,7 +26,7 @@ def main() -> None:
 def _summary(runs: pd.DataFrame) -> str:
     revisions = sorted(set(runs["revision"]))
     lines = [
-        f"{len(runs)} trainings, {runs['seconds'].sum() / 60:.1f} minutes of training in all, on "
+        f"{len(runs)} trainings with scores, {runs['seconds'].sum() / 60:.1f} minutes in all, on "
         f"{', '.join(sorted(set(runs['device'])))}.",
         f"Code revision {', '.join(revisions)}.",
     ]
@@ -75,7 +75,9 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _grid(title: str, table: pd.DataFrame) -> str:
-    grid = table.to_html(index=False, border=0, escape=True, float_format="{:.4g}".format)
+    first = table.columns[0]
+    table = table.set_index(first).rename_axis(index=None, columns=first)
+    grid = table.to_html(border=0, escape=True, float_format="{:.4g}".format)
     return f'<h2>{html.escape(title)}</h2><div class="scroll">{grid}</div>'
 
 

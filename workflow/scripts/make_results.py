@@ -11,7 +11,19 @@ from noiselab.errors import NoiselabError, run_script
 from noiselab.files import write_text
 
 DOCS = ROOT / "docs"
-TABLES = ["table2", "table10", "table13", "table3", "table6", "table8", "scale", "batch_ablation"]
+TABLES = [
+    "spectrum",
+    "published_floors",
+    "audit",
+    "table2",
+    "table10",
+    "table13",
+    "table3",
+    "table6",
+    "table8",
+    "scale",
+    "batch_ablation",
+]
 TABLES += ["batch_ablation_text", "table7", "table5", "table4", "table11"]
 TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "teacher"]
 HEAD = """\
@@ -49,12 +61,14 @@ def main() -> None:
 
 def _tier(results: Path) -> list[str]:
     """Head and tables of one tier, as far as they were made; the csv files are copied."""
-    made = [results / f"tables/{name}.md" for name in TABLES]
+    made = [results / "claims.md", *(results / f"tables/{name}.md" for name in TABLES)]
+    made.append(results / "cost.md")
     made = [path for path in made if path.is_file()]
     if not made:
         raise NoiselabError(f"{results}: no finished results (no tables)")
-    for table in results.glob("tables/*.csv"):
-        _copy(table, DOCS / "results" / results.name / table.name)
+    for data in (*results.glob("tables/*.csv"), results / "claims.csv", results / "cost.csv"):
+        if data.is_file():
+            _copy(data, DOCS / "results" / results.name / data.name)
     files = sorted(results.glob("metrics/*.csv"))
     runs = pd.concat(map(pd.read_csv, files)).drop_duplicates("run_id")
     return [_head(results.name, runs), *(path.read_text(encoding="utf-8") for path in made)]

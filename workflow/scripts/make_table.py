@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import config, layouts, tables
+from noiselab import config, layouts, spectrum, tables
 from noiselab.errors import run_script
 from noiselab.files import read_json, whole_file, write_text
 
@@ -14,6 +14,11 @@ CALIBRATED = (
 )
 AVERAGING = "what averaging alone predicts from the smallest batch, std(B0) sqrt(B0/B)."
 
+FROM_PRINT = (
+    "what a perfectly calibrated model would lose, from the printed clean score alone: for an NLL "
+    "the bound ln(1 + r); where the clean score is not enough there is none."
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,6 +26,8 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--metrics", nargs="+", help="csv of runs")
     source.add_argument("--scale", nargs="+", help="csv of runs, a row per data set")
+    source.add_argument("--spectrum", nargs="+", type=Path, help="csv of runs, of each family")
+    source.add_argument("--floors", action="store_true", help="of the published numbers")
     source.add_argument("--plan", nargs="+", help="run.json files")
     source.add_argument("--gradients", help="csv of measure_gradients")
     source.add_argument("--teacher", nargs="+", help="decoding.json files")
@@ -33,6 +40,11 @@ def main() -> None:
         table = tables.runs_table(pd.concat(map(pd.read_csv, arguments.metrics)), published)
     elif arguments.scale:
         table = tables.scale_table(pd.concat(map(pd.read_csv, arguments.scale)))
+    elif arguments.spectrum:
+        metrics = {path.stem: pd.read_csv(path) for path in arguments.spectrum}
+        table = spectrum.spectrum_table(metrics, config.published())
+    elif arguments.floors:
+        table = spectrum.published_floors_table(config.published())
     elif arguments.plan:
         table = tables.plan_table([read_json(path) for path in arguments.plan], published)
     elif arguments.gradients:
@@ -43,7 +55,9 @@ def main() -> None:
         table = tables.stability_table(pd.read_csv(arguments.stability), published)
     title = published.get("title", "test scores")
     title = f"{published.get('place', arguments.name)}: {title}"
-    floor = AVERAGING if arguments.stability else CALIBRATED
+    floor = CALIBRATED
+    if arguments.stability or arguments.floors:
+        floor = AVERAGING if arguments.stability else FROM_PRINT
     notes = layouts.notes(table, arguments.tier, floor)
     for suffix, render in layouts.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(table, title, notes))

@@ -18,6 +18,12 @@ from noiselab.training import Batch, Task
 
 Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 
+# Name in the configuration -> (channels, size of the images in pixels, classes, **settings) to a
+# network: float [n, channels, size, size] in, logits [n, classes] out.
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "resnet": lambda channels, size, classes, **settings: resnet(channels, classes, **settings),
+}
+
 
 class Classifier(nn.Module):
     """A network on normalised images: uint8 [n, c, h, w] in, logits [n, C] out."""
@@ -62,7 +68,8 @@ def build(run: dict, description: dict) -> Classifier:
     """The run's classifier with its initial weights, a function of the seed alone."""
     torch.manual_seed(streams.integer(run["seed"], "weights", 0))
     settings = {k: v for k, v in run["model"].items() if k != "name"}
-    network = resnet(run["channels"], run["classes"], **settings)
+    size = description["shape"][-1]
+    network = MODELS[run["model"]["name"]](run["channels"], size, run["classes"], **settings)
     model = Classifier(network, description["mean"], description["std"])
     return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
 

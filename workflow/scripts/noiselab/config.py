@@ -14,6 +14,7 @@ from noiselab.errors import NoiselabError
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "config" / "schema.yaml"
 PUBLISHED = ROOT / "config" / "published.yaml"
+AUDIT = ROOT / "config" / "audit.yaml"
 TIERS = ROOT / "config" / "tiers"
 
 
@@ -94,6 +95,11 @@ def _validator() -> jsonschema.Draft202012Validator:
 def published() -> dict:
     """The paper's numbers: config/published.yaml."""
     return _read(PUBLISHED)
+
+
+def audit() -> dict:
+    """What is compared between the paper's text and its code: config/audit.yaml."""
+    return _read(AUDIT)
 
 
 def _read(path: str | Path) -> dict:

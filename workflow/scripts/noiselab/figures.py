@@ -11,8 +11,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from noiselab.layouts import BUDGETS, NAMES
+from noiselab.layouts import FAMILIES as FAMILY_NAMES
+from noiselab.runs import error_rate
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
 OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
@@ -309,6 +312,177 @@ def _by_multiplier(axis: Axes, cells: pd.DataFrame, ratio: float, colour: str) -
         style = {"marker": "x", "color": colour, "linestyle": "none", "transform": where}
         height = [0.03] * len(diverged)
         axis.plot(diverged["batch_multiplier"], height, **style, label=f"{name}, diverged")
+
+
+NOISE_RATIOS = (0.1, 0.3, 0.5, 1.0)  # of the paper's experiments
+DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+
+
+def information_loss_figure(tables: list[pd.DataFrame]) -> Figure:
+    """Relative information loss (Eq. 1) against the error rate, a curve per number of classes
+    with a ring at its maximum (Figure 3); dotted: the error rates of the experiments."""
+    (table,) = tables
+    figure, axes = plt.subplots(figsize=(7.2, 5.4), layout="constrained", squeeze=False)
+    axis = axes[0, 0]
+    curves = table.groupby("classes")
+    for (classes, part), colour, dashes in zip(curves, ORDERED, DASHES, strict=False):
+        e, loss = part["error_rate"], part["relative_information_loss"]
+        greatest = part.loc[loss.idxmax()]
+        label = f"n = {classes:,g}, maximum at e = {greatest['error_rate']:.5g}"
+        axis.plot(e, loss, color=colour, linestyle=dashes, label=label)
+        ring = {"markerfacecolor": "none", "markersize": 8, "color": colour}
+        axis.plot(greatest["error_rate"], greatest["relative_information_loss"], "o", **ring)
+    for rate in map(error_rate, NOISE_RATIOS):
+        axis.axvline(rate, color=FLOOR, linestyle=":", linewidth=1)
+        where = axis.get_xaxis_transform()  # height as a share of the panel
+        axis.text(rate, 1.01, f"{100 * rate:.1f} %", transform=where, ha="center", va="bottom")
+    axis.set_xlabel("error rate e (dotted: those of the experiments)")
+    axis.set_ylabel("relative information loss H(y|x) / H(y)")
+    axis.set_xlim(0, 1.01)
+    axis.set_ylim(0, 1.03)
+    axis.grid(alpha=0.3)
+    _shared_legend(figure, axes)
+    return figure
+
+
+PROTOCOLS = {
+    "tokens": "token noise (text)",
+    "sequences": "sequence noise (released code)",
+}
+KINDS = {"clean": (OURS, "o"), "corrupt": (PAPER, "^")}
+
+
+def gradient_figure(tables: list[pd.DataFrame]) -> Figure:
+    """Measured gradients (Figure 4): a row per protocol; (a) in a plane through the direction of
+    the clean sum, (b) the norm of their sums against their number. tables: the projection and the
+    growth, as project_gradients writes them."""
+    projection, growth = tables
+    protocols = list(dict.fromkeys(projection["protocol"]))
+    size = {"figsize": (11, 4.4 * len(protocols)), "layout": "constrained"}
+    figure, axes = plt.subplots(len(protocols), 2, **size, squeeze=False)
+    for protocol, (plane, sums) in zip(protocols, axes, strict=True):
+        norms = growth[growth["protocol"] == protocol]
+        points = projection[projection["protocol"] == protocol]
+        _gradient_plane(plane, points, norms["norm_clean"].iloc[0])
+        _gradient_growth(sums, norms)
+        plane.set_title(f"(a) {PROTOCOLS[protocol]}")
+        sums.set_title(f"(b) {PROTOCOLS[protocol]}")
+    _shared_legend(figure, axes, columns=3)
+    return figure
+
+
+def _gradient_plane(axis: Axes, points: pd.DataFrame, length: float) -> None:
+    """An arrow per gradient from the origin. length: the mean one of a clean gradient, for the
+    line where clean gradients would end if they were orthogonal to each other: their sum has a
+    part of each, so that even then its direction is theirs."""
+    for kind, (colour, marker) in KINDS.items():
+        part = points[points["kind"] == kind]
+        x, y = part["x"], part["y"]
+        axis.plot([0 * x, x], [0 * y, y], color=colour, alpha=0.35, linewidth=0.8)
+        style = {"color": colour, "markersize": 4, "linestyle": "none"}
+        axis.plot(x, y, marker, **style, label=f"gradients of {kind} targets")
+    orthogonal = length / np.sqrt((points["kind"] == "clean").sum())
+    name = "clean ones, were they orthogonal"
+    axis.axvline(orthogonal, color=FLOOR, linestyle="--", linewidth=1, label=name)
+    shares = (100 * points[["share_x", "share_y"]].iloc[0]).map("{:.2g} %".format)
+    axis.set_xlabel(f"along the clean sum ({shares['share_x']} of the squared length)")
+    axis.set_ylabel(f"across, longest ({shares['share_y']} of the squared length)")
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.grid(alpha=0.3)
+
+
+def _gradient_growth(axis: Axes, sums: pd.DataFrame) -> None:
+    """Norms of the sums of m gradients, and what their mean length and cosine predict."""
+    m, first, last = sums["count"], sums.iloc[0], sums.iloc[-1]
+    for kind, (colour, marker) in KINDS.items():
+        half = 1.96 * sums[f"norm_{kind}_se"]
+        style = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 3}
+        axis.errorbar(m, sums[f"norm_{kind}"], yerr=half, **style, label=f"{kind} sum, 95 % CI")
+        name = f"{kind}, from mean length and cosine"
+        axis.plot(m, sums[f"predicted_{kind}"], "--", color=colour, label=name)
+    _guide(axis, m, 1.3 * max(first["norm_clean"], first["norm_corrupt"]), 1, "∝ m")
+    _guide(axis, m, min(first["norm_clean"], first["norm_corrupt"]) / 1.3, 0.5, "∝ √m")
+    words = f"mean cosine: clean {first['cosine_clean']:.3f}, corrupt {first['cosine_corrupt']:.3f}"
+    words += f"\nSNR: {first['snr']:.2f} at m = 1, {last['snr']:.2f} at m = {last['count']:g}"
+    axis.text(0.03, 0.96, words, transform=axis.transAxes, va="top")
+    _logarithmic(axis, m)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("")
+    axis.margins(x=0.12)
+    axis.set_xlabel("gradients in the sum, m")
+    axis.set_ylabel("norm of the sum")
+    axis.grid(alpha=0.3)
+
+
+def _guide(axis: Axes, m: pd.Series, start: float, slope: float, name: str) -> None:
+    """A line of a slope on logarithmic axes, its name behind its end."""
+    y = start * m**slope
+    axis.plot(m, y, color=FLOOR, linestyle=":", linewidth=1)
+    end, offset = (m.iloc[-1], y.iloc[-1]), (4, 0)
+    axis.annotate(name, end, offset, textcoords="offset points", va="center")
+
+
+FAMILY_COLOURS = dict(zip(FAMILY_NAMES, ORDERED, strict=False))
+MARKERS = ("o", "s", "^", "D", "v")
+ENDS = ["ci_low", "ci_high"]
+
+
+def spectrum_figure(tables: list[pd.DataFrame]) -> Figure:
+    """The spectrum of robustness: relative loss as the paper measures it (left) and what of it is
+    above the noise floor (right); our runs (top) and the paper's printed numbers (bottom). A colour
+    per family, a marker per data set."""
+    size = {"figsize": (13, 8.6), "layout": "constrained"}
+    figure, axes = plt.subplots(2, 2, **size, sharex=True, sharey="row")
+    for column, table, row in zip(("ours", "published"), tables, axes, strict=True):
+        _spectrum_row(row, table, column)
+    for axis, title in zip(axes[0], ("what is lost", "what of it is above the floor"), strict=True):
+        axis.set_title(title)
+    for axis in axes[-1]:
+        axis.set_xlabel("error rate e = r / (1 + r)")
+    return figure
+
+
+def _spectrum_row(row, table: pd.DataFrame, column: str) -> None:
+    """Both panels of our numbers or of the printed ones, and their legend."""
+    curves = list(table.groupby(["family", "dataset", "panel"], sort=False))
+    for (family, *_), cells in curves:
+        before = [key for key, _ in curves if key[0] == family]
+        marker = MARKERS[before.index((family, *_)) % len(MARKERS)]
+        numbers = [column, *ENDS]
+        above = cells.assign(**{name: cells[name] - cells["floor"] for name in numbers})
+        for axis, drawn in zip(row, (cells, above), strict=True):
+            _spectrum_curve(axis, drawn, column, family, marker)
+    for axis in row:
+        axis.axhline(0, color=FLOOR, linewidth=0.8)
+        axis.grid(alpha=0.3)
+    who = "ours, 95 % CI" if column == "ours" else "the paper's printed numbers"
+    row[0].set_ylabel(f"{who}\nrelative loss of the score (%)")
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    row[1].legend(*_legend(row[0]), **place, frameon=False, fontsize="small")
+
+
+def _legend(axis: Axes) -> tuple[list, list]:
+    """Handles and labels of an axis, markers without their intervals' bars."""
+    handles, labels = axis.get_legend_handles_labels()
+    return [getattr(handle, "lines", [handle])[0] for handle in handles], labels
+
+
+def _spectrum_curve(axis: Axes, cells: pd.DataFrame, column: str, family: str, marker: str) -> None:
+    """One family on one data set; nothing where there is no number, such as no floor."""
+    cells = cells.dropna(subset=column).sort_values("error_rate")
+    if len(cells) == 0:
+        return
+    dataset = cells["dataset"].iloc[0]
+    fixed = ", fixed length" if "fixed" in cells["panel"].iloc[0] else ""
+    name = f"{FAMILY_NAMES[family]}, {NAMES.get(dataset, dataset)}{fixed}"
+    style = {"color": FAMILY_COLOURS[family], "marker": marker, "markersize": 5, "label": name}
+    style |= {"linestyle": ":" if fixed else "-"}
+    spread = None
+    if cells["ci_low"].notna().any():
+        spread = [cells[column] - cells["ci_low"], cells["ci_high"] - cells[column]]
+    axis.errorbar(cells["error_rate"], cells[column], yerr=spread, capsize=2, **style)
 
 
 def _shared_legend(figure: Figure, axes, columns: int = 2) -> None:

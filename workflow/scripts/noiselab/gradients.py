@@ -1,4 +1,5 @@
-"""Coherence of per-example gradients of the token embedding (Section 4.3, Appendix M, Table 4).
+"""Coherence of per-example gradients of the token embedding (Section 4.3, Appendix M, Table 4,
+Figure 4).
 
 A *unit* is a sequence with a weight per position: loss_u = sum over t of w[u, t] times the
 cross-entropy of position t. Its gradient with respect to GPT-2's V x d token embedding, which is
@@ -11,14 +12,51 @@ products of such gradients only, and these are sums over rows of the vocabulary:
 units at a time are enough, and no V x d gradient is ever held.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from noiselab import streams, theory
+from noiselab.data.batches import TokenBatches
+
 PAIRS = ("clean_clean", "corrupt_corrupt", "clean_corrupt")
+POSITIONS = 2048  # that go through the transformer at a time: two sequences of GPT-2's 1,024
+
+
+def noisy_batches(
+    run: dict,
+    tokens: np.ndarray,
+    protocol: str,
+    *,
+    error_rate: float,
+    size: int,
+    count: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The first `count` batches of `size` training sequences under `uniform_token` noise.
+
+    run: a clean run; tokens: its training text, int [n]; protocol: as in `units_of_batch`. Yields
+    inputs and targets, int64 [size, T], and corrupted, bool [size, T], or [size] for `sequences`.
+    """
+    noisy = run | {"corruption": "uniform_token", "resample": "fresh"}
+    spans = [(i * size, (i + 1) * size) for i in range(count)]
+    if protocol == "tokens":
+        stream = TokenBatches(noisy | {"error_rate": error_rate}, tokens, device)
+        for span in spans:
+            yield tuple(stream(*span))
+        return
+    # Every token of a chosen sequence is drawn anew.
+    clean = TokenBatches(run, tokens, device)
+    random = TokenBatches(noisy | {"error_rate": 1.0}, tokens, device)
+    for span in spans:
+        u = streams.uniform(run["seed"], "noisy-sequences", *span)
+        corrupted = torch.from_numpy(u < error_rate).to(device)
+        inputs, targets, _ = clean(*span)
+        targets = torch.where(corrupted[:, None], random(*span).targets, targets)
+        yield inputs, targets, corrupted
 
 
 @torch.no_grad()
@@ -142,6 +180,17 @@ def units_of_batch(
     raise ValueError(f"protocol {protocol!r} is neither 'tokens' nor 'sequences'")
 
 
+def grams(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor, Tensor]], protocol: str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Gram matrix, float64 [U, U], and clean, bool [U], of the units of each batch. batches:
+    (inputs, targets, corrupted) as `units_of_batch` takes them."""
+    for batch in batches:
+        *units, clean = units_of_batch(*batch, protocol)
+        at_a_time = max(1, POSITIONS // units[0].shape[1])
+        yield embedding_gram(model, *units, units=at_a_time), clean
+
+
 def coherence(gram: Tensor, clean: Tensor) -> dict:
     """Cosines and norms of summed gradients from a Gram matrix [U, U]; clean: bool [U].
 
@@ -172,15 +221,12 @@ def measure(
     """One column of Table 4. batches: (inputs, targets, corrupted) as `units_of_batch` takes them.
 
     Returns for each kind of pair cosine_KIND_mean, _min, _max over all pairs of units within a
-    batch (also the two of one example), of all batches, and pairs_KIND; norm_clean and
-    norm_corrupt, means over the batches that have such units, with standard errors norm_*_se
-    and the number of batches left out, batches_without_*; snr, the ratio of the two means
-    (Appendix M); batches. None where there are too few such units.
+    batch (also the two of one example), of all batches, the mean's standard error _se over batches,
+    and pairs_KIND; norm_clean and norm_corrupt, means over the batches that have such units, with
+    standard errors norm_*_se and the number of batches left out, batches_without_*; snr, the ratio
+    of the two means (Appendix M); batches. None where there are too few such units.
     """
-    results = []
-    for batch in batches:
-        *units, clean = units_of_batch(*batch, protocol)
-        results.append(coherence(embedding_gram(model, *units), clean))
+    results = [coherence(*of_batch) for of_batch in grams(model, batches, protocol)]
     row = {"batches": len(results)}
     for pair in PAIRS:
         row |= _cosine_summary(pair, [result[f"cosine_{pair}"] for result in results])
@@ -193,8 +239,11 @@ def measure(
 def _cosine_summary(pair: str, per_batch: list[np.ndarray]) -> dict:
     cosines = np.concatenate([np.empty(0), *per_batch])
     scores = {"mean": np.mean, "min": np.min, "max": np.max}
+    # Pairs of one batch share its examples, so batches are what varies independently.
+    means = [part.mean() for part in per_batch if len(part)]
     return {
         f"pairs_{pair}": len(cosines),
+        f"cosine_{pair}_se": _standard_error(means),
         **{
             f"cosine_{pair}_{name}": float(score(cosines)) if len(cosines) else None
             for name, score in scores.items()
@@ -204,9 +253,81 @@ def _cosine_summary(pair: str, per_batch: list[np.ndarray]) -> dict:
 
 def _norm_summary(kind: str, per_batch: list[float | None]) -> dict:
     norms = [norm for norm in per_batch if norm is not None]
-    spread = float(np.std(norms, ddof=1) / np.sqrt(len(norms))) if len(norms) > 1 else None
     return {
         f"norm_{kind}": float(np.mean(norms)) if norms else None,
-        f"norm_{kind}_se": spread,
+        f"norm_{kind}_se": _standard_error(norms),
         f"batches_without_{kind}": len(per_batch) - len(norms),
     }
+
+
+def _standard_error(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+# --------------------------------------------------------------------------- Figure 4
+
+
+def projection(gram: Tensor, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients in a plane through the direction of the summed clean gradient (Figure 4a).
+
+    gram: [U, U]; clean: bool [U]. First axis: the direction of the sum s of the clean gradients,
+    x_u = <G_u, s> / |s|. Second: that of the largest squared length left, which the top eigenpair
+    of the residual Gram matrix K - x x^T gives as y = sqrt(lambda) v; its sign is free, so that
+    the largest |y| is made positive. Returns coordinates, float64 [U, 2], and the share of the
+    squared length of all units that each axis shows, [2]. ValueError: no clean unit.
+    """
+    k, clean = gram.cpu().numpy(), clean.cpu().numpy()
+    if not clean.any():
+        raise ValueError("no clean gradient whose sum could be an axis")
+    onto = k @ clean
+    x = onto / np.sqrt(clean @ onto)
+    values, vectors = np.linalg.eigh(k - np.outer(x, x))
+    y = np.sqrt(values[-1].clip(min=0)) * vectors[:, -1]
+    y *= np.sign(y[np.abs(y).argmax()])
+    coordinates = np.stack([x, y], axis=1)
+    return coordinates, (coordinates**2).sum(0) / k.trace()
+
+
+def growth(batches: Iterable[tuple[Tensor, Tensor]]) -> list[dict[str, float | int]]:
+    """How sums of m clean and of m corrupt gradients grow with m = 1, 2, 4, ... (Figure 4b).
+
+    batches: as `grams` yields them. A row per m, `count`, as long as there are two sums of each
+    kind: for both kinds what `_growth_of_kind` says, and snr, the ratio of the two mean norms.
+    """
+    batches = list(batches)
+    kinds = {
+        "clean": [gram[clean][:, clean] for gram, clean in batches],
+        "corrupt": [gram[~clean][:, ~clean] for gram, clean in batches],
+    }
+    rows, count = [], 1
+    while all(sum(len(k) // count for k in of_kind) > 1 for of_kind in kinds.values()):
+        row = {"count": count}
+        for kind, of_kind in kinds.items():
+            row |= _growth_of_kind(kind, of_kind, count)
+        rows.append(row | {"snr": row["norm_clean"] / row["norm_corrupt"]})
+        count *= 2
+    return rows
+
+
+def _growth_of_kind(kind: str, of_kind: list[Tensor], count: int) -> dict[str, float]:
+    """norm_KIND, mean norm of the sums of disjoint groups of `count` units, as many as each batch
+    has; its standard error, norm_KIND_se; cosine_KIND, the mean over all pairs of a batch, which
+    is the same for any `count`; predicted_KIND, what `theory.sum_norm` makes of it and the mean
+    length of the units. of_kind: Gram matrices [U, U] of one kind."""
+    norms = np.concatenate([_norms_of_groups(k, count) for k in of_kind])
+    length = np.concatenate([_norms_of_groups(k, 1) for k in of_kind]).mean()
+    alike = [coherence(k, torch.ones(len(k), dtype=torch.bool)) for k in of_kind]
+    cosine = np.concatenate([result["cosine_clean_clean"] for result in alike]).mean()
+    return {
+        f"norm_{kind}": float(norms.mean()),
+        f"norm_{kind}_se": _standard_error(norms),
+        f"cosine_{kind}": float(cosine),
+        f"predicted_{kind}": float(theory.sum_norm(length, count, cosine)),
+    }
+
+
+def _norms_of_groups(gram: Tensor, count: int) -> np.ndarray:
+    """Norm of the sum of each group of `count` units that follow each other, float64 [groups]."""
+    k, groups = gram.cpu().numpy(), len(gram) // count
+    k = k[: groups * count, : groups * count].reshape(groups, count, groups, count)
+    return np.sqrt(np.einsum("gigj->g", k))

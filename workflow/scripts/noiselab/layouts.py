@@ -16,7 +16,8 @@ NAMES = {
     "sampled_accuracy": "accuracy of a sampled label",
     "denoising_accuracy": "accuracy by denoising error",
     "consistency": "consistency",
-    "consistency_drop": "relative drop of consistency",
+    "consistency_drop": "loss of consistency",
+    "consistency_relative_drop": "relative loss of consistency",
     "judge_accuracy": "the judge's own test accuracy",
     "fid": "FID",
     "judge_frechet": "Fréchet distance of the judge's features (not FID)",
@@ -67,12 +68,20 @@ DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accur
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
-DECIMALS |= dict.fromkeys(["consistency_drop", "judge_accuracy", "fid", "judge_frechet"], 2)
+DECIMALS |= dict.fromkeys(["consistency_drop", "consistency_relative_drop", "judge_accuracy"], 2)
+DECIMALS |= dict.fromkeys(["fid", "judge_frechet"], 2)
 DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence_nll_rise": 3}
 DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
 DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
 DECIMALS |= {"epochs": 1}
+FAMILIES = {
+    "classifier": "classifier",
+    "vision_transformer": "vision transformer",
+    "diffusion": "diffusion model",
+    "language_model": "language model",
+    "seq2seq": "sequence to sequence",
+}
 BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
 
@@ -110,7 +119,8 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
     if part["published"].notna().any():
         name = NAMES.get(part["stands_in_for"].iloc[0])
         texts[f"paper, {name}"] = _numbers(part, "published")
-    texts[_ours_title(part)] = pd.Series([_ours(row) for row in part.itertuples()], part.index)
+    if part[["ours", "reason"]].notna().any(axis=None):
+        texts[_ours_title(part)] = pd.Series([_ours(row) for row in part.itertuples()], part.index)
     if part["floor"].notna().any():
         texts |= {"floor": _numbers(part, "floor"), "excess": _numbers(part, "excess", "+")}
     return texts
@@ -126,18 +136,19 @@ def _ours_title(part: pd.DataFrame) -> str:
 def _ours(row) -> str:
     if pd.isna(row.ours):
         return f"— ({row.reason})"
-    text = _number(row.ours, row.metric)
+    text = number_text(row.ours, row.metric)
     if pd.isna(row.ci_low):
         return text
-    return f"{text} [{_number(row.ci_low, row.metric)}, {_number(row.ci_high, row.metric)}]"
+    return f"{text} [{number_text(row.ci_low, row.metric)}, {number_text(row.ci_high, row.metric)}]"
 
 
 def _numbers(part: pd.DataFrame, column: str, sign: str = "") -> pd.Series:
     pairs = zip(part[column], part["metric"], strict=True)
-    return pd.Series([_number(value, metric, sign) for value, metric in pairs], part.index)
+    return pd.Series([number_text(value, metric, sign) for value, metric in pairs], part.index)
 
 
-def _number(value: float, metric: str, sign: str = "") -> str:
+def number_text(value: float | None, metric: str, sign: str = "") -> str:
+    """A number with the decimals of its metric; empty where there is none."""
     return "" if pd.isna(value) else f"{value:{sign},.{DECIMALS.get(metric, 3)}f}"
 
 
@@ -182,18 +193,20 @@ th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
 thead th { border-bottom: 1px solid #57606a; text-align: center; }
 tbody tr:nth-child(even) { background: #f3f5f7; }
 tbody th { text-align: left; font-weight: 600; }
+.wrap td { white-space: normal; text-align: left; vertical-align: top; }
 p { max-width: 48rem; color: #424a53; }
 @media print { body { margin: 0; font-size: 11px; } .scroll { overflow: visible; } }
 """
 
 
 def page(title: str, body: str) -> str:
-    """A self-contained HTML page; `body` must be escaped already."""
+    """A self-contained HTML page; `body` must be escaped already. The report takes over what is
+    in its <main> and, as a title, its <h1>."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
+        f"<body><h1>{html.escape(title)}</h1><main>{body}</main></body></html>\n"
     )
 
 
@@ -217,7 +230,6 @@ INTERVALS = {
     "t_items": "t-interval over test items, one seed",
     "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches",
-    "katz_items": "log interval of a ratio over generated images",
     "t_seeds": "t-interval over seeds",
 }
 
@@ -226,15 +238,16 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     """What a reader must know to read the numbers. floor: what the floor of this table is."""
     kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
     seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())))
-    lines = [f"Tier {tier}."]
-    if tier != "paper":
+    lines = [f"Tier {tier}."] if table["ours"].notna().any() else ["Nothing of this was run here."]
+    if tier != "paper" and table["ours"].notna().any():
         lines[0] = f"Tier {tier}: networks, data or training are smaller than the paper's."
     if seeds:
         lines[0] += f" Seeds per cell: {seeds}."
     if kinds:
         lines[0] += f" 95 % CI: {', '.join(kinds)}."
     if table["floor"].notna().any():
-        lines[0] += f" Floor: {floor} Excess = ours − floor."
+        of = "ours" if table["ours"].notna().any() else "the paper's"
+        lines[0] += f" Floor: {floor} Excess = {of} − floor."
     standing = table.loc[
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],

@@ -7,7 +7,6 @@ from noiselab.stats import (
     Interval,
     bootstrap_interval,
     ratio_interval,
-    relative_drop_interval,
     sequence_interval,
     wilson_interval,
 )
@@ -24,8 +23,9 @@ from noiselab.theory import (
 UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
 UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
 UNITS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], "%")
-UNITS |= {"accuracy_drop": "points", "accuracy_relative_drop": "%"}
-UNITS |= dict.fromkeys(["consistency", "consistency_drop", "judge_accuracy"], "%")
+UNITS |= dict.fromkeys(["accuracy_drop", "consistency_drop"], "points")
+UNITS |= dict.fromkeys(["accuracy_relative_drop", "consistency_relative_drop"], "%")
+UNITS |= dict.fromkeys(["consistency", "judge_accuracy"], "%")
 UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
 UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
@@ -64,17 +64,23 @@ SCORES = {"accuracy": accuracy, "kl": kl_marginal, "tvd": tvd_marginal}
 
 
 def classifier_metrics(
-    p: np.ndarray, labels: np.ndarray, clean_p: np.ndarray, corruption: str, error_rate: float
+    p: np.ndarray,
+    labels: np.ndarray,
+    clean_p: np.ndarray,
+    corruption: str,
+    error_rate: float,
+    wrong: np.ndarray | None = None,
 ) -> dict[str, dict]:
     """All scores of a classifier.
 
     p: [n, C] predicted probabilities; labels: [n] clean test labels; clean_p: [n, C]
-    probabilities of the clean run of the same seed, from which the floor follows.
+    probabilities of the clean run of the same seed, from which the floor follows; wrong: [C, C],
+    W of `label_matrix`.
     Returns metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason}.
     A model whose probabilities are not finite has empty values and the reason.
     """
     tie = 0.0 if corruption == "none" else TIE
-    observed = observed_posterior(clean_p, corruption, error_rate)
+    observed = observed_posterior(clean_p, corruption, error_rate, wrong)
     floors = _scores(observed, labels, tie)
     values = _scores(p, labels)
     diverged = None if np.isfinite(p).all() else "training diverged"
@@ -91,21 +97,25 @@ def classifier_metrics(
     }
     own, floor = (_true_class(q, labels) for q in (p, observed))
     scores["sampled_accuracy"] = _items_score("sampled_accuracy", own, floor)
-    return scores | accuracy_drops(p, clean_p, labels, floors["accuracy"])
-
-
-def accuracy_drops(
-    p: np.ndarray, clean_p: np.ndarray, labels: np.ndarray, floor: float
-) -> dict[str, dict]:
-    """Accuracy lost against the clean run, paired over test images: in points, and as a share of
-    the clean run's. floor: accuracy of a calibrated model."""
-    names = ("accuracy_drop", "accuracy_relative_drop")
-    base, own = (100.0 * (q.argmax(1) == labels) for q in (clean_p, p))
     if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
-        return {name: _diverged(name, len(labels)) for name in names}
-    points = _items_score(names[0], base - own, np.full(len(labels), base.mean() - floor))
+        lost = ("accuracy_drop", "accuracy_relative_drop")
+        return scores | {name: _diverged(name, len(labels)) for name in lost}
+    right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
+    return scores | drops("accuracy", right, clean_right, floors["accuracy"])
+
+
+def drops(score: str, right: np.ndarray, clean_right: np.ndarray, floor: float) -> dict[str, dict]:
+    """What a score lost against the clean run, paired over items: `<score>_drop` in points and
+    `<score>_relative_drop` as a share of the clean run's.
+
+    right, clean_right: whether each item is right, bool [n]; floor: the score of a calibrated
+    model, in per cent.
+    """
+    names = (f"{score}_drop", f"{score}_relative_drop")
+    base, own = 100.0 * clean_right, 100.0 * right
+    points = _items_score(names[0], base - own, np.full(len(base), base.mean() - floor))
     if not base.any():
-        share = _diverged(names[1], len(labels)) | {"reason": "the clean run is never right"}
+        share = _diverged(names[1], len(base)) | {"reason": "the clean run is never right"}
     else:
         share = _ratio_score(names[1], 100 * (base - own), 100 * (base - floor), base)
         share |= {"interval": "t_items"}
@@ -120,18 +130,20 @@ def training_metrics(
     corruption: str,
     error_rate: float,
     classes: int,
+    wrong: np.ndarray | None = None,
 ) -> dict[str, dict]:
     """Accuracy on training images, as `classifier_metrics` gives scores: against the true labels
     and against those that the model was taught.
 
     decided, clean_decided: decisions int [n] of the model and of the clean run of its seed;
     negative: it has none. labels: true ones, int [n]. observed: those taught, or None where they
-    are drawn anew at every visit: then the expected agreement with them counts.
+    are drawn anew at every visit: then the expected agreement with them counts. wrong: [C, C], W
+    of `label_matrix`.
     """
     if (decided < 0).any():
         names = ("train_accuracy", "noisy_train_accuracy")
         return {name: _diverged(name, len(labels)) for name in names}
-    transitions = transition_matrix(corruption, error_rate, classes)
+    transitions = transition_matrix(corruption, error_rate, classes, wrong)
 
     def agreement(decisions: np.ndarray) -> np.ndarray:
         drawn = transitions[labels, decisions] if observed is None else decisions == observed
@@ -188,7 +200,7 @@ def language_model_metrics(own: dict, clean: dict, error_rate: float, context: i
     run of its seed (`language_model.token_scores`). nll: of clean validation text. train_nll:
     expected on training text with the run's noise. denoised_nll: of clean validation text
     after the known noise has been taken out of the model's predictions; a calibrated model
-    would be back at the clean NLL.
+    would be back at the clean NLL. nll_rise, nll_relative_rise: over the clean run, token by token.
     """
 
     def noisy(scores: dict, prefix: str = "") -> np.ndarray:
@@ -201,7 +213,17 @@ def language_model_metrics(own: dict, clean: dict, error_rate: float, context: i
         "train_nll": (noisy(train), noisy(clean["train"], "floor_")),
         "denoised_nll": (validation["denoised_nll"], clean["validation"]["nll"]),
     }
-    return {name: _mean_score(name, *pair, context) for name, pair in values.items()}
+    base, floor = clean["validation"]["nll"], clean["validation"]["floor_nll"]
+    values["nll_rise"] = (validation["nll"] - base, floor - base)
+    scores = {name: _mean_score(name, *pair, context) for name, pair in values.items()}
+    whole = len(base) // context * context
+
+    def of_sequences(tokens: np.ndarray) -> np.ndarray:
+        return tokens[:whole].reshape(-1, context).sum(1)
+
+    rise, floor, base = map(of_sequences, (*values["nll_rise"], base))
+    relative = _ratio_score("nll_relative_rise", 100 * rise, 100 * floor, base)
+    return scores | {"nll_relative_rise": relative}
 
 
 def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int) -> dict:
@@ -271,6 +293,7 @@ def diffusion_metrics(
         names = [
             "consistency",
             "consistency_drop",
+            "consistency_relative_drop",
             "judge_accuracy",
             "denoising_accuracy",
             *distance,
@@ -278,21 +301,11 @@ def diffusion_metrics(
         return {name: _diverged(name, len(own["decided"])) for name in names}
     hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
     right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
-    share, base = hits.mean(), clean_hits.mean()
-    floor = observed_agreement(base, error_rate, classes)
-    drop = relative_drop_interval(hits.sum(), len(hits), clean_hits.sum(), len(clean_hits))
-    if error_rate == 0:  # the clean run against itself
-        drop = Interval(0.0, 0.0, "none")
+    floor = 100 * observed_agreement(clean_hits.mean(), error_rate, classes)
     scores = {
-        "consistency": _share_score(hits, 100 * floor),
-        "consistency_drop": {
-            "value": _percent(1 - share / base if base else None),
-            "ci_low": _percent(drop.ci_low),
-            "ci_high": _percent(drop.ci_high),
-            "interval": drop.interval,
-            "floor": _percent(1 - floor / base if base else None),
-            "items": len(hits),
-        },
+        "consistency": _share_score(hits, floor),
+        # Image by image: those of the same place start from the same noise at every ratio.
+        **drops("consistency", hits, clean_hits, floor),
         "judge_accuracy": _share_score(judge_p.argmax(1) == labels, None),
         # Uniform noise leaves the decision of a calibrated model as it is: the clean run's.
         "denoising_accuracy": _share_score(right, 100 * clean_right.mean()),

@@ -6,24 +6,33 @@ corrupted at a small e are corrupted at every larger e too. Whole sequences: `co
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
-from noiselab import streams
+from noiselab import runs, streams, theory
+from noiselab.errors import NoiselabError
 
 
 def corrupt(
-    targets: np.ndarray, u: np.ndarray, corruption: str, error_rate: float, classes: int
+    targets: np.ndarray,
+    u: np.ndarray,
+    corruption: str,
+    error_rate: float,
+    classes: int,
+    draw: Callable | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corrupt each target with probability `error_rate`.
 
     targets: int, any shape; u: float in [0, 1) of the same shape; classes: of labels, or the
-    vocabulary. Returns the new targets and which of them were corrupted, bool, of that shape.
+    vocabulary; draw: what `label_matrix` draws wrong labels with, `Rows` of its matrix. Returns the
+    new targets and which of them were corrupted, bool, of that shape.
     """
     corrupted = u < error_rate
     if not error_rate:
         return targets.copy(), corrupted
-    wrong = CORRUPTIONS[corruption](targets, u / error_rate, classes)
+    draw = draw or CORRUPTIONS.get(corruption) or _named(corruption, classes)
+    wrong = draw(targets, u / error_rate, classes)
     return np.where(corrupted, wrong, targets), corrupted
 
 
@@ -42,7 +51,50 @@ def observed_labels(
         u = streams.uniform(run["seed"], "noise", 0, len(labels))[index]
     else:  # drawn anew at every visit
         u = streams.uniform(run["seed"], "noise", start, stop)
-    return corrupt(labels[index], u, run["corruption"], run["error_rate"], run["classes"])
+    settings = (run["corruption"], run["error_rate"], run["classes"])
+    return corrupt(labels[index], u, *settings, rows_of(run))
+
+
+class Rows:
+    """Draws wrong labels from W, float [C, C], whose rows sum to 1: those of a true class y from
+    row y, by the inverse of its cumulative distribution."""
+
+    def __init__(self, wrong: np.ndarray):
+        self.wrong = wrong
+        # Row y reaches from y to y + 1 of one axis, so that one search serves all rows. A sum that
+        # rounds to more than 1 would reach into the next row.
+        cumulative = np.minimum(wrong.cumsum(axis=1), 1)
+        self.edges = (cumulative + np.arange(len(wrong))[:, None]).ravel()
+
+    def __call__(self, targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarray:
+        """As `uniform_label`."""
+        # u just below e can round to v = 1, and y + v to y + 1: of the next row
+        places = targets + np.minimum(v, 1 - 2.0**-32)
+        found = np.searchsorted(self.edges, places, side="right")
+        return (found - targets * classes).astype(targets.dtype)
+
+
+def rows_of(run: dict) -> Rows | None:
+    """The matrix of wrong labels that a run has in a file; None where its corruption has a name.
+
+    NoiselabError where the file is not the one that the run was planned with.
+    """
+    file = run.get("wrong_labels")
+    return _from_file(file["path"], file["sha256"]) if file else None
+
+
+@lru_cache(maxsize=4)
+def _from_file(path: str, sha256: str) -> Rows:
+    rows, found = runs.read_matrix(path)
+    if found != sha256:
+        raise NoiselabError(f"{path} has changed since this run was planned")
+    wrong = np.array(rows)
+    return Rows(wrong / wrong.sum(axis=1, keepdims=True))
+
+
+@lru_cache(maxsize=4)
+def _named(corruption: str, classes: int) -> Rows:
+    return Rows(theory.wrong_labels(corruption, classes))
 
 
 def uniform_label(targets: np.ndarray, v: np.ndarray, classes: int) -> np.ndarray:
@@ -69,6 +121,7 @@ def _wrapped(classes_up: np.ndarray, classes: int) -> np.ndarray:
     return np.where(classes_up < classes, classes_up, classes_up - classes)
 
 
+# Those faster than a search. The other corruptions of labels are drawn from theory.WRONG_LABELS.
 CORRUPTIONS: dict[str, Callable] = {
     "uniform_token": uniform_token,
     "uniform_label": uniform_label,

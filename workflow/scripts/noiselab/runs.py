@@ -6,6 +6,7 @@ makes it different from its siblings, so that experiments which need the same ru
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,9 +46,7 @@ def plan(config: dict, results: str) -> Plan:
     runs: dict[str, dict] = {}
     experiments: dict[str, list[str]] = {}
     datasets: dict[str, dict] = {}
-    for name, experiment in config["experiments"].items():
-        if not experiment.get("enabled", True):
-            continue
+    for name, experiment in planned_experiments(config, results).items():
         experiments[name] = []
         for dataset in experiment["datasets"]:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
@@ -55,6 +54,8 @@ def plan(config: dict, results: str) -> Plan:
             _check_family(name, experiment, spec)
             _check_source(config, spec)
             trained = _prolonged(experiment) if reads_snapshots(experiment) else experiment
+            if "wrong_labels" in experiment:
+                trained = trained | {"wrong_labels": _wrong_labels(name, experiment, spec)}
             for seed, share, multiplier, ratio in _points(experiment):
                 run = _run(config, results, trained, spec, float(ratio), seed, share, multiplier)
                 experiments[name].append(run["run_id"])
@@ -68,14 +69,29 @@ def plan(config: dict, results: str) -> Plan:
                 if "judge_run" in run:
                     runs[run["judge_run"]] = _judge(config, results, spec, seed)
     for name, analysis in config["analyses"].items():
-        chosen = analysis["experiment"]
-        family = config["experiments"][chosen]["family"] if chosen in experiments else None
-        if family != "language_model":
+        chosen = config["experiments"].get(analysis["experiment"], {})
+        if chosen.get("family") != "language_model":
             raise NoiselabError(
-                f"config key analyses.{name}.experiment: {chosen!r} is no enabled "
+                f"config key analyses.{name}.experiment: {analysis['experiment']!r} is no "
                 "experiment with language models"
             )
     return Plan(runs, experiments, datasets)
+
+
+def planned_experiments(config: dict, results: str) -> dict[str, dict]:
+    """The experiments that are enabled and that `only` lets through, with their seeds."""
+    enabled = {n: e for n, e in config["experiments"].items() if e.get("enabled", True)}
+    only = config["only"]
+    if only == "built":  # metrics are the last that is made of an experiment's runs
+        only = [name for name in enabled if os.path.isfile(f"{results}/metrics/{name}.csv")]
+        if not only:
+            raise NoiselabError(f"config key only: nothing is built in {results}")
+    unknown = [name for name in only or [] if name not in enabled]
+    if unknown:
+        known = ", ".join(enabled)
+        raise NoiselabError(f"config key only: no enabled experiment {unknown[0]!r} ({known})")
+    seeds = {"seeds": config["seeds"]} if config["seeds"] else {}
+    return {n: e | seeds for n, e in enabled.items() if only is None or n in only}
 
 
 def _points(experiment: dict):
@@ -140,6 +156,8 @@ def _run(config, results, experiment, spec, ratio, seed, share, multiplier=None)
         "error_rate": error_rate(ratio),
         "batch_multiplier": multiplier or _batch_multiplier(experiment, recipe, spec, ratio),
     }
+    if "wrong_labels" in experiment and not clean:
+        noise["wrong_labels"] = experiment["wrong_labels"]
     part = "" if share == 1 else f"-c{100 * share:g}"
     variant = _variant(protocol, experiment.get("training", {}))
     folder = f"{family}/{dataset}"
@@ -194,16 +212,25 @@ def _judge(config, results, spec, seed) -> dict:
 def _recipe(config: dict, experiment: dict, spec: dict) -> dict:
     """The family's recipe with the changes of data set, experiment and protocol, in this order."""
     family = experiment["family"]
-    recipe = merge(config[family], spec.get("overrides", {}).get(family, {}))
-    recipe = merge(recipe, experiment.get("training", {}))
+    recipe = _changed(config[family], spec.get("overrides", {}).get(family, {}))
+    recipe = _changed(recipe, experiment.get("training", {}))
     released = recipe.pop("released", {})
-    return merge(recipe, released) if experiment["protocol"] == "released" else recipe
+    return _changed(recipe, released) if experiment["protocol"] == "released" else recipe
+
+
+def _changed(recipe: dict, changes: dict) -> dict:
+    """A recipe with changes. Another model has none of the settings of the one it replaces."""
+    before, after = (part.get("model", {}).get("name") for part in (recipe, changes))
+    if after not in (None, before):
+        recipe = recipe | {"model": {}}
+    return merge(recipe, changes)
 
 
 IMAGE_KINDS = ("digits", "glyphs", "cifar")  # arrays that fit in memory
 FILE_KINDS = ("image_files",)  # decoded on the way
 TEXT_KINDS = ("docstrings", "text")
 PAIR_KINDS = ("docstring_pairs", "pairs")
+LABEL_CORRUPTIONS = ("uniform_label", "shift_label", "label_matrix")
 
 
 @dataclass(frozen=True)
@@ -220,7 +247,7 @@ class Family:
 FAMILIES = {
     "classifier": Family(
         IMAGE_KINDS,
-        ("uniform_label", "shift_label"),
+        LABEL_CORRUPTIONS,
         lambda spec, recipe: {
             "classes": spec["classes"],
             "channels": spec["channels"],
@@ -230,7 +257,7 @@ FAMILIES = {
     ),
     "vision_transformer": Family(
         (*IMAGE_KINDS, *FILE_KINDS),
-        ("uniform_label", "shift_label"),
+        LABEL_CORRUPTIONS,
         lambda spec, recipe: {
             "classes": spec["classes"],
             "channels": spec["channels"],
@@ -315,6 +342,11 @@ def _check_family(name: str, experiment: dict, spec: dict) -> None:
             f"config key experiments.{name}.datasets: {spec['name']} is not for "
             f"a {experiment['family']}"
         )
+    if ("wrong_labels" in experiment) != (experiment["corruption"] == "label_matrix"):
+        raise NoiselabError(
+            f"config key experiments.{name}.wrong_labels: the path of a csv file, for corruption "
+            "label_matrix and no other"
+        )
     if experiment["corruption"] == "teacher" and experiment["resample"] != "fixed":
         raise NoiselabError(
             f"config key experiments.{name}.resample: a teacher's targets are made once: fixed"
@@ -327,6 +359,51 @@ def _check_family(name: str, experiment: dict, spec: dict) -> None:
         raise NoiselabError(
             f"config key experiments.{name}.source_shares: a {experiment['family']} has no source"
         )
+
+
+def _wrong_labels(name: str, experiment: dict, spec: dict) -> dict:
+    """Path and SHA-256 of an experiment's matrix of wrong labels, which must suit the data set."""
+    path, key = experiment["wrong_labels"], f"config key experiments.{name}.wrong_labels"
+    try:
+        rows, sha256 = read_matrix(path)
+    except NoiselabError as error:
+        raise NoiselabError(f"{key}: {error}") from error
+    if mistake := _mistake(rows, spec["classes"]):
+        raise NoiselabError(f"{key}: {path} {mistake} (data set {spec['name']})")
+    return {"path": path, "sha256": sha256}
+
+
+def read_matrix(path: str) -> tuple[list[list[float]], str]:
+    """The rows of a csv file of numbers without header, and the SHA-256 of its content.
+
+    NoiselabError where it cannot be read. Without NumPy, which would slow each `snakemake` down.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        lines = content.decode("utf-8-sig").splitlines()  # spreadsheets write a mark in front
+        rows = [[float(number) for number in line.split(",")] for line in lines if line.strip()]
+    except OSError as error:
+        raise NoiselabError(f"cannot read {path} ({error.strerror})") from error
+    except ValueError as error:
+        raise NoiselabError(f"{path} is no csv file of numbers ({error})") from error
+    return rows, hashlib.sha256(content).hexdigest()
+
+
+def _mistake(rows: list[list[float]], classes: int) -> str | None:
+    """Why a matrix cannot be W of `label_matrix`: rows of the true class, C x C."""
+    columns = sorted({len(row) for row in rows})
+    if (len(rows), columns) != (classes, [classes]):
+        found = f"has {len(rows)} rows of {' or '.join(map(str, columns)) or 0} columns"
+        return f"{found}, but {classes} classes need as many of both"
+    for label, row in enumerate(rows):
+        if impossible := [number for number in row if not 0 <= number <= 1]:
+            return f"has {impossible[0]:g} in the row of class {label}: no probability"
+        if row[label] != 0:
+            return f"lets class {label} stay what it is: the diagonal must be 0"
+        if abs(sum(row) - 1) > 1e-6:
+            return f"has {sum(row):.8g}, not 1, as the sum of the row of class {label}"
+    return None
 
 
 def _batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float) -> int:
@@ -344,9 +421,10 @@ def _noise_name(noise: dict) -> str:
         return f"clean{multiplier}"
     always_fixed = noise["corruption"] == "teacher"
     fixed = "-fixed" if noise["resample"] == "fixed" and not always_fixed else ""
+    matrix = f"-{noise['wrong_labels']['sha256'][:6]}" if "wrong_labels" in noise else ""
     ratio = noise["noise_ratio"]
     digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
-    return f"{noise['corruption']}{fixed}-r{digits}-{noise['budget']}{multiplier}"
+    return f"{noise['corruption']}{matrix}{fixed}-r{digits}-{noise['budget']}{multiplier}"
 
 
 def _variant(protocol: str, changes: dict) -> str:

@@ -24,19 +24,6 @@ def wilson_interval(successes: float, trials: float) -> Interval:
     return Interval(float(interval.low), float(interval.high), "wilson_items")
 
 
-def relative_drop_interval(a: float, n: float, b: float, m: float) -> Interval:
-    """Interval of 1 - (a/n) / (b/m), of a proportion that fell (Katz's log interval of the ratio).
-
-    a successes of n, and b of m before; variability over both sets of items. None where a = 0.
-    """
-    if min(a, b) == 0:
-        return Interval(None, None, "none")
-    half = stats.norm.ppf(0.5 + LEVEL / 2) * np.sqrt(1 / a - 1 / n + 1 / b - 1 / m)
-    ratio = (a / n) / (b / m)
-    low, high = 1 - ratio * np.exp([half, -half])
-    return Interval(float(low), float(high), "katz_items")
-
-
 def t_interval(values: Sequence[float]) -> Interval:
     """Student-t interval of a mean: variability over seeds. Needs two values or more."""
     mean, error = np.mean(values), stats.sem(values)
@@ -102,3 +89,37 @@ def std_interval(std: float, count: int) -> Interval:
     high, low = stats.chi2.ppf([tail, 1 - tail], count - 1)
     scale = std * np.sqrt(count - 1)
     return Interval(float(scale / np.sqrt(low)), float(scale / np.sqrt(high)), "chi2_batches")
+
+
+class Estimate(NamedTuple):
+    """A number with its interval; ci_low and ci_high are None where it has none."""
+
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    interval: str
+
+
+def over_seeds(values: Sequence[float], first: Interval) -> Estimate:
+    """Mean over seeds with its t-interval; of one seed, its own interval `first`."""
+    interval = t_interval(values) if len(values) > 1 else first
+    return Estimate(float(np.mean(values)), *interval)
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of independent estimates: their distances to the interval's ends add up in quadrature
+    (method of variance estimates recovery; Zou and Donner 2008)."""
+    value = a.value - b.value
+    if None in (a.ci_low, b.ci_low):
+        return Estimate(value, None, None, "none")
+    low = value - np.hypot(a.value - a.ci_low, b.ci_high - b.value)
+    high = value + np.hypot(a.ci_high - a.value, b.value - b.ci_low)
+    kinds = dict.fromkeys((a.interval, b.interval))
+    return Estimate(value, float(low), float(high), ", ".join(kinds))
+
+
+def log_interval(value: float, standard_error: float, kind: str) -> Interval:
+    """Normal interval of a positive number on the scale of its logarithm, whose standard error
+    is given."""
+    half = stats.norm.ppf(0.5 + LEVEL / 2) * standard_error
+    return Interval(float(value * np.exp(-half)), float(value * np.exp(half)), kind)

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from noiselab.layouts import BUDGETS, NAMES
-from noiselab.stats import t_interval
+from noiselab.rulers import LOSSES, published_loss
+from noiselab.stats import Estimate, Interval, over_seeds
+from noiselab.theory import averaged_std
 
 KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
 KEYS += [
@@ -122,9 +124,19 @@ def _run_cell(group: pd.DataFrame) -> dict:
         "measured_error_rate": group["measured_error_rate"].mean(),
         "reason": "; ".join(sorted(set(missing))) or None,
     }
-    if len(group) > 1 and len(missing) == 0:
-        return cell | t_interval(values)._asdict()
-    return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
+    if len(missing):
+        return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
+    estimate = seeds_estimate(group)
+    return cell | {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+
+
+def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
+    """Mean of `value`, or of value - floor, over the rows of the seeds with its t-interval; of one
+    seed, its number with its interval over test items."""
+    first = rows.iloc[0]
+    shift = rows["floor"] if above_floor else 0 * rows["value"]
+    ends = [None if pd.isna(first[k]) else first[k] - shift.iloc[0] for k in ("ci_low", "ci_high")]
+    return over_seeds(list(rows["value"] - shift), Interval(*ends, first["interval"]))
 
 
 def _share(source_share: float) -> str:
@@ -143,21 +155,13 @@ def _published(published: dict, row: pd.Series) -> dict:
 
 
 def _published_values(published: dict, metric: str, dataset: str) -> list[float] | None:
-    """The paper's numbers of one metric; its rises follow from its NLLs."""
+    """The paper's numbers of one metric; its losses follow from its scores."""
     metrics = published.get("metrics", {})
-    base = metrics.get("nll", {}).get(dataset)
-    if base and metric == "nll_rise":
-        return [value - base[0] for value in base]
-    if base and metric == "nll_relative_rise":
-        return [100 * (value / base[0] - 1) for value in base]
-    shares = metrics.get("consistency", {}).get(dataset)
-    if shares and metric == "consistency_drop":
-        return [100 * (1 - value / shares[0]) for value in shares]
-    accuracies = metrics.get("accuracy", {}).get(dataset)
-    if accuracies and metric == "accuracy_drop":
-        return [accuracies[0] - value for value in accuracies]
-    if accuracies and metric == "accuracy_relative_drop":
-        return [100 * (1 - value / accuracies[0]) for value in accuracies]
+    for score in LOSSES:
+        values = (metrics.get(score) or {}).get(dataset)
+        losses = published_loss(values, score, metric) if values else None
+        if losses:
+            return losses
     return (metrics.get(metric) or {}).get(dataset)
 
 
@@ -215,82 +219,98 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
 
 
 def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
-    """Mean and spread of the loss over macro-batches (Table 11).
+    """Mean and spread of the loss over macro-batches (Table 11), means over seeds.
 
-    The floor of a spread is what averaging alone predicts from the smallest batch:
-    std(B) = std(B0) sqrt(B0 / B). Spreads are in nats / 1000. Rows are matched by their
-    order, since smaller tiers measure smaller batches.
+    The floor of a spread is what averaging alone predicts from the smallest batch. Spreads are in
+    nats / 1000. Rows are matched by their order, since smaller tiers measure smaller batches.
     """
     cells = []
     for (dataset, ratio), part in measured.groupby(["dataset", "noise_ratio"], sort=False):
-        part = part.sort_values("batch_size").reset_index(drop=True)
-        smallest = part.iloc[0]
-        which = "clean" if ratio == 0 else "noisy"
-        for i, row in part.iterrows():
-            keys = {"dataset": dataset, "stands_in_for": row["stands_in_for"]}
-            keys |= {"noise_ratio": ratio, "error_rate": row["error_rate"]}
-            keys |= {"row": f"{row['batch_size']} sequences"}
-            keys |= {"items": row["macro_batches"], "n_seeds": 1}
-            printed = published["models"][which]
-            same = row["batch_size"] in published["batch_sizes"]
-            at = published["batch_sizes"].index(row["batch_size"]) if same else i
-            at = at if at < len(printed["mean"]) else None
-            predicted = smallest["std"] * np.sqrt(smallest["batch_size"] / row["batch_size"])
-            cells.append(
-                keys
-                | {"panel": f"{which} model, {panel('mean', 'nats')}", "metric": "mean"}
-                | {"unit": "nats", "ours": row["mean"]}
-                | {"published": np.nan if at is None else printed["mean"][at]}
-                | {"ci_low": row["mean"] - _half(row), "ci_high": row["mean"] + _half(row)}
-                | {"interval": "t_batches"}
-            )
-            cells.append(
-                keys
-                | {"panel": f"{which} model, {panel('std', 'nats/1000')}", "metric": "std"}
-                | {"unit": "nats/1000", "ours": 1000 * row["std"]}
-                | {"published": np.nan if at is None else printed["std"][at]}
-                | {"ci_low": 1000 * row["ci_low"], "ci_high": 1000 * row["ci_high"]}
-                | {"interval": row["interval"], "floor": 1000 * predicted}
-            )
+        model = "clean" if ratio == 0 else "noisy"
+        smallest = part[part["batch_size"] == part["batch_size"].min()]
+        for i, (size, seeds) in enumerate(part.groupby("batch_size")):
+            keys = {"dataset": dataset, "stands_in_for": seeds["stands_in_for"].iloc[0]}
+            keys |= {"noise_ratio": ratio, "error_rate": seeds["error_rate"].iloc[0]}
+            keys |= {"row": f"{size} sequences", "items": seeds["macro_batches"].iloc[0]}
+            printed = _printed_stability(published, model, size, i)
+            floor = averaged_std(smallest["std"].mean(), smallest["batch_size"].iloc[0], size)
+            cells += [
+                keys | _mean_loss(seeds, model) | {"published": printed["mean"]},
+                keys | _spread(seeds, model, floor) | {"published": printed["std"]},
+            ]
     return tidy(cells)
 
 
-def _half(row: pd.Series) -> float:
-    """Half a 95 % interval of the mean of macro-batches; normal, for there are many."""
-    return 1.96 * row["std"] / np.sqrt(row["macro_batches"])
+def _printed_stability(published: dict, model: str, size: int, row: int) -> dict[str, float]:
+    """The paper's mean and std at this batch size, or in this row where it has no such size."""
+    sizes, printed = published["batch_sizes"], published["models"][model]
+    at = sizes.index(size) if size in sizes else row
+    return {name: values[at] if at < len(values) else np.nan for name, values in printed.items()}
+
+
+def _mean_loss(seeds: pd.DataFrame, model: str) -> dict:
+    """Mean loss in nats; its interval is over macro-batches where there is one seed."""
+    half = 1.96 * seeds["std"] / np.sqrt(seeds["macro_batches"])  # normal, for there are many
+    ends = Interval((seeds["mean"] - half).iloc[0], (seeds["mean"] + half).iloc[0], "t_batches")
+    cell = {"panel": f"{model} model, {panel('mean', 'nats')}", "metric": "mean", "unit": "nats"}
+    return cell | _over_seeds(seeds["mean"], ends)
+
+
+def _spread(seeds: pd.DataFrame, model: str, floor: float) -> dict:
+    """Standard deviation of the loss, and its floor, in nats / 1000."""
+    first = seeds.iloc[0]
+    ends = Interval(1000 * first["ci_low"], 1000 * first["ci_high"], first["interval"])
+    cell = {"panel": f"{model} model, {panel('std', 'nats/1000')}", "metric": "std"}
+    cell |= {"unit": "nats/1000", "floor": 1000 * floor}
+    return cell | _over_seeds(1000 * seeds["std"], ends)
+
+
+def _over_seeds(values: pd.Series, of_one: Interval) -> dict:
+    """Mean over seeds and its interval; of_one: the interval where there is one seed."""
+    estimate = over_seeds(list(values), of_one)._asdict()
+    return {"ours": estimate.pop("value"), "n_seeds": len(values)} | estimate
 
 
 def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
-    """Coherence of per-example gradients (Table 4), a block per noise protocol.
+    """Coherence of per-example gradients (Table 4), means over seeds; a block per noise protocol.
 
-    Cosines come with their smallest and largest value, norms with the interval of their mean
-    over batches.
+    Cosines come with their smallest and largest value of all seeds, norms with the interval of
+    their mean, over batches where there is one seed.
     """
     cells = []
-    for row in measured.to_dict("records"):
-        case = f"{100 * row['error_rate']:g} %, batch {row['batch_size']}"
-        keys = {key: row.get(key) for key in ("dataset", "stands_in_for", "protocol")}
-        keys |= {"error_rate": row["error_rate"], "items": row["batches"]}
-        keys |= {"panel": f"{NAMES[row['protocol']]}, {case}"}
+    by = ["dataset", "protocol", "error_rate", "batch_size"]
+    for (dataset, protocol, error_rate, size), seeds in measured.groupby(by, sort=False):
+        case = f"{100 * error_rate:g} %, batch {size}"
+        keys = {"dataset": dataset, "stands_in_for": seeds["stands_in_for"].iloc[0]}
+        keys |= {"protocol": protocol, "error_rate": error_rate, "items": seeds["batches"].iloc[0]}
+        keys |= {"panel": f"{NAMES[protocol]}, {case}"}
         for metric in published["metrics"]:
-            cosine = metric.startswith("cosine")
-            value = row[f"{metric}_mean"] if cosine else row[metric]
-            half = 1.96 * row.get(f"{metric}_se", np.nan)
-            low, high = value - half, value + half
-            if cosine:
-                low, high = row[f"{metric}_min"], row[f"{metric}_max"]
-            cells.append(
-                keys
-                | {"row": NAMES[metric], "metric": metric, "ours": value}
-                | {"published": _printed(published, row, metric)}
-                | {"ci_low": low, "ci_high": high, "interval": "range" if cosine else "t_batches"}
-                | {"reason": None if np.isfinite(value) else "no such pair in any batch"}
-            )
+            cell = _cosine(seeds, metric) if metric.startswith("cosine") else _norm(seeds, metric)
+            missing = None if np.isfinite(cell["ours"]) else "no such pair in any batch"
+            printed = _printed(published, error_rate, size, metric)
+            cell |= {"metric": metric, "row": NAMES[metric], "published": printed}
+            cells.append(keys | cell | {"reason": missing})
     return tidy(cells)
 
 
-def _printed(published: dict, row: dict, metric: str) -> float:
+def _cosine(seeds: pd.DataFrame, metric: str) -> dict:
+    """Mean cosine, and the range of all pairs of all seeds."""
+    values = seeds[f"{metric}_mean"].dropna()
+    ends = Interval(seeds[f"{metric}_min"].min(), seeds[f"{metric}_max"].max(), "range")
+    return {"ours": values.mean(), "n_seeds": len(values)} | ends._asdict()
+
+
+def _norm(seeds: pd.DataFrame, metric: str) -> dict:
+    """Mean norm, or ratio of norms, which has no interval where there is one seed."""
+    seeds = seeds.dropna(subset=metric)
+    errors = seeds.get(f"{metric}_se", seeds[metric] * np.nan)
+    ends = [seeds[metric] - 1.96 * errors, seeds[metric] + 1.96 * errors]
+    low, high = (end.mean() for end in ends)
+    return _over_seeds(seeds[metric], Interval(low, high, "t_batches"))
+
+
+def _printed(published: dict, error_rate: float, size: int, metric: str) -> float:
     """The paper's number for this error rate and batch size."""
     cases = [(case["error_rate"], case["batch_size"]) for case in published["cases"]]
-    case = (row["error_rate"], row["batch_size"])
+    case = (error_rate, size)
     return published["metrics"][metric][cases.index(case)] if case in cases else np.nan

@@ -35,9 +35,10 @@ class Rows:
         self.lengths = self.body + len(before) + len(after)
 
     def __call__(self, index: np.ndarray) -> np.ndarray:
-        """Rows of these sequences, int64 [n, longest], PAD at the end."""
+        """Rows of these sequences, int64 [n, longest], PAD at the end. Two positions at least:
+        where all are empty, as a teacher's targets can be, a decoder still needs one to read."""
         first, body = len(self.before), self.body[index]
-        rows = np.full((len(index), self.lengths[index].max()), PAD)
+        rows = np.full((len(index), max(2, self.lengths[index].max())), PAD)
         rows[:, :first] = self.before
         for row, start, length in zip(rows, self.starts[index], body, strict=True):
             row[first : first + length] = self.tokens[start : start + length]

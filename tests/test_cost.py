@@ -1,0 +1,368 @@
+"""Cost of a plan: sums, chains and sizes against closed forms, and the command that prints it."""
+
+import json
+import random
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+import plan_cost
+from noiselab import config, cost, flops, runs
+from noiselab.cost import Job, Network
+from noiselab.errors import NoiselabError
+from test_workflow import snakemake
+
+PRODUCTS = {
+    "tables/table2": ["metrics/table2.csv"],
+    "tables/table1": ["metrics/table1.csv"],
+    "figures/figure_rulers": ["tables/table1.csv", "tables/table2.csv"],
+}
+
+
+def job(name, needs=(), seconds=1.0, **more):
+    return Job(name, tuple(needs), seconds, more.pop("gpus", 0), more.pop("threads", 1), **more)
+
+
+def by_name(*jobs):
+    return {job.name: job for job in jobs}
+
+
+def estimate(tier="smoke", folder=None, measured=None, **changes):
+    """Of networks that all have 1,000 parameters and a million FLOPs."""
+    settings = config.load(changes, tier=tier)
+    plan = runs.plan(settings, f"results/{tier}")
+    missing = folder or config.ROOT / "no such folder"
+    data = {
+        name: cost.data_size(spec, missing, settings["cost"]["data"])
+        for name, spec in plan.datasets.items()
+    }
+    networks = {name: Network(1000, 1e6, 2e6) for name in plan.runs}
+    return cost.Estimate(plan, settings, data, networks, measured or {})
+
+
+# ------------------------------------------------------------------------------------ sums
+
+
+def test_what_artefacts_share_counts_once_in_the_total():
+    jobs = by_name(
+        job("train/clean", seconds=3600, gpus=2, steps=10, examples=100, bytes=5),
+        job("train/noisy", seconds=7200, gpus=2, steps=20, examples=200, bytes=5),
+        job("tables/a", ["train/clean"], 0),
+        job("tables/b", ["train/clean", "train/noisy"], 0),
+    )
+    products = ["tables/a", "tables/b"]
+    rows = cost.per_artefact(jobs, products, lambda goals: cost.planned_row(jobs, goals))
+    assert [row["artefact"] for row in rows] == ["a", "b", "total"]
+    assert [row["gpu_hours"] for row in rows] == [2, 6, 6]
+    assert [row["trainings"] for row in rows] == [1, 2, 2]
+    assert [row["steps"] for row in rows] == [10, 30, 30]
+    assert [row["bytes"] for row in rows] == [5, 10, 10]
+    assert all(row["core_hours"] == 0 for row in rows)
+
+
+def test_an_experiment_without_a_table_has_a_row_and_is_in_the_total():
+    jobs = cost.jobs(estimate(), PRODUCTS)
+    rows = cost.per_artefact(jobs, PRODUCTS, lambda goals: cost.planned_row(jobs, goals))
+    names = [row["artefact"] for row in rows]
+    assert names[:3] == ["table2", "table1", "figure_rulers"]
+    assert {"table7", "table9"} <= set(names)
+    assert rows[-1]["trainings"] == sum(name.startswith("train/") for name in jobs)
+
+
+def longest_of_all_paths(jobs, goal):
+    """By brute force: seconds of each path that ends at `goal`."""
+    paths = [[goal]]
+    sums = []
+    while paths:
+        path = paths.pop()
+        sums.append(sum(jobs[name].seconds for name in path))
+        paths += [[*path, need] for need in jobs[path[-1]].needs]
+    return max(sums)
+
+
+def test_the_chain_is_the_longest_of_all_paths():
+    rng = random.Random(0)
+    names = [f"job/{i}" for i in range(9)]
+    for _ in range(20):
+        jobs = by_name(
+            *(
+                job(name, rng.sample(names[:i], rng.randint(0, i)), rng.random())
+                for i, name in enumerate(names)
+            )
+        )
+        expected = longest_of_all_paths(jobs, names[-1])
+        assert cost.chain_seconds(jobs, names[-1:]) == pytest.approx(expected)
+
+
+def test_the_chain_of_diffusion_goes_through_training_sampling_and_measuring():
+    jobs = cost.jobs(estimate(), PRODUCTS)
+    run = "diffusion/digits/uniform_label-r1.00-fixed_clean-s0"
+    chain = [f"{stage}/{run}" for stage in ("run_config", "train", "sample", "measure", "evaluate")]
+    chain += ["collect/table1", "tables/table1"]
+    assert all(first in jobs[then].needs for first, then in pairwise(chain))
+    jobs = {name: replace(j, seconds=float(name in chain)) for name, j in jobs.items()}
+    assert cost.chain_seconds(jobs, ["tables/table1"]) == len(chain)
+
+
+def test_a_student_waits_for_its_teachers_targets():
+    jobs = cost.jobs(estimate(), {})
+    student = next(n for n in jobs if n.startswith("train/seq2seq/code2doc/teacher-r1.00"))
+    assert "decode/seq2seq/code2doc/teacher-s100" in jobs[student].needs
+    needed = cost.closure(jobs, [student])
+    assert "train/seq2seq/code2doc/teacher-s100" in needed
+
+
+def test_planned_hours_grow_with_the_steps():
+    def hours(steps):
+        made = cost.jobs(estimate(language_model={"steps": steps, "evaluations": 0}), {})
+        start = estimate().config["cost"]["start_seconds"]["warm"]
+        clean = "train/language_model/docstrings/clean-s0"
+        return made[clean].steps, made[clean].seconds - start
+
+    (steps, seconds), (more_steps, more_seconds) = hours(100), hours(300)
+    assert (steps, more_steps) == (100, 300)
+    assert more_seconds == pytest.approx(3 * seconds)
+    # 100 steps of 8 sequences, three forward passes each, at the assumed speed of a core.
+    speed = estimate().config["cost"]["cpu"]["flops"]["language_model"]
+    assert seconds == pytest.approx(100 * 8 * 3 * 1e6 / speed)
+
+
+def on_gpus(gpus, step_seconds=0):
+    free = {"start_seconds": {"cold": 0}, "gpu": {"step_seconds": step_seconds}}
+    asked = {"train_classifier": {"gpu": gpus}}
+    return cost.jobs(estimate(resources=asked, cost=free), {})["train/classifier/digits/clean-s0"]
+
+
+def test_gpus_share_the_work_but_not_the_hours():
+    name = "train/classifier/digits/clean-s0"
+    four, single = on_gpus(4), on_gpus(1)
+    assert single.seconds == pytest.approx(4 * four.seconds)
+    rows = [cost.planned_row({name: j}, [name]) for j in (four, single)]
+    assert rows[0]["gpu_hours"] == pytest.approx(rows[1]["gpu_hours"])
+
+
+def test_a_step_of_a_small_network_takes_the_least_time_that_steps_take():
+    job, free = on_gpus(1, step_seconds=10), on_gpus(1)
+    assert 10 * job.steps < job.seconds < 10 * job.steps + free.seconds
+
+
+def test_checkpoints_hold_weights_optimiser_and_average():
+    adam = {"optimizer": {"name": "adam"}, "ema_decay": 0.999}
+    assert cost.checkpoint_bytes(adam, 10) == 3 * 4 * (4 * 10)
+    sgd = {"optimizer": {"name": "sgd"}, "ema_decay": None, "snapshot_step": 5}
+    assert cost.checkpoint_bytes(sgd, 10) == 3 * 2 * (4 * 10) + 4 * 10
+
+
+# ------------------------------------------------------------------------------ measurements
+
+
+def finished(folder, run, rate, processes=1, diverged_at=None):
+    place = folder / "runs" / run["run_id"]
+    place.mkdir(parents=True)
+    summary = {"examples_per_second": rate, "processes": processes, "device": "a device"}
+    summary["diverged_at"] = diverged_at
+    (place / "run.json").write_text(json.dumps(run))
+    (place / "training.json").write_text(json.dumps(summary))
+
+
+def test_measured_throughput_is_preferred_and_is_of_its_own_kind(tmp_path):
+    before = estimate()
+    digits = ("clean-s0", "uniform_label-r1.00-fixed_clean-s0", "shift_label-r1.00-fixed_clean-s0")
+    runs_of = [before.plan.runs[f"classifier/digits/{name}"] for name in digits]
+    assumed = {device: before.config["cost"][device]["flops"] for device in ("cpu", "gpu")}
+    for run, rate in zip(runs_of, (100, 200, 700), strict=True):
+        finished(tmp_path, run, rate)
+    other = before.plan.runs["classifier/glyphs-10/clean-s0"]
+    finished(tmp_path, other, 10_000, diverged_at=3)
+    measured = cost.measured_rates(before.plan, before.config, tmp_path)
+    assert list(measured.values()) == [(200, 3, "a device")]
+    after = replace(before, measured=measured)
+    assert cost.speed(after, runs_of[0], gpu=0) == 3 * 1e6 * 200
+    assert cost.speed(after, runs_of[0], gpu=1) == assumed["gpu"]["classifier"]
+    assert cost.speed(after, other, gpu=0) == assumed["cpu"]["classifier"]
+    lines = cost.assumptions(after)
+    assert any(line.startswith("Measured: classifier on digits") for line in lines)
+    assert any(line.startswith("Assumed: classifier on glyphs-10") for line in lines)
+
+
+def test_throughput_of_several_gpus_is_per_gpu_and_of_another_network_is_not_taken(tmp_path):
+    made = estimate(resources={"train_classifier": {"gpu": 4}})
+    run, other = (made.plan.runs[f"classifier/{d}/clean-s0"] for d in ("digits", "glyphs-10"))
+    finished(tmp_path, run, 1000, processes=4)
+    finished(tmp_path, other | {"model": {"name": "resnet", "width": 999}}, 1000)
+    measured = cost.measured_rates(made.plan, made.config, tmp_path)
+    assert measured == {cost.workload(run): (250, 1, "a device")}
+
+
+def test_prepared_data_are_measured_instead_of_assumed(tmp_path):
+    spec = {"name": "mine", "kind": "text"}
+    assumed = {"text": {"train": 1000, "validation": 10}}
+    assert cost.data_size(spec, tmp_path, assumed)[:2] == (1000, 10)
+    assert cost.data_size(spec, tmp_path, assumed).bytes == 2020
+    facts = json.dumps({"train_tokens": 5, "validation_tokens": 2})
+    (tmp_path / "dataset.json").write_text(facts)
+    (tmp_path / "train.npy").write_bytes(bytes(100))
+    size = cost.data_size(spec, tmp_path, assumed)
+    assert (size.train, size.validation, size.bytes) == (5, 2, 100 + len(facts))
+
+
+def benchmark(folder, name, seconds):
+    path = folder / "benchmarks" / f"{name}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t3.3\n")
+
+
+def test_what_it_took_is_read_from_the_benchmarks(tmp_path):
+    jobs = by_name(
+        job("train/a", seconds=50, gpus=2),
+        job("train/b", seconds=50, gpus=2),
+        job("evaluate/a", ["train/a"], 10),
+        job("tables/t", ["evaluate/a", "train/b"], 1),
+    )
+    benchmark(tmp_path, "train/a", 36)
+    benchmark(tmp_path, "evaluate/a", 8)
+    found = {name: cost.benchmark_seconds(tmp_path, name) for name in jobs}
+    assert found == {"train/a": 36, "evaluate/a": 8, "train/b": None, "tables/t": None}
+    seconds = {name: value for name, value in found.items() if value is not None}
+    row = cost.actual_row(jobs, jobs, seconds, ["tables/t"])
+    assert row["actual_gpu_hours"] == pytest.approx(72 / 3600)
+    assert row["planned_gpu_hours"] == pytest.approx(100 / 3600)
+    assert row["actual_core_hours"] == pytest.approx(8 / 3600)
+    assert row["outside_training"] == pytest.approx(8 / 80)
+    assert (row["jobs"], row["jobs_missing"], row["trainings_missing"]) == (2, 2, 1)
+
+
+def test_a_broken_benchmark_is_named(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "x.tsv").write_text("nothing\nof use\n")
+    with pytest.raises(NoiselabError, match=r"x\.tsv: no benchmark file"):
+        cost.benchmark_seconds(tmp_path, "x")
+
+
+# ------------------------------------------------------------------------------------ FLOPs
+
+
+def test_flops_of_a_linear_map_and_a_convolution_are_those_counted_by_hand():
+    with torch.device("meta"):
+        linear = nn.Linear(20, 30)
+        convolution = nn.Conv2d(3, 8, 5, stride=2, padding=2)
+        rows, images = torch.empty(7, 20), torch.empty(2, 3, 16, 16)
+    assert flops.count(linear, (rows,), {}) == 2 * 7 * 20 * 30
+    assert flops.count(convolution, (images,), {}) == 2 * 2 * (8 * 8) * 8 * (3 * 5 * 5)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """Sizes of the paper's networks by family."""
+    settings = config.load(tier="paper")
+    plan = runs.plan(settings, "results/paper")
+    names = {
+        "classifier": "classifier/cifar10/clean-s0",
+        "vision_transformer": "vision_transformer/imagenet1000/clean-s0",
+        "diffusion": "diffusion/cifar10/clean-s0",
+        "language_model": "language_model/openwebtext/clean-s0",
+    }
+    return {
+        family: flops.network(plan.runs[n], plan.datasets[n.split("/")[1]].get("size"), 1, 1)
+        for family, n in names.items()
+    }
+
+
+# He et al. 2016 with the CIFAR stem; timm; the paper's Appendix H.2; Radford et al. 2019 (the
+# vocabulary is padded by 47 rows). FLOPs: twice the multiplications, 0.56 G, 17.6 G, as published.
+KNOWN = {
+    "classifier": (11_173_962, 2 * 0.56e9),
+    "vision_transformer": (86_567_656, 2 * 17.6e9),
+    "diffusion": (15.7e6, None),
+    "language_model": (124_439_808 + 47 * 768, None),
+}
+
+
+@pytest.mark.parametrize("family", KNOWN)
+def test_the_papers_networks_have_their_known_size(paper, family):
+    parameters, forward = KNOWN[family]
+    assert paper[family].parameters == pytest.approx(parameters, rel=1e-3)
+    assert forward is None or paper[family].forward == pytest.approx(forward, rel=0.02)
+
+
+def test_a_gpt2_token_takes_six_flops_per_parameter_and_attention(paper):
+    size, context = paper["language_model"], 1024
+    per_token = cost.STEP * size.forward / context
+    layers, width = 12, 768
+    assert per_token == pytest.approx(6 * size.parameters + 12 * layers * width * context, rel=0.03)
+
+
+def test_the_papers_language_models_take_about_2000_hours_of_an_h100(paper):
+    changes = {"only": ["figure1_runs", "table7"]}
+    made = estimate("paper", **changes)
+    made = replace(made, networks=dict.fromkeys(made.networks, paper["language_model"]))
+    jobs = cost.jobs(made, {})
+    hours = cost.hours((j for n, j in jobs.items() if n.startswith("train/")), "gpu_hours")
+    tokens = 600_000 * 491_520 * (1 + 1.1 + 1.3 + 1.5 + 2.0 + 4)  # clean runs are shared
+    expected = tokens * 0.857e9 / 4e14 / 3600
+    assert hours == pytest.approx(expected, rel=0.02)
+    assert 1500 < hours < 2500
+
+
+def test_pairs_are_counted_with_their_lengths_and_decoding_with_the_longest():
+    settings = config.load(tier="smoke")
+    plan = runs.plan(settings, "results/smoke")
+    run = plan.runs["seq2seq/code2doc/clean-s0"]
+    short, long = (flops.network(run, None, 4, target) for target in (3, run["target_length"]))
+    assert short.forward < short.longest == long.forward == long.longest
+
+
+# ---------------------------------------------------------------------------- the commands
+
+
+def test_the_plan_is_printed_and_nothing_is_trained(tmp_path):
+    settings = ("tier=smoke", "warm_start=false", "only=[table1, table2]")
+    result = snakemake("--cores", 1, "plan", "--config", *settings, cwd=tmp_path)
+    lines = result.stdout.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    for artefact in ("table1", "table2", "table12", "rulers", "figure_rulers", "total"):
+        assert artefact in rows
+    assert rows["table2"][1] == "4"
+    assert rows["total"][1] == "6"
+    assert "GPU-hours" not in result.stdout
+    assert any(line.startswith("- Assumed: classifier on digits") for line in lines)
+    assert not list((tmp_path / "results" / "smoke").glob("runs/*"))
+    assert (tmp_path / "results" / "smoke" / "logs" / "plan.log").stat().st_size > 1000
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["plan_cost.py", *map(str, arguments)])
+    plan_cost.main()
+
+
+def test_a_missing_folder_of_results_is_named(tmp_path, monkeypatch):
+    with pytest.raises(NoiselabError, match=r"cannot read .*none/config\.json"):
+        call(monkeypatch, "--config", tmp_path / "none" / "config.json", "--products", "{}")
+
+
+def test_results_without_a_benchmark_are_named(tmp_path, monkeypatch):
+    settings = config.load({"only": ["table2"]}, tier="smoke")
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    arguments = ("--config", tmp_path / "config.json", "--products", "{}", "--out", "cost.csv")
+    with pytest.raises(NoiselabError, match="no benchmark of a job of this plan"):
+        call(monkeypatch, *arguments)
+
+
+def test_what_it_cost_is_written_beside_the_plan(tmp_path, monkeypatch):
+    settings = config.load({"only": ["table2"]}, tier="smoke")
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    benchmark(tmp_path, "train/classifier/digits/clean-s0", 7.2)
+    out = [tmp_path / f"cost.{suffix}" for suffix in ("csv", "md", "html")]
+    products = json.dumps({"tables/table2": ["metrics/table2.csv"]})
+    path = tmp_path / "config.json"
+    call(monkeypatch, "--config", path, "--products", products, "--out", *out)
+    header, table2, total = (line.split(",") for line in out[0].read_text().splitlines())
+    assert (table2[0], total[0]) == ("table2", "total")
+    assert float(total[header.index("actual_core_hours")]) == pytest.approx(0.002)
+    assert total[header.index("trainings_missing")] == "3"
+    assert "No benchmark of train/classifier/digits/uniform_label" in out[1].read_text()
+    assert "Cost of tier smoke" in out[2].read_text()

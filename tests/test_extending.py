@@ -1,0 +1,157 @@
+"""docs/EXTENDING.md does what it says: its files, patches and commands, in their order."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "EXTENDING.md"
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+pytestmark = pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
+
+
+def run(command, folder, **options):
+    environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment, **options
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+    return result.stdout + result.stderr
+
+
+def copy_of_the_repository(folder):
+    """Files that git tracks or would track, as they are now; no history."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in names.split("\0"):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def follow(kind, name, text, folder):
+    """Do what one block of the page asks for; returns what a patch or command prints."""
+    if name:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    elif kind == "diff":
+        return run(["patch", "-p1", "--fuzz=0", "--batch"], folder, input=text)
+    elif kind == "sh":
+        return "".join(run(["bash", "-c", line], folder) for line in text.splitlines())
+    return ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of the repository in which the page has been followed to its end."""
+    folder = tmp_path_factory.mktemp("extending")
+    copy_of_the_repository(folder)
+    said = [follow(*block, folder) for block in BLOCK.findall(PAGE.read_text(encoding="utf-8"))]
+    (folder / "said.txt").write_text("".join(said))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return folder / "results" / "smoke"
+
+
+TABLES = {"shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 6}
+
+
+@pytest.mark.parametrize(("table", "cells"), TABLES.items())
+def test_every_example_ends_in_a_whole_table(results, table, cells):
+    content = pd.read_csv(results / "tables" / f"{table}.csv")
+    assert len(content) == cells
+    assert content[["ours", "ci_low", "ci_high", "floor", "excess"]].notna().all().all()
+    assert content["reason"].isna().all()
+    assert content["published"].isna().all()
+
+
+ERROR_RATES = {
+    "vision_transformer/shapes/uniform_label-fixed-r1.00-fixed_clean-s0": 1 / 2,
+    "classifier/digits/label_matrix-*-fixed-r1.00-fixed_clean-s0": 1 / 2,
+    "classifier/digits/neighbour_label-fixed-r0.50-fixed_total-s0": 1 / 3,
+    "classifier/digits/uniform_label-r1.00-fixed_clean-s0-x*": 1 / 2,
+}
+
+
+@pytest.mark.parametrize(("run_id", "error_rate"), ERROR_RATES.items())
+def test_every_run_saw_the_noise_that_was_asked_for(results, run_id, error_rate):
+    (path,) = results.glob(f"runs/{run_id}/metrics.json")
+    training = json.loads(path.read_text())["training"]
+    assert training["measured_error_rate"] == pytest.approx(error_rate, abs=0.1)  # of 200 labels
+    assert training["revision"] == "unknown"  # a copy without history
+
+
+TAUGHT = """
+import json, sys
+import numpy as np
+from noiselab import noise
+run, labels = json.load(open(sys.argv[1])), np.arange(100_000) % 10
+observed, _ = noise.observed_labels(run, labels, np.arange(100_000), 0, 100_000)
+counts = np.zeros((10, 10))
+np.add.at(counts, (labels, observed), 1 / 10_000)
+print(json.dumps(counts.tolist()))
+"""
+
+
+def taught(folder, run_id):
+    """Shares of the labels that a run gives to each class, [true][taught], by the copy's code."""
+    (path,) = folder.glob(f"results/smoke/runs/{run_id}/run.json")
+    code = f"import sys; sys.path.insert(0, 'workflow/scripts')\n{TAUGHT}"
+    return json.loads(run([sys.executable, "-c", code, path], folder))
+
+
+def test_look_alike_digits_are_confused_four_times_in_five(folder):
+    shares = taught(folder, "classifier/digits/label_matrix-*")
+    for true, like in enumerate([6, 7, 7, 8, 9, 6, 0, 1, 3, 4]):
+        assert shares[true][true] == pytest.approx(0.5, abs=0.03)
+        assert shares[true][like] == pytest.approx(0.4, abs=0.03)
+
+
+def test_neighbours_are_the_classes_below_and_above(folder):
+    shares = taught(folder, "classifier/digits/neighbour_label-*")
+    for true, row in enumerate(shares):
+        near = {(true - 1) % 10: 1 / 6, true: 2 / 3, (true + 1) % 10: 1 / 6}
+        assert row == [pytest.approx(near.get(label, 0), abs=0.03) for label in range(10)]
+
+
+def test_the_tests_cover_the_new_corruption(folder):
+    said = (folder / "said.txt").read_text()
+    passed = re.search(r"^(\d+) passed, \d+ deselected", said, re.MULTILINE)
+    assert int(passed[1]) >= 12  # W at four numbers of classes; T and floor at four error rates
+
+
+def test_the_new_model_is_trained_with_its_settings_alone(results):
+    (path,) = results.glob("runs/classifier/digits/clean-s0-x*/run.json")
+    assert json.loads(path.read_text())["model"] == {"name": "mlp", "width": 32, "layers": 2}
+    weights = load_file(path.with_name("weights.safetensors"))
+    count = sum(array.size for name, array in weights.items() if name.startswith("network."))
+    assert count == (64 * 32 + 32) + (32 * 32 + 32) + (32 * 10 + 10)
+
+
+def test_the_new_table_has_its_title_and_columns(results):
+    text = (results / "tables" / "perceptron.md").read_text(encoding="utf-8")
+    assert "Perceptron: What a network that knows nothing about images loses" in text
+    metrics = pd.read_csv(results / "tables" / "perceptron.csv")["metric"]
+    assert list(metrics.unique()) == ["accuracy", "accuracy_drop", "sampled_accuracy"]
+
+
+def test_the_files_of_the_page_pass_the_linter(folder):
+    page = PAGE.read_text(encoding="utf-8")
+    named = [name for _, name, _ in BLOCK.findall(page) if name.endswith(".py")]
+    changed = re.findall(r"^\+\+\+ b/(\S+\.py)$", page, re.MULTILINE)
+    assert len(named) == len(changed) == 3
+    run([BIN / "ruff", "check", *named, *changed], folder)
+    run([BIN / "ruff", "format", "--check", *named, *changed], folder)

@@ -1,0 +1,148 @@
+"""Print what a plan costs before it is run; with --out, write what it cost beside the plan."""
+
+import argparse
+import html
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from noiselab import cost, runs
+from noiselab.config import validate
+from noiselab.errors import NoiselabError, run_script
+from noiselab.files import read_json, whole_file, write_text
+from noiselab.layouts import page
+
+SIZES = ["B", "kB", "MB", "GB", "TB"]
+HEADS = {
+    "artefact": "artefact",
+    "trainings": "trainings",
+    "steps": "steps",
+    "examples": "examples",
+    "gpu_hours": "GPU-hours",
+    "core_hours": "core-hours",
+    "bytes": "disk",
+    "checkpoint_bytes": "+ checkpoints",
+    "chain_hours": "chain, hours",
+}
+HEADS |= {
+    f"{when}_{unit}_hours": f"{when}, {name}-hours"
+    for unit, name in (("gpu", "GPU"), ("core", "core"))
+    for when in ("assumed", "planned", "actual")
+}
+HEADS |= {
+    "outside_training": "outside training",
+    "jobs": "jobs",
+    "jobs_missing": "missing jobs",
+    "trainings_missing": "missing trainings",
+}
+PLAN_NOTES = [
+    "Jobs and data that artefacts share count once in the total, so it is less than their sum. "
+    "Disk: what stays; checkpoints: of the largest training, for each that runs at the same time. "
+    "Chain: the longest sequence of jobs that must follow each other.",
+]
+COST_NOTES = [
+    "Assumed: what a plan without any measurement says; planned: with the throughput of the "
+    "trainings that are finished; actual: Snakemake's benchmark files, times the GPUs or threads "
+    "that a job asked for. All three are of the jobs that have a benchmark; it is that of the last "
+    "attempt. Missing: jobs and trainings without one.",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="config.json of the results")
+    parser.add_argument("--products", type=json.loads, required=True, help="job -> files it reads")
+    parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
+    arguments = parser.parse_args()
+    config, results = validate(read_json(arguments.config)), arguments.config.parent
+    estimate = _estimate(config, results)
+    if arguments.out:
+        _write(arguments.out, *_actual(estimate, arguments.products, results), config["tier"])
+    else:
+        all_jobs = cost.jobs(estimate, arguments.products)
+        rows = cost.per_artefact(
+            all_jobs, arguments.products, lambda goals: cost.planned_row(all_jobs, goals)
+        )
+        print(f"Tier {config['tier']}, planned\n\n{_grid(rows).to_string(index=False)}\n")
+        print("\n".join(f"- {line}" for line in [*PLAN_NOTES, *cost.assumptions(estimate)]))
+
+
+def _estimate(config: dict, results: Path) -> cost.Estimate:
+    from noiselab.flops import networks  # torch takes seconds: mistakes are told before
+
+    plan = runs.plan(config, str(results))
+    data = {
+        name: cost.data_size(spec, results / "data" / name, config["cost"]["data"])
+        for name, spec in plan.datasets.items()
+    }
+    measured = cost.measured_rates(plan, config, results)
+    return cost.Estimate(plan, config, data, networks(plan, data), measured)
+
+
+def _actual(estimate: cost.Estimate, products: dict, results: Path) -> tuple[list, list]:
+    """Rows per artefact, and notes."""
+    planned = cost.jobs(estimate, products)
+    assumed = cost.jobs(replace(estimate, measured={}), products)
+    found = {name: cost.benchmark_seconds(results, name) for name in planned}
+    seconds = {name: value for name, value in found.items() if value is not None}
+    if not seconds:
+        raise NoiselabError(f"{results}: no benchmark of a job of this plan")
+    rows = cost.per_artefact(
+        planned, products, lambda goals: cost.actual_row(assumed, planned, seconds, goals)
+    )
+    missing = sorted(set(planned) - set(seconds))
+    trainings = [name for name in missing if name.startswith(cost.TRAINING)]
+    missed = [f"No benchmark of {', '.join(trainings)}."] if trainings else []
+    return rows, [*COST_NOTES, *missed, *cost.assumptions(estimate)]
+
+
+def _write(paths: list[Path], rows: list[dict], notes: list[str], tier: str) -> None:
+    """Tidy numbers as csv, the same as Markdown and as a page."""
+    table, title = _grid(rows), f"Cost of tier {tier}"
+    grid = table.to_html(index=False, border=0, escape=True)
+    paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    listed = "\n".join(f"- {note}" for note in notes)
+    markdown = table.to_markdown(index=False, disable_numparse=True)
+    texts = {
+        ".md": f"## {title}\n\n{markdown}\n\n{listed}\n",
+        ".html": page(title, f'<div class="scroll">{grid}</div>{paragraphs}'),
+    }
+    for path in paths:
+        if path.suffix == ".csv":
+            with whole_file(path) as temporary:
+                pd.DataFrame(rows).to_csv(temporary, index=False)
+        else:
+            write_text(path, texts[path.suffix])
+
+
+def _grid(rows: list[dict]) -> pd.DataFrame:
+    """Rows as text, without the hours of a kind of device that nothing needs."""
+    table = pd.DataFrame(rows)
+    unused = [c for c in table if c.endswith("u_hours") and not table[c].any()]
+    table = table.drop(columns=unused)
+    return pd.DataFrame({HEADS[c]: [_text(c, value) for value in table[c]] for c in table})
+
+
+def _text(column: str, value) -> str:
+    if pd.isna(value):
+        return "—"
+    if column.endswith("bytes"):
+        return _size(value)
+    if column.endswith("hours"):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    if column == "outside_training":
+        return f"{100 * value:.0f} %"
+    return value if column == "artefact" else f"{value:,.0f}"
+
+
+def _size(size: float) -> str:
+    unit = 0
+    while size >= 1000 and unit < len(SIZES) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.3g} {SIZES[unit]}"
+
+
+if __name__ == "__main__":
+    run_script(main)
