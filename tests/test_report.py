@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from helpers import small_run
-from noiselab import layouts, report
+from noiselab import layouts, report, verdicts
 from noiselab.files import write_json, write_text
 
 EVIL = '<b onclick="x">evil</b> & "co"'
@@ -310,10 +310,16 @@ def test_several_data_sets_with_several_verdicts_are_mixed():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(56.81, "56.81"), (-0.123456, "−0.1235"), (12345.6, "12,346"), (0, "0.0"), (1e-7, "0.0000")],
+    [
+        (56.81, "56.81"),
+        (-0.123456, "−0.1235"),
+        (12345.6, "12,346"),
+        (0, "0.0"),
+        (2.41e-4, "0.000241"),
+    ],
 )
 def test_numbers_have_four_digits(value, text):
-    assert report.number(value) == text
+    assert verdicts.number(value) == text
 
 
 def test_settings_name_common_values_once_and_differing_ones_per_data_set():

@@ -20,14 +20,14 @@ HEADS = {
     "trainings": "trainings",
     "steps": "steps",
     "examples": "examples",
-    "gpu_hours": "GPU-hours",
-    "core_hours": "core-hours",
+    "gpu_hours": "GPU time",
+    "core_hours": "core time",
     "bytes": "disk",
     "checkpoint_bytes": "+ checkpoints",
-    "chain_hours": "chain, hours",
+    "chain_hours": "longest chain",
 }
 HEADS |= {
-    f"{when}_{unit}_hours": f"{when}, {name}-hours"
+    f"{when}_{unit}_hours": f"{when} {name} time"
     for unit, name in (("gpu", "GPU"), ("core", "core"))
     for when in ("assumed", "planned", "actual")
 }
@@ -131,10 +131,17 @@ def _text(column: str, value) -> str:
     if column.endswith("bytes"):
         return _size(value)
     if column.endswith("hours"):
-        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        return _time(value)
     if column == "outside_training":
         return f"{100 * value:.0f} %"
     return value if column == "artefact" else f"{value:,.0f}"
+
+
+def _time(hours: float) -> str:
+    for unit, length in (("h", 1), ("min", 1 / 60)):
+        if hours >= length:
+            return f"{hours / length:,.{0 if hours >= 100 * length else 1}f} {unit}"
+    return f"{3600 * hours:.0f} s"
 
 
 def _size(size: float) -> str:

@@ -19,7 +19,6 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from math import floor, log10
 from pathlib import Path
 
 import jinja2
@@ -32,6 +31,7 @@ from noiselab.errors import NoiselabError
 from noiselab.files import read_json
 from noiselab.layouts import INTERVALS, NAMES
 from noiselab.provenance import PACKAGES
+from noiselab.verdicts import estimate, number
 
 CAPTIONS = ROOT / "workflow" / "report"
 MIME = {
@@ -421,21 +421,3 @@ def verdict_here(verdicts: list[str | None]) -> str:
 def _count(verdicts: Iterable[str]) -> list[tuple[str, int]]:
     listed = list(verdicts)
     return [(verdict, listed.count(verdict)) for verdict in VERDICTS if verdict in listed]
-
-
-def number(value: float | None) -> str:
-    """A number with four significant digits, with a true minus sign."""
-    if value is None:
-        return ""
-    decimals = 3 - floor(log10(abs(value))) if value else 1
-    return f"{value:,.{min(max(decimals, 0), 4)}f}".replace("-", "−")
-
-
-def estimate(test: dict, unit: str) -> str:
-    """Value, unit and interval of a test, or why there is no value."""
-    if test["value"] is None:
-        return f"— ({test.get('reason') or 'not measured'})"
-    text = f"{number(test['value'])} {unit}".strip()
-    if test["ci_low"] is None:
-        return text
-    return f"{text} [{number(test['ci_low'])}, {number(test['ci_high'])}]"

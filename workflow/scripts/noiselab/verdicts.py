@@ -2,6 +2,7 @@
 
 import html
 from collections import Counter
+from math import floor, log10
 
 import pandas as pd
 
@@ -47,17 +48,21 @@ def tidy(content: dict) -> pd.DataFrame:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits at most; empty where there is none."""
-    return "" if value is None or pd.isna(value) else f"{value:.4g}"
+    """A number with four significant digits and six decimals at most, with a true minus sign."""
+    if value is None or pd.isna(value):
+        return ""
+    decimals = 3 - floor(log10(abs(value))) if value else 1
+    return f"{value:,.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
-def estimate(row: dict) -> str:
-    """Value [95 % CI], or why there is none."""
+def estimate(row: dict, unit: str = "") -> str:
+    """Value, unit and interval of a test or ruler, or why there is no value."""
     if row["value"] is None:
-        return row.get("reason") or "not measured"
+        return f"— ({row.get('reason') or 'not measured'})"
+    text = f"{number(row['value'])} {unit}".strip()
     if row["ci_low"] is None:
-        return f"{number(row['value'])} (no interval)"
-    return f"{number(row['value'])} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+        return f"{text} (no interval)"
+    return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
 def _grid(content: dict) -> pd.DataFrame:
