@@ -175,6 +175,20 @@ def test_exactly_the_share_is_corrupted_and_nested_across_ratios(folder):
     assert all(a < b for a, b in itertools.pairwise(sets))
 
 
+def test_a_batch_of_empty_targets_has_no_loss(folder):
+    """Without symbols a teacher may write nothing: then there is nothing to predict, and no error."""
+    run = run_of(folder, protocol="released")
+    empty = pair_batches.Rows(both(folder).target, 0, [], [])
+    rows = torch.from_numpy(empty(np.arange(4)))
+    assert (rows == PAD).all()
+    source = torch.from_numpy(source_rows(run, both(folder).source)(np.arange(4)))
+    model = seq2seq.build(run)
+    nll = seq2seq.token_nll(model, source, rows[:, :-1], rows[:, 1:])
+    assert nll.sum() == 0
+    nll.sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
 def test_released_selection_is_by_index_modulo_100(folder):
     shares = []
     for ratio in (0.1, 0.3, 0.5, 1.0):

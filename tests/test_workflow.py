@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,6 +104,26 @@ def test_clean_runs_are_trained_once(results):
     assert (
         len(runs) == 3 + 3
     )  # those of the audit: another schedule with its clean run, another batch
+
+
+def test_floors_are_computed_from_the_clean_runs(results):
+    """By the definitions, from the files that the clean runs left."""
+    runs, e = results / "runs", 0.5
+    cells = pd.concat(pd.read_csv(results / "tables" / f"table{n}.csv") for n in (1, 2, 10))
+    cells = cells[(cells["dataset"] == "digits") & (cells["noise_ratio"] == 1.0)]
+    floors = cells.set_index(["metric", "corruption"])["floor"]
+    labels = np.load(results / "data" / "digits" / "test_y.npy")
+    p = np.load(runs / "classifier" / "digits" / "clean-s0" / "predictions.npz")["test"]
+    accuracy = 100 * np.mean(p.argmax(1) == labels)  # uniform noise changes no decision at e = 1/2
+    assert floors["accuracy", "uniform_label"] == pytest.approx(accuracy)
+    q = (1 - e) * p + e * np.roll(p, 1, axis=1)
+    best = q >= q.max(1, keepdims=True) - 1e-3
+    shifted = 100 * np.mean(best[np.arange(len(labels)), labels] / best.sum(1))
+    assert floors["accuracy", "shift_label"] == pytest.approx(shifted)
+    decided = np.load(runs / "diffusion" / "digits" / "clean-s0" / "measured.npz")["decided"]
+    a = np.mean(decided == np.arange(len(decided)) % 10)
+    consistency = 100 * ((1 - e) * a + e * (1 - a) / 9)
+    assert floors["consistency", "uniform_label"] == pytest.approx(consistency)
 
 
 def test_claims_say_what_was_run(results):
