@@ -132,7 +132,8 @@ def _run_cell(group: pd.DataFrame) -> dict:
 
 def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
     """Mean of `value`, or of value - floor, over the rows of the seeds with its t-interval; of one
-    seed, its number with its interval over test items."""
+    seed, its number with its interval over test items. The floor is that of the clean run as it is:
+    its own uncertainty over test items is not in the interval."""
     first = rows.iloc[0]
     shift = rows["floor"] if above_floor else 0 * rows["value"]
     ends = [None if pd.isna(first[k]) else first[k] - shift.iloc[0] for k in ("ci_low", "ci_high")]
