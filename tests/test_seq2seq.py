@@ -176,7 +176,7 @@ def test_exactly_the_share_is_corrupted_and_nested_across_ratios(folder):
 
 
 def test_a_batch_of_empty_targets_has_no_loss(folder):
-    """Without symbols a teacher may write nothing: then there is nothing to predict, and no error."""
+    """Without symbols a teacher may write nothing: nothing is to be predicted, and no error."""
     run = run_of(folder, protocol="released")
     empty = pair_batches.Rows(both(folder).target, 0, [], [])
     rows = torch.from_numpy(empty(np.arange(4)))

@@ -91,7 +91,7 @@ def test_an_experiment_of_ones_own_has_no_published_column():
 
 def test_data_that_stands_in_for_other_data_is_said_so():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
-    assert "digits is another data set" in layouts.notes(table, "quick", "a floor.")[1]
+    assert "Other data sets than the paper's" in layouts.notes(table, "quick", "a floor.")[1]
     real = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "cifar10")), PUBLISHED)
     assert len(layouts.notes(real, "paper", "a floor.")) == 1
 

@@ -252,10 +252,13 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],
     ].drop_duplicates()
-    for row in standing.itertuples():
+    if len(standing):
+        pairs = [
+            f"{row.dataset} ({NAMES.get(row.stands_in_for, row.stands_in_for)})"
+            for row in standing.itertuples()
+        ]
         lines.append(
-            f"{row.dataset} is another data set, and its network a smaller one: the column of "
-            f"{NAMES.get(row.stands_in_for, row.stands_in_for)} is for comparing the course of "
-            "the numbers, not their level."
+            f"Other data sets than the paper's, with smaller networks: {', '.join(pairs)}. The "
+            "paper's columns are for comparing the course of the numbers, not their level."
         )
     return lines
