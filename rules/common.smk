@@ -13,6 +13,10 @@ ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 _PATH = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
 
+# Jobs use no network, which their computers may not have: libraries that could look for something
+# newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
+os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env -u HF_HUB_OFFLINE")
+
 sys.path.insert(0, SCRIPTS)
 from noiselab import config as noiselab_config
 from noiselab import runs as noiselab_runs

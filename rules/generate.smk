@@ -18,7 +18,7 @@ rule download_inception:
         runtime=60,
         mem_mb=2000,
     shell:
-        "$PYTHON $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
+        "$ONLINE $PYTHON $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
 
 
 # Finished shards are in `params`, to survive a failed attempt.
