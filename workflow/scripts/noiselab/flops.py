@@ -6,13 +6,27 @@ also where a mask hides half of it.
 """
 
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from noiselab import cost, runs
 from noiselab.cost import Data, Network, workload
 from noiselab.runs import Plan
+
+
+def estimated(config: dict, results: Path) -> cost.Estimate:
+    """Everything that an estimate of a configuration's plan is made from, with what the folder of
+    results has of its data and finished trainings."""
+    plan = runs.plan(config, str(results))
+    data = {
+        name: cost.data_size(spec, results / "data" / name, config["cost"]["data"])
+        for name, spec in plan.datasets.items()
+    }
+    measured = cost.measured_rates(plan, config, results)
+    return cost.Estimate(plan, config, data, networks(plan, data), measured)
 
 
 def networks(plan: Plan, data: dict[str, Data]) -> dict[str, Network]:
