@@ -1,5 +1,6 @@
 # Python side of the workflow: paths, the library, and errors as one line.
 import json
+import math
 import os
 import re
 import sys

@@ -45,10 +45,11 @@ wildcard_constraints:
 
 
 def resource(rule, name):
-    """A rule's resource from the configuration; retries ask for more time."""
+    """A rule's resource from the configuration; retries ask for more time, up to the longest."""
     value = config["resources"][rule][name]
     if name == "runtime":
-        return lambda wildcards, attempt: value * attempt
+        longest = config["max_runtime"] or math.inf
+        return lambda wildcards, attempt: min(value * attempt, longest)
     return value
 
 
