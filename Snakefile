@@ -27,6 +27,7 @@ include: "rules/claims.smk"
 include: "rules/report.smk"
 include: "rules/cost.smk"
 include: "rules/preflight.smk"
+include: "rules/slurm.smk"
 
 
 rule all:
