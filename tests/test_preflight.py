@@ -124,6 +124,7 @@ def slurm(folder, monkeypatch, sinfo="cat <<'END'\n" + SINFO + "END\n", without=
     for tool in ("cat", "sh"):
         (folder / "bin" / tool).symlink_to(shutil.which(tool))
     monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.delenv("SBATCH_PARTITION", raising=False)
 
 
 def test_nodes_of_slurm_are_those_that_are_up(tmp_path, monkeypatch):
@@ -133,6 +134,12 @@ def test_nodes_of_slurm_are_those_that_are_up(tmp_path, monkeypatch):
     rows = preflight.slurm_rows(GPU)
     assert states(rows) == {"Slurm": OK, "GPUs": OK, "memory": OK}
     assert "partition big" in rows[1].found
+
+
+def test_of_a_partition_that_is_asked_for_alone(tmp_path, monkeypatch):
+    slurm(tmp_path, monkeypatch, sinfo='for a; do :; done; echo "$a|(null)|1000|idle"\n')
+    monkeypatch.setenv("SBATCH_PARTITION", "mine")
+    assert preflight.slurm_nodes() == [Node("--partition=mine", 0, 1000)]
 
 
 def test_jobs_that_no_node_of_slurm_can_hold_are_named(tmp_path, monkeypatch):
@@ -214,8 +221,7 @@ def test_needs_are_of_the_planned_rules_or_of_the_jobs_to_run():
 
 
 def rows_of(root, spec, results=Path("none")):
-    (row,) = preflight.local_rows(spec, root, results)
-    return row
+    return preflight.local_row(spec, root, results)
 
 
 CIFAR = {"name": "cifar10", "kind": "cifar", "train_size": 4, "test_size": 2, "classes": 2}
@@ -471,6 +477,17 @@ def call_script(monkeypatch, folder, rows, content="{}"):
     script.main()
 
 
+def test_without_numpy_a_line_says_what_to_do(monkeypatch, tmp_path):
+    (tmp_path / "plan.json").write_text("{}")
+    arguments = ["preflight.py", "--plan", str(tmp_path / "plan.json"), "--results", "r"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.delitem(sys.modules, "noiselab.preflight")
+    monkeypatch.delattr("noiselab.preflight")
+    monkeypatch.setitem(sys.modules, "noiselab.errors", None)  # like a package that is not there
+    with pytest.raises(NoiselabError, match=r"^preflight: .*: make setup"):
+        script.main()
+
+
 def test_exit_codes(monkeypatch, tmp_path, capsys):
     good = [preflight.Row("a", OK, "there"), preflight.Row("b", WARNING, "perhaps", "look")]
     call_script(monkeypatch, tmp_path, good)
@@ -508,8 +525,9 @@ def lacking(tmp_path):
     """Settings of a plan whose data.root has a training split of CIFAR-10 but no test split."""
     cifar_files(tmp_path / "root")
     (tmp_path / "root" / "cifar10" / "test.parquet").unlink()
-    changes = "experiments={table2: {datasets: [cifar10]}}"
-    return ["tier=smoke", f"data={{root: {tmp_path / 'root'}}}", "only=[table2]", changes]
+    changes = ["experiments={table2: {datasets: [cifar10]}}"]
+    changes += ["datasets={cifar10: {train_size: 4, test_size: 2}}"]
+    return ["tier=smoke", f"data={{root: {tmp_path / 'root'}}}", "only=[table2]", *changes]
 
 
 def test_a_file_that_lacks_is_named_and_the_exit_code_says_so(tmp_path, lacking):

@@ -6,9 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from noiselab import preflight
 from noiselab.config import validate
-from noiselab.errors import run_script
+from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json
 
 PLAN = """JSON file, or -: config, the merged configuration; jobs, rule -> names of those that are
@@ -25,6 +24,10 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1, help="jobs at the same time")
     parser.add_argument("--conda", action="store_true", help="rules run in conda environments")
     arguments = parser.parse_args()
+    try:
+        from noiselab import preflight
+    except ImportError as error:
+        raise NoiselabError(f"preflight: {error}: make setup") from error
     asked = json.load(sys.stdin) if arguments.plan == "-" else read_json(arguments.plan)
     call = preflight.Call(arguments.executor, arguments.gpus, arguments.at_once, arguments.conda)
     folders = arguments.results, arguments.downloads

@@ -8,6 +8,7 @@ once and wait for seconds only.
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -109,7 +110,7 @@ def check(config: dict, jobs: Jobs | None, results: Path, downloads: Path, call:
     to_come = disk_needed(config, jobs, results, call.at_once)  # imports, before there are threads
     if call.executor == "slurm":
         rows += slurm_rows(needs)
-    else:
+    elif call.executor == "local":  # of another's computers nothing is known
         rows += [gpu_row(needs, visible_gpus(), call.gpus), memory_row(needs, memory_mb())]
     data, to_download = data_rows(plan, config, jobs, results, downloads)
     free = shutil.disk_usage(existing(results)).free
@@ -249,8 +250,11 @@ def slurm_rows(needs: list[Need]) -> list[Row]:
 
 
 def slurm_nodes() -> list[Node]:
-    """The nodes that sinfo lists, kind by kind, without those that are down."""
+    """The nodes that sinfo lists, kind by kind, without those that are down; of one partition where
+    sbatch is to use it."""
     command = ["sinfo", "--noheader", "--exact", "--format=%P|%G|%m|%t"]
+    if partition := os.environ.get("SBATCH_PARTITION"):
+        command.append(f"--partition={partition}")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=NETWORK)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -317,7 +321,7 @@ def disk_needed(config: dict, jobs: Jobs | None, results: Path, at_once: int) ->
     try:
         from noiselab.flops import estimated
 
-        planned = cost.jobs(estimated(config, results), {})
+        planned = cost.jobs(estimated(config, results, timed=False), {})
         return cost.bytes_to_come(planned, names, results, at_once)
     except Exception:  # other rows say what is broken
         return None
@@ -363,7 +367,7 @@ def data_rows(
     root = config["data"]["root"]
     for spec in real:
         if root is not None:
-            rows += local_rows(spec, Path(root), results)
+            rows.append(local_row(spec, Path(root), results))
         elif row := downloaded_row(spec, downloads, results):
             rows.append(row)
         else:
@@ -409,7 +413,7 @@ def _prepared(spec: dict, results: Path) -> bool:
     return (results / "data" / spec["name"] / "dataset.json").is_file()
 
 
-def local_rows(spec: dict, root: Path, results: Path) -> list[Row]:
+def local_row(spec: dict, root: Path, results: Path) -> Row:
     """Whether a folder has a data set, by the rules of its loader; and the tokenizer it needs."""
     name = f"data: {spec['name']}"
     try:
@@ -418,11 +422,11 @@ def local_rows(spec: dict, root: Path, results: Path) -> list[Row]:
             text.gpt2_tokenizer(root / "gpt2", spec["vocabulary"])
     except NoiselabError as error:
         if _prepared(spec, results):
-            return [Row(name, WARNING, f"{error}; yet it is prepared", LOCAL)]
-        return [Row(name, MISSING, str(error), LOCAL)]
+            return Row(name, WARNING, f"{error}; yet it is prepared", LOCAL)
+        return Row(name, MISSING, str(error), LOCAL)
     if source.doubt:
-        return [Row(name, WARNING, source.doubt, LOCAL)]
-    return [Row(name, OK, source.found)]
+        return Row(name, WARNING, source.doubt, LOCAL)
+    return Row(name, OK, source.found)
 
 
 def downloaded_row(spec: dict, downloads: Path, results: Path) -> Row | None:
