@@ -64,6 +64,7 @@ RUNS = [
     "diffusion/digits/uniform_label-r1.00-fixed_clean-s0",
     "language_model/docstrings/clean-s0",
     "language_model/docstrings/uniform_token-r1.00-fixed_clean-b2-s0",
+    "seq2seq/code2doc/teacher-s100",
     "seq2seq/code2doc/clean-s0",
     "seq2seq/code2doc/teacher-r1.00-fixed_total-s0",
 ]
@@ -73,11 +74,13 @@ PER_RUN = 4  # faults that one training meets at most in a workflow: the profile
 
 @dataclass
 class Attempt:
-    """One start of a training, and the newest checkpoint that there was when it started."""
+    """One start of a training: the step of the newest checkpoint when it started, and of the newest
+    that there had ever been."""
 
     run: str
     pid: int
     checkpoint: int
+    seen: int
     began: int | None = None  # step; None: it ended before its first step
 
 
@@ -88,6 +91,7 @@ class Campaign:
         self.workflow, self.chance = workflow, chance
         self.faults: list[tuple[str, float, str]] = []  # kind, second, what it hit
         self.met: Counter = Counter()
+        self.seen: Counter = Counter()  # run -> step of the newest checkpoint that it ever had
         self.attempts: dict[int, Attempt] = {}
         self.restarts = 0
         self.begin = time.monotonic()
@@ -115,16 +119,20 @@ class Campaign:
     def watch(self) -> None:
         """Note new attempts of trainings, and where they begin."""
         for run in RUNS:
+            self.seen[run] = max(self.seen[run], self.newest(run))
             for pid in self.workflow.training(run):
                 if pid not in self.attempts:
-                    found = self.workflow.checkpoints(run)
-                    newest = int(found[0].name.split("-")[1]) if found else 0
-                    self.attempts[pid] = Attempt(run, pid, newest)
+                    self.attempts[pid] = Attempt(run, pid, self.newest(run), self.seen[run])
                 attempt = self.attempts[pid]
                 if attempt.began is None:
                     log = self.workflow.training_log(run)
                     if first := re.search(r"(\d+)/\d+ \[00:00", log):
                         attempt.began = int(first.group(1))
+
+    def newest(self, run: str) -> int:
+        """Step of the newest checkpoint; 0: there is none."""
+        found = self.workflow.checkpoints(run)
+        return int(found[0].name.split("-")[1]) if found else 0
 
     def inject(self) -> bool:
         """One fault of a random kind; whether there was something for it to hit."""
@@ -199,9 +207,16 @@ class Campaign:
         self.workflow.start(*TARGETS)
         return "Snakemake"
 
-    def from_scratch(self) -> list[Attempt]:
-        """Attempts that began at step 0 although there was a checkpoint."""
-        return [a for a in self.attempts.values() if a.began == 0 and a.checkpoint]
+
+def outcome(attempt: Attempt) -> str:
+    """How a start of a training began."""
+    if attempt.began is None:
+        return "ended before"
+    if attempt.began:
+        return "resumed"
+    if attempt.checkpoint:
+        return "in spite"
+    return "after its end" if attempt.seen else "first"
 
 
 def main() -> None:
@@ -253,8 +268,8 @@ def campaign(arguments, folder: Path) -> str:
         found = results(workflow.results)
         lost += [f"{number}: {name}" for name in expected.keys() - found.keys()]
         different += [f"{number}: {n}" for n in differences(expected, found) if n in found]
-        scratch = [f"{a.run} had {a.checkpoint}" for a in one.from_scratch()]
-        print(f"lost {lost}, different {different}, from scratch {scratch}", flush=True)
+        starts = dict(Counter(map(outcome, one.attempts.values())))
+        print(f"lost {lost}, different {different}, starts {starts}", flush=True)
         # Trainings of later workflows must not meet the process numbers of this one.
         until(lambda w=workflow: not any(map(w.training, RUNS)), 60, "end of all trainings")
     return report(arguments, done, len(expected), lost, different)
@@ -268,24 +283,16 @@ def report(arguments, done: list[Campaign], results_each: int, lost: list, diffe
     attempts = [attempt for one in done for attempt in one.attempts.values()]
     by_family = defaultdict(Counter)
     for attempt in attempts:
-        outcome = (
-            "early"
-            if attempt.began is None
-            else "resumed"
-            if attempt.began
-            else "lost"
-            if attempt.checkpoint
-            else "first"
-        )
-        by_family[attempt.run.split("/")[0].replace("_", " ")][outcome] += 1
+        by_family[attempt.run.split("/")[0].replace("_", " ")][outcome(attempt)] += 1
     total = sum((counts for counts in by_family.values()), Counter())
     minutes = sum(one.seconds for one in done) / 60
     names = ("snakemake", "snakemake-executor-plugin-slurm", "torch")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     rows = [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
+    columns = ("first", "resumed", "ended before", "after its end", "in spite")
     families = [
-        f"| {family} | {c['first']} | {c['resumed']} | {c['early']} | {c['lost']} |"
-        for family, c in [*sorted(by_family.items()), ("**all**", total)]
+        f"| {family} | {' | '.join(str(counts[c]) for c in columns)} |"
+        for family, counts in [*sorted(by_family.items()), ("**all**", total)]
     ]
     restarts = sum(one.restarts for one in done)
     return f"""# Reliability
@@ -297,12 +304,12 @@ that train all families through a real Slurm.
 | | |
 |---|---:|
 | workflows | {len(done)} |
-| trainings wanted | {len(done) * len(RUNS)}, and {len(done)} noisy teachers |
+| trainings wanted | {len(done) * len(RUNS)} |
 | faults injected | {sum(kinds.values())} |
 | starts of trainings | {len(attempts)} |
 | results lost, of {len(done) * results_each} files | {len(lost)} |
 | results that differ from those of an undisturbed run | {len(different)} |
-| trainings begun again although there was a checkpoint | {total["lost"]} |
+| trainings begun again although there was a checkpoint | {total["in spite"]} |
 | workflows that ended with an error and were started again | {restarts} |
 
 Results are weights, histories, predictions, decoded targets and summaries, compared to the last
@@ -312,15 +319,18 @@ bit with a local run that nothing disturbed; times and facts of the machine are 
 |---|---:|
 {chr(10).join(rows)}
 
-How each start of a training began; in spite of one: at step 0 although there was a checkpoint.
+How each start of a training began:
 
-| family | at step 0, no checkpoint yet | from a checkpoint | ended before that | in spite of one |
-|---|---:|---:|---:|---:|
+| family | at step 0, the first | from a checkpoint | ended before | anew after its end | anew by \
+mistake |
+|---|---:|---:|---:|---:|---:|
 {chr(10).join(families)}
 
 A fault may hit several trainings (a node, Snakemake) or none (a job that has just ended). What a
 training had done since its last checkpoint is done again: nothing after a SIGTERM, which comes
-before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` after a SIGKILL.
+before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` after a SIGKILL. The
+first: no earlier attempt had come to a checkpoint. Anew after its end: hit in the second or two in
+which the training had ended and removed its checkpoints, but Snakemake had not taken note.
 
 ## Where and when
 
