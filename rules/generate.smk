@@ -53,7 +53,7 @@ rule sample_images:
         launcher=launcher("sample_images"),
         shards=f"{RESULTS}/checkpoints/{{run}}/samples",
     shell:
-        "{params.launcher} $SCRIPTS/sample_images.py --run {input.run} --weights {input.weights}"
+        "exec {params.launcher} $SCRIPTS/sample_images.py --run {input.run} --weights {input.weights}"
         " --shards {params.shards} --samples {output.samples} --grid {output.grid} > {log} 2>&1"
 
 

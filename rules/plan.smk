@@ -56,12 +56,15 @@ def resource(rule, name):
 def launcher(rule):
     """How to start a training: several GPUs are several processes inside one task, which share
     the task's threads. The lone -- keeps torchrun from reading the script's options as its own.
+
+    Rules start it by `exec`: Slurm signals all processes of a job, so the shell would end at once,
+    and with it the job, while the training is still writing its checkpoint.
     """
     gpus = config["resources"][rule]["gpu"]
     if gpus <= 1:
         return "$PYTHON"
     threads = max(1, config["resources"][rule]["threads"] // gpus)
-    return f"OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
+    return f"env OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
 
 
 def of_runs(experiment, file):

@@ -172,7 +172,11 @@ def undisturbed(workflow):
 
 
 def cancel(disturbed, run):
-    slurm("scancel", disturbed.job(run)["JobId"])
+    """The job ends when the training has ended, which writes a checkpoint first."""
+    job, trainings = disturbed.job(run), disturbed.training(run)
+    slurm("scancel", job["JobId"])
+    until(lambda: not active(jobs(disturbed.folder)[job["JobId"]]), 60, "end of the job")
+    assert not set(trainings) & set(disturbed.training(run))
 
 
 def kill_training(disturbed, run):
