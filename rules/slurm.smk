@@ -1,6 +1,8 @@
 # What is needed only where jobs go to Slurm.
 from noiselab import leftovers
 
+leftovers.mend_exclusions(sys.modules.get("snakemake_executor_plugin_slurm"))
+
 # Snakemake keeps one onstart, the last: this one does what was there before it as well.
 _before = workflow._onstart
 

@@ -61,3 +61,19 @@ def test_comments_are_those_of_the_plugin():
     expected = f"rule_measure_wildcards_{get_job_wildcards(Job)}"
     assert leftovers.comment("measure", Job.wildcards) == expected
     assert leftovers.comment("all", []) == "rule_all"
+
+
+def test_a_failed_node_without_a_name_is_not_excluded():
+    seen = []
+
+    class Plugin:
+        @staticmethod
+        def get_submit_command(job, params, failed_nodes=None):
+            seen.append(failed_nodes)
+
+    for _ in range(2):  # Snakemake reads the Snakefile anew
+        leftovers.mend_exclusions(Plugin)
+    Plugin.get_submit_command("job", {}, failed_nodes={"None assigned", "node1"})
+    Plugin.get_submit_command("job", {})
+    leftovers.mend_exclusions(None)
+    assert seen == [{"node1"}, set()]

@@ -75,7 +75,7 @@ ClusterName=noiselab
 SlurmctldHost=$MACHINE(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket=$STATE/munge/socket
+AuthInfo=socket=$STATE/munge/socket,cred_expire=15
 SlurmctldPort=$CTLD_PORT
 SlurmctldPidFile=$STATE/slurmctld.pid
 SlurmdPidFile=$STATE/%n.pid

@@ -1,7 +1,7 @@
-"""Slurm jobs that have outlived the Snakemake that submitted them.
+"""Slurm jobs that have outlived the Snakemake that submitted them, and nodes that have failed.
 
-A Snakemake that is killed leaves its jobs in the queue. The next one knows nothing of them and would
-train beside them, into the same files.
+A Snakemake that is killed leaves its jobs in the queue. The next one knows nothing of them and
+would train beside them, into the same files.
 """
 
 import shlex
@@ -37,6 +37,25 @@ def end(comments: set[str], folder: str) -> int:
             raise NoiselabError(f"Slurm jobs of an earlier Snakemake do not end: {sorted(still)}")
         time.sleep(2)
     return len(left)
+
+
+def mend_exclusions(plugin) -> None:
+    """Have Snakemake's Slurm plugin exclude nodes only that have a name.
+
+    When a node fails, it asks the accounting where the job ran, so as to keep off that node. Slurm
+    has put the job back in the queue by then, and the answer is `None assigned`: with that, sbatch
+    refuses every later job (plugin 2.8). plugin: the module; None, where it is not in use.
+    """
+    submit = getattr(plugin, "get_submit_command", None)
+    if submit is None or hasattr(submit, "mended"):
+        return
+
+    def get_submit_command(*arguments, failed_nodes=None, **options):
+        named = {node for node in failed_nodes or () if " " not in node}
+        return submit(*arguments, failed_nodes=named, **options)
+
+    get_submit_command.mended = True
+    plugin.get_submit_command = get_submit_command
 
 
 def _queued(comments: set[str], folder: str) -> list[str]:
