@@ -9,10 +9,12 @@ with those of the same workflow in peace.
 
 import argparse
 import contextlib
+import math
 import os
 import platform
 import random
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -99,9 +101,11 @@ class Campaign:
     def run(self, faults: int, seconds: float) -> None:
         """Run the workflow to its end; after `faults` of them it is left in peace."""
         self.workflow.start(*TARGETS)
-        due = self.begin + self.chance.uniform(20, 30)
+        due = math.inf
         while True:
             self.watch()
+            if math.isinf(due) and self.attempts:
+                due = time.monotonic() + self.chance.uniform(2, 10)
             if self.workflow.ended():
                 if self.workflow.process.returncode == 0:
                     self.seconds = time.monotonic() - self.begin
@@ -257,6 +261,8 @@ def campaign(arguments, folder: Path) -> Iterator[str]:
 
     def disturb(number: int) -> Campaign:
         workflow = Workflow(folder / f"disturbed-{arguments.seed}-{number}", SETTINGS)
+        # Data are prepared: it is trainings that take long, and are worth to be hit.
+        shutil.copytree(peace.results / "data", workflow.results / "data")
         one = Campaign(workflow, random.Random(f"{arguments.seed}-{number}"), number)
         left = arguments.faults - number * arguments.per_workflow
         try:
