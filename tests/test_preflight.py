@@ -145,7 +145,7 @@ def test_of_a_partition_that_is_asked_for_alone(tmp_path, monkeypatch):
 def test_jobs_that_no_node_of_slurm_can_hold_are_named(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch)
     large = [Need("train_diffusion", 4, 600_000), Need("prepare_text", 0, 8000)]
-    gpus, memory = preflight.slurm_rows([*large, Need("train_classifier", 16, 1)])[1:]
+    gpus, memory = preflight.slurm_rows([*large, Need("train_classifier", 16, 700_000)])[1:]
     assert (gpus.state, memory.state) == (MISSING, MISSING)
     assert "up to 8, train_classifier asks for 16" in gpus.found
     assert "train_diffusion" in memory.found

@@ -285,10 +285,10 @@ def node_gpus_row(needs: list[Need], nodes: list[Node]) -> Row:
 
 
 def node_memory_row(needs: list[Need], nodes: list[Node]) -> Row:
-    """Whether, for each rule, a node with its GPUs has its memory, too."""
+    """Whether, for each rule, a node with its GPUs, if there is any, has its memory, too."""
     for need in sorted(needs, key=lambda need: -need.mem_mb):
-        there = max((node.mem_mb for node in nodes if node.gpu >= need.gpu), default=0)
-        if there < need.mem_mb:
+        there = max((node.mem_mb for node in nodes if node.gpu >= need.gpu), default=None)
+        if there is not None and there < need.mem_mb:
             found = f"nodes with {need.gpu} GPUs have up to {_size(there * 2**20)}, {need.rule} "
             fix = f"--config 'resources={{{need.rule}: {{mem_mb: {there}}}}}'"
             return Row("memory", MISSING, f"{found}asks for {_size(need.mem_mb * 2**20)}", fix)
