@@ -1,9 +1,9 @@
-# make setup | quick | test | lint | bench | results | lock
+# make setup | quick | test | test-slurm | lint | bench | results | lock
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: setup quick test lint bench results lock
+.PHONY: setup quick test test-slurm lint bench results lock
 
 setup: .venv/.complete
 
@@ -20,6 +20,10 @@ quick: setup
 
 test: setup
 	$(BIN)/pytest
+
+# On a Slurm cluster that it brings up here: as root, on Debian. Elsewhere the tests are skipped.
+test-slurm: setup
+	$(BIN)/pytest tests/slurm -rs
 
 lint: setup
 	$(BIN)/ruff check .

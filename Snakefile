@@ -26,6 +26,8 @@ include: "rules/analysis.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
 include: "rules/cost.smk"
+include: "rules/preflight.smk"
+include: "rules/slurm.smk"
 
 
 rule all:

@@ -1,5 +1,6 @@
 # Python side of the workflow: paths, the library, and errors as one line.
 import json
+import math
 import os
 import re
 import sys
@@ -12,6 +13,10 @@ ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 # paths of this machine out of the rules' parameters.
 _PATH = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
+
+# Jobs use no network, which their computers may not have: libraries that could look for something
+# newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
+os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env -u HF_HUB_OFFLINE")
 
 sys.path.insert(0, SCRIPTS)
 from noiselab import config as noiselab_config

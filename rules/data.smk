@@ -21,7 +21,7 @@ rule download_images:
         runtime=120,
         mem_mb=2000,
     shell:
-        "$PYTHON $SCRIPTS/download_images.py --name {wildcards.images} --out data/{wildcards.images}"
+        "$ONLINE $PYTHON $SCRIPTS/download_images.py --name {wildcards.images} --out data/{wildcards.images}"
         " > {log} 2>&1"
 
 
@@ -42,7 +42,7 @@ rule download_text:
         hub=lambda wildcards: PLAN.datasets[wildcards.texts]["hub"],
         tokenizer=lambda wildcards: PLAN.datasets[wildcards.texts]["tokenizer"],
     shell:
-        "$PYTHON $SCRIPTS/download_text.py --hub {params.hub} --tokenizer {params.tokenizer}"
+        "$ONLINE $PYTHON $SCRIPTS/download_text.py --hub {params.hub} --tokenizer {params.tokenizer}"
         " --out data/{wildcards.texts} > {log} 2>&1"
 
 
@@ -90,7 +90,7 @@ rule download_image_files:
     params:
         spec=lambda wildcards: specification(SHARED_FOLDERS[wildcards.source]),
     shell:
-        "$PYTHON $SCRIPTS/download_image_files.py --spec {params.spec:q} --out data/{wildcards.source}"
+        "$ONLINE $PYTHON $SCRIPTS/download_image_files.py --spec {params.spec:q} --out data/{wildcards.source}"
         " > {log} 2>&1"
 
 
@@ -162,7 +162,7 @@ rule download_pairs:
     params:
         spec=lambda wildcards: specification(wildcards.pairs),
     shell:
-        "$PYTHON $SCRIPTS/download_pairs.py --spec {params.spec:q} --out data/{wildcards.pairs}"
+        "$ONLINE $PYTHON $SCRIPTS/download_pairs.py --spec {params.spec:q} --out data/{wildcards.pairs}"
         " > {log} 2>&1"
 
 

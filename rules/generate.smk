@@ -18,7 +18,7 @@ rule download_inception:
         runtime=60,
         mem_mb=2000,
     shell:
-        "$PYTHON $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
+        "$ONLINE $PYTHON $SCRIPTS/download_inception.py --out {output} > {log} 2>&1"
 
 
 # Finished shards are in `params`, to survive a failed attempt.
@@ -53,7 +53,7 @@ rule sample_images:
         launcher=launcher("sample_images"),
         shards=f"{RESULTS}/checkpoints/{{run}}/samples",
     shell:
-        "{params.launcher} $SCRIPTS/sample_images.py --run {input.run} --weights {input.weights}"
+        "exec {params.launcher} $SCRIPTS/sample_images.py --run {input.run} --weights {input.weights}"
         " --shards {params.shards} --samples {output.samples} --grid {output.grid} > {log} 2>&1"
 
 

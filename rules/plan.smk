@@ -45,22 +45,26 @@ wildcard_constraints:
 
 
 def resource(rule, name):
-    """A rule's resource from the configuration; retries ask for more time."""
+    """A rule's resource from the configuration; retries ask for more time, up to the longest."""
     value = config["resources"][rule][name]
     if name == "runtime":
-        return lambda wildcards, attempt: value * attempt
+        longest = config["max_runtime"] or math.inf
+        return lambda wildcards, attempt: min(value * attempt, longest)
     return value
 
 
 def launcher(rule):
     """How to start a training: several GPUs are several processes inside one task, which share
     the task's threads. The lone -- keeps torchrun from reading the script's options as its own.
+
+    Rules start it by `exec`: Slurm signals all processes of a job, so the shell would end at once,
+    and with it the job, while the training is still writing its checkpoint.
     """
     gpus = config["resources"][rule]["gpu"]
     if gpus <= 1:
         return "$PYTHON"
     threads = max(1, config["resources"][rule]["threads"] // gpus)
-    return f"OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
+    return f"env OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
 
 
 def of_runs(experiment, file):

@@ -25,6 +25,6 @@ rule decode_teacher:
         launcher=launcher("decode_teacher"),
         shards=f"{RESULTS}/checkpoints/{{teacher}}/decoding",
     shell:
-        "{params.launcher} $SCRIPTS/decode_teacher.py --run {input.run} --weights {input.weights}"
+        "exec {params.launcher} $SCRIPTS/decode_teacher.py --run {input.run} --weights {input.weights}"
         " --shards {params.shards} --targets {output.targets} --statistics {output.statistics}"
         " > {log} 2>&1"

@@ -46,7 +46,7 @@ rule train_classifier:
         launcher=launcher("train_classifier"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        "exec {params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " --predictions {output.predictions} > {log} 2>&1"
 
@@ -78,7 +78,7 @@ rule train_vision_transformer:
         launcher=launcher("train_vision_transformer"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        "exec {params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " --predictions {output.predictions} > {log} 2>&1"
 
@@ -109,7 +109,7 @@ rule train_diffusion:
         launcher=launcher("train_diffusion"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}/training",
     shell:
-        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        "exec {params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " > {log} 2>&1"
 
@@ -140,7 +140,7 @@ rule train_language_model:
         launcher=launcher("train_language_model"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        "exec {params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " > {log} 2>&1"
 
@@ -175,6 +175,6 @@ rule train_seq2seq:
         launcher=launcher("train_seq2seq"),
         checkpoints=f"{RESULTS}/checkpoints/{{run}}",
     shell:
-        "{params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
+        "exec {params.launcher} $SCRIPTS/train.py --run {input.run} --checkpoints {params.checkpoints}"
         " --weights {output.weights} --history {output.history} --summary {output.summary}"
         " --predictions {output.predictions} > {log} 2>&1"

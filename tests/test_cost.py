@@ -308,6 +308,13 @@ def test_the_papers_language_models_take_about_2000_hours_of_an_h100(paper):
     assert 1500 < hours < 2500
 
 
+def test_bytes_are_the_same_where_flops_are_not_counted(tmp_path):
+    settings = config.load({"only": ["table2", "table9"]}, tier="smoke")
+    made = [flops.estimated(settings, tmp_path, timed) for timed in (True, False)]
+    sizes = [cost.bytes_to_come(cost.jobs(e, {}), None, tmp_path, 2) for e in made]
+    assert sizes[0] == sizes[1] > 0
+
+
 def test_pairs_are_counted_with_their_lengths_and_decoding_with_the_longest():
     settings = config.load(tier="smoke")
     plan = runs.plan(settings, "results/smoke")

@@ -222,6 +222,12 @@ def test_without_a_server_the_script_starts_cold(place, monkeypatch):
     assert call(WARM, missing).stderr == call(COLD, missing).stderr
 
 
+def test_in_a_slurm_job_the_script_starts_cold(place, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert call(WARM, script(place, PARENT)).stdout == f"{os.getpid()}\n"
+    assert not servers(place)
+
+
 def test_another_number_of_threads_gets_another_server(place, monkeypatch):
     path = script(place, "print(os.environ['OMP_NUM_THREADS'])")
     for threads in ("1", "2", "1"):

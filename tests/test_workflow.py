@@ -1,6 +1,7 @@
 """The workflow as its users call it: the whole smoke tier, reruns, planning, bad input."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from snakemake.profiles import ProfileConfigFileParser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -320,14 +322,34 @@ def test_the_slurm_profile_plans_the_paper_tier_with_resources():
             assert int(asked["runtime"]) >= 60
 
 
-def test_retries_ask_for_more_time():
-    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-    namespace = {"config": {"resources": {"r": {"runtime": 30}}}}
+def test_a_clusters_account_partition_and_settings_come_from_outside(tmp_path, monkeypatch):
+    def profile():
+        with open(ROOT / "slurm" / "config.yaml") as file:
+            return ProfileConfigFileParser().parse(file)
+
+    (tmp_path / "slurm").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("SBATCH_ACCOUNT", "SBATCH_PARTITION"):
+        monkeypatch.delenv(name, raising=False)
+    assert profile()["configfile"] == ["config/tiers/paper.yaml"]
+    assert profile()["default-resources"] == ["mem_mb=4000", "runtime=30m"]
+    monkeypatch.setenv("SBATCH_ACCOUNT", "12")
+    monkeypatch.setenv("SBATCH_PARTITION", "max")  # not Python's
+    (tmp_path / "slurm" / "local.yaml").touch()
+    assert profile()["configfile"] == ["config/tiers/paper.yaml", "slurm/local.yaml"]
+    asked = ["slurm_account='12'", "slurm_partition='max'"]
+    assert profile()["default-resources"][2:] == asked
+
+
+@pytest.mark.parametrize(("longest", "asked"), [(None, [30, 60, 90]), (40, [30, 40, 40])])
+def test_retries_ask_for_more_time_up_to_the_longest(longest, asked):
+    namespace = {"math": math, "config": {"resources": {"r": {"runtime": 30}}}}
+    namespace["config"]["max_runtime"] = longest
     source = (ROOT / "rules" / "plan.smk").read_text()
     function = re.search(r"def resource\(.*?(?=\n\n\n)", source, re.S).group()
     exec(function, namespace)
     runtime = namespace["resource"]("r", "runtime")
-    assert [runtime(None, attempt) for attempt in (1, 2, 3)] == [30, 60, 90]
+    assert [runtime(None, attempt) for attempt in (1, 2, 3)] == asked
 
 
 # ------------------------------------------------------------------------------ bad input

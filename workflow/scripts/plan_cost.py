@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import cost, runs
+from noiselab import cost
 from noiselab.config import validate
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file, write_text
@@ -57,7 +57,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
     arguments = parser.parse_args()
     config, results = validate(read_json(arguments.config)), arguments.config.parent
-    estimate = _estimate(config, results)
+    from noiselab.flops import estimated  # torch takes seconds: mistakes are told before
+
+    estimate = estimated(config, results)
     if arguments.out:
         _write(arguments.out, *_actual(estimate, arguments.products, results), config["tier"])
     else:
@@ -67,18 +69,6 @@ def main() -> None:
         )
         print(f"Tier {config['tier']}, planned\n\n{_grid(rows).to_string(index=False)}\n")
         print("\n".join(f"- {line}" for line in [*PLAN_NOTES, *cost.assumptions(estimate)]))
-
-
-def _estimate(config: dict, results: Path) -> cost.Estimate:
-    from noiselab.flops import networks  # torch takes seconds: mistakes are told before
-
-    plan = runs.plan(config, str(results))
-    data = {
-        name: cost.data_size(spec, results / "data" / name, config["cost"]["data"])
-        for name, spec in plan.datasets.items()
-    }
-    measured = cost.measured_rates(plan, config, results)
-    return cost.Estimate(plan, config, data, networks(plan, data), measured)
 
 
 def _actual(estimate: cost.Estimate, products: dict, results: Path) -> tuple[list, list]:

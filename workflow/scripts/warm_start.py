@@ -4,8 +4,9 @@
 
 does what `python SCRIPT ARGUMENT ...` does: same output, exit code and results. The script runs
 in a fork of a server that has imported the packages below; the first call starts it, and it ends
-after a minute without work. Where there can be no server, on a GPU machine say, the script starts
-as usual: slower, never wrong.
+after a minute without work. Where there can be no server, the script starts as usual: slower, never
+wrong. On a GPU machine drivers do not survive a fork; in a Slurm job a server would be outside the
+job's limits and signals, or end with the job that happened to start it.
 """
 
 import atexit
@@ -43,8 +44,8 @@ matplotlib.backends.backend_agg pytorch_fid.inception
 # Python and the packages read these when they start, numbers of threads above all. Another value
 # gets another server: a number of threads that is set later does not give the same bits.
 SETTINGS = ("CUDA", "GOMP_", "GOTO_", "HF_", "HOME", "KMP_", "LANG", "LC_", "LD_", "MKL_", "MPL")
-SETTINGS += ("NOISELAB_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "SLURM_JOB_ID")
-SETTINGS += ("TORCH", "TRANSFORMERS_", "XDG_")
+SETTINGS += ("NOISELAB_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TORCH")
+SETTINGS += ("TRANSFORMERS_", "XDG_")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # their drivers do not survive a fork
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 IDLE, START, ANSWER = 60.0, 180.0, 10.0  # seconds: a server's last rest; longest waits for it
@@ -71,7 +72,8 @@ def main() -> None:
 
 def private_folder() -> Path:
     """The folder of the server that suits this process. OSError: there can be none."""
-    if sys.platform != "linux" or not os.path.isfile(sys.argv[1]) or any(map(os.path.exists, GPUS)):
+    nowhere = sys.platform != "linux" or "SLURM_JOB_ID" in os.environ
+    if nowhere or not os.path.isfile(sys.argv[1]) or any(map(os.path.exists, GPUS)):
         raise FileNotFoundError
     os.close(os.pidfd_open(os.getpid()))  # an OSError on older kernels
     identity = [sys.executable, sys.version, Path(__file__).read_text(encoding="utf-8")]

@@ -232,11 +232,16 @@ def _efficiency(estimate: Estimate, gpu: int, kind: str) -> float:
     return estimate.config["cost"]["gpu" if gpu else "cpu"]["efficiency"][kind]
 
 
+def preparing_rule(kind: str) -> str:
+    """The rule that prepares data sets of a kind."""
+    rules = dict.fromkeys(IMAGE_KINDS, "prepare_images") | {FILE_KINDS[0]: "prepare_image_files"}
+    return rules.get(kind, "prepare_text" if kind in TEXT_KINDS else "prepare_pairs")
+
+
 def _preparing(estimate: Estimate, dataset: str) -> Job:
     """Download is not counted."""
-    kind, size = estimate.plan.datasets[dataset]["kind"], estimate.data[dataset].bytes
-    rules = dict.fromkeys(IMAGE_KINDS, "prepare_images") | {FILE_KINDS[0]: "prepare_image_files"}
-    rule = rules.get(kind, "prepare_text" if kind in TEXT_KINDS else "prepare_pairs")
+    rule = preparing_rule(estimate.plan.datasets[dataset]["kind"])
+    size = estimate.data[dataset].bytes
     per_core = estimate.config["cost"]["prepared_bytes_per_second"]
     seconds = size / per_core / estimate.config["resources"][rule]["threads"]
     return _job(estimate, f"prepare/{dataset}", rule, [], seconds=seconds, bytes=size)
@@ -519,6 +524,19 @@ def planned_row(all_jobs: dict[str, Job], goals: list[str]) -> dict:
         "checkpoint_bytes": max((job.checkpoints for job in trainings), default=0.0),
         "chain_hours": chain_seconds(all_jobs, goals) / 3600,
     }
+
+
+def bytes_to_come(
+    all_jobs: dict[str, Job], names: Iterable[str] | None, results: Path, at_once: int
+) -> float:
+    """Disk space that jobs will take: those of these names or else those without a benchmark below
+    `results`. It is what they leave, and the checkpoints of the largest of their trainings, of
+    which `at_once` run at the same time."""
+    if names is None:
+        names = [name for name in all_jobs if benchmark_seconds(results, name) is None]
+    to_do = [all_jobs[name] for name in names if name in all_jobs]
+    checkpoints = sorted((job.checkpoints for job in to_do), reverse=True)
+    return sum(job.bytes for job in to_do) + sum(checkpoints[:at_once])
 
 
 def hours(

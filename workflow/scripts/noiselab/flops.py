@@ -6,23 +6,41 @@ also where a mask hides half of it.
 """
 
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from noiselab import cost, runs
 from noiselab.cost import Data, Network, workload
 from noiselab.runs import Plan
 
 
-def networks(plan: Plan, data: dict[str, Data]) -> dict[str, Network]:
-    """Size of the network of every run of a plan; each kind is counted once."""
+def estimated(config: dict, results: Path, timed: bool = True) -> cost.Estimate:
+    """Everything that an estimate of a configuration's plan is made from, with what the folder of
+    results has of its data and finished trainings. Where it need not be timed, FLOPs are not
+    counted, which takes a while: numbers of bytes are right, those of seconds mean nothing."""
+    plan = runs.plan(config, str(results))
+    data = {
+        name: cost.data_size(spec, results / "data" / name, config["cost"]["data"])
+        for name, spec in plan.datasets.items()
+    }
+    measured = cost.measured_rates(plan, config, results)
+    return cost.Estimate(plan, config, data, networks(plan, data, timed), measured)
+
+
+def networks(plan: Plan, data: dict[str, Data], timed: bool = True) -> dict[str, Network]:
+    """Size of the network of every run of a plan; each kind is counted once. FLOPs are 1 where
+    they are not counted."""
     found: dict[str, Network] = {}
     for run in plan.runs.values():
         size = data[run["dataset"]]
         if (key := workload(run)) not in found:
             source = max(1, round(run.get("source_share", 1) * size.source))
-            found[key] = network(run, size.image, source, max(1, round(size.target)))
+            target = max(1, round(size.target))
+            counted = network(run, size.image, source, target) if timed else None
+            found[key] = counted or Network(_parameters(_built(run, size.image)), 1.0, 1.0)
     return {name: found[workload(run)] for name, run in plan.runs.items()}
 
 
@@ -31,7 +49,7 @@ def network(run: dict, size: int | None, source: int, target: int) -> Network:
     a window of `context` tokens, or a pair of `source` and `target` tokens. Sizes that the family
     has no use for are ignored."""
     model = _built(run, size)
-    parameters = sum(p.numel() for p in model.parameters())
+    parameters = _parameters(model)
     forward = count(model, *_inputs(run, size, source, target))
     if run["family"] != "seq2seq":
         return Network(parameters, forward)
@@ -45,6 +63,10 @@ def count(model: nn.Module, inputs: tuple, named: dict) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(*inputs, **named)
     return float(counter.get_total_flops())
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
 
 
 def _built(run: dict, size: int | None) -> nn.Module:

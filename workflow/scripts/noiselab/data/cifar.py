@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab.data import complete
 from noiselab.data.prepared import Split, class_balanced
 from noiselab.errors import NoiselabError
 
 _LABEL_COLUMNS = ("label", "fine_label")
 _IMAGE_COLUMNS = ("image", "img")
 _ARCHIVES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+_IN_ARCHIVE = {
+    "cifar10": [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"],
+    "cifar100": ["train", "test", "meta"],
+}
 
 
 def cifar(spec: dict, folder: Path) -> tuple[Split, Split, str]:
@@ -19,9 +24,7 @@ def cifar(spec: dict, folder: Path) -> tuple[Split, Split, str]:
     `train*.parquet` and `test*.parquet`, there or below (columns image or img, and label or
     fine_label: the hub's files), or torchvision's folder `cifar-10-batches-py`.
     """
-    if not folder.is_dir():
-        raise NoiselabError(f"data set {spec['name']}: no folder {folder}")
-    if (folder / _ARCHIVES.get(spec["name"], "-")).is_dir():
+    if _is_archive(spec, folder):
         splits = {
             "train": _torchvision(spec, folder, True),
             "test": _torchvision(spec, folder, False),
@@ -30,6 +33,35 @@ def cifar(spec: dict, folder: Path) -> tuple[Split, Split, str]:
         splits = {split: _parquet(spec, folder, split) for split in ("train", "test")}
     chosen = [_subset(spec, name, split) for name, split in splits.items()]
     return *chosen, f"{spec['name']} read from {folder.name}"
+
+
+def check(spec: dict, folder: Path) -> complete.Source:
+    """What `folder` has of the data set, from names and footers; NoiselabError where cifar() would
+    not find in it what it needs."""
+    if _is_archive(spec, folder):
+        archive = folder / _ARCHIVES[spec["name"]]
+        files = [archive / name for name in _IN_ARCHIVE[spec["name"]]]
+        if lacking := [file for file in files if not file.is_file()]:
+            raise NoiselabError(f"no {complete.named(lacking)}")
+        return complete.Source(str(archive))
+    for split in ("train", "test"):
+        files = _parquet_files(spec, folder, split)
+        if lacking := complete.missing_shards(files):
+            raise NoiselabError(f"no {complete.named(lacking)}")
+        rows = 0
+        for file in files:
+            columns, count = complete.footer(file)
+            _columns(file, columns)
+            rows += count
+        _check_size(spec, split, rows)
+    return complete.Source(str(folder))
+
+
+def url(name: str) -> str:
+    """Where download() fetches a data set."""
+    from torchvision import datasets
+
+    return getattr(datasets, name.upper()).url
 
 
 def download(name: str, folder: Path) -> None:
@@ -45,6 +77,12 @@ def download(name: str, folder: Path) -> None:
         ) from error
 
 
+def _is_archive(spec: dict, folder: Path) -> bool:
+    if not folder.is_dir():
+        raise NoiselabError(f"data set {spec['name']}: no folder {folder}")
+    return (folder / _ARCHIVES.get(spec["name"], "-")).is_dir()
+
+
 def _torchvision(spec: dict, folder: Path, train: bool) -> Split:
     from torchvision import datasets
 
@@ -55,11 +93,15 @@ def _torchvision(spec: dict, folder: Path, train: bool) -> Split:
     return Split(data.data.transpose(0, 3, 1, 2), np.array(data.targets, dtype=np.int64))
 
 
-def _parquet(spec: dict, folder: Path, split: str) -> Split:
+def _parquet_files(spec: dict, folder: Path, split: str) -> list[Path]:
     files = sorted(folder.rglob(f"{split}*.parquet"))
     if not files:
         raise NoiselabError(f"data set {spec['name']}: no {split}*.parquet in {folder}")
-    parts = [_parquet_file(file) for file in files]
+    return files
+
+
+def _parquet(spec: dict, folder: Path, split: str) -> Split:
+    parts = [_parquet_file(file) for file in _parquet_files(spec, folder, split)]
     return Split(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
 
 
@@ -70,23 +112,32 @@ def _parquet_file(file: Path) -> Split:
 
     try:
         table = pyarrow.parquet.read_table(file)
-        image = next(c for c in _IMAGE_COLUMNS if c in table.column_names)
-        label = next(c for c in _LABEL_COLUMNS if c in table.column_names)
+        image, label = _columns(file, table.column_names)
         encoded = table[image].combine_chunks().field("bytes")
         images = [np.asarray(Image.open(io.BytesIO(e.as_py())).convert("RGB")) for e in encoded]
     except (ArrowException, OSError) as error:
         raise NoiselabError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from error
-    except StopIteration:
-        columns = ", ".join(table.column_names)
-        raise NoiselabError(f"{file}: no image and label columns (found {columns})") from None
     return Split(np.stack(images).transpose(0, 3, 1, 2), table[label].to_numpy().astype(np.int64))
 
 
-def _subset(spec: dict, name: str, split: Split) -> Split:
+def _columns(file: Path, there: list[str]) -> tuple[str, str]:
+    """The columns of images and labels."""
+    image = next((c for c in _IMAGE_COLUMNS if c in there), None)
+    label = next((c for c in _LABEL_COLUMNS if c in there), None)
+    if image is None or label is None:
+        raise NoiselabError(f"{file}: no image and label columns (found {', '.join(there)})")
+    return image, label
+
+
+def _check_size(spec: dict, name: str, images: int) -> None:
     size = spec[f"{name}_size"]
-    if size > len(split.y):
+    if size > images:
         raise NoiselabError(
-            f"data set {spec['name']}: {name} split has {len(split.y)} images, configured {size}"
+            f"data set {spec['name']}: {name} split has {images} images, configured {size}"
         )
-    index = class_balanced(split.y, size, spec["classes"])
+
+
+def _subset(spec: dict, name: str, split: Split) -> Split:
+    _check_size(spec, name, len(split.y))
+    index = class_balanced(split.y, spec[f"{name}_size"], spec["classes"])
     return Split(split.x[index], split.y[index])

@@ -27,7 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import encoded, text
+from noiselab.data import complete, encoded, text
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.prepared import rank_in_class
 from noiselab.errors import NoiselabError
@@ -278,8 +278,12 @@ def _image_files(source: Path, folder: Path) -> list[str]:
         os.path.relpath(os.path.join(place, name), source)
         for place, _, names in os.walk(folder, followlinks=True)
         for name in names
-        if os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
+        if _is_image(name)
     )
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
 
 
 # ------------------------------------------------------------------------------- parquet
@@ -425,7 +429,52 @@ def _item(file: Path, row: int, image: dict | None) -> Item:
     return Item(f"{file}: row {row} ({image.get('path')})", content)
 
 
+# ------------------------------------------------------------------------------- check
+
+
+def check(spec: dict, source: Path) -> complete.Source:
+    """What `source` has of the data set, from names and footers; no image is read. NoiselabError
+    where prepare() would not find in it what it needs."""
+    if not source.is_dir():
+        raise NoiselabError(f"no folder {source}")
+    if _class_folders(source / "train"):
+        return _check_tree(spec, source)
+    _listed(spec)
+    for split in _SPLITS:
+        files = _parquet_files(source, split)
+        if lacking := complete.missing_shards(files):
+            raise NoiselabError(f"no {complete.named(lacking)}")
+        rows = 0
+        for file in files:
+            with _opened(file) as opened:
+                rows += opened.metadata.num_rows
+        if rows < spec[f"{split}_size"]:
+            _check_size(spec, source, split, rows)
+    return complete.Source(f"{source}: parquet files")
+
+
+def _check_tree(spec: dict, source: Path) -> complete.Source:
+    folders = {split: _split_folder(source, split) for split in _SPLITS}
+    names = _listed(spec) or _first_folders(spec, folders["train"])
+    for folder in folders.values():
+        if empty := [name for name in names if not _has_image(folder / name)]:
+            raise NoiselabError(f"no image in {complete.named([folder / name for name in empty])}")
+    return complete.Source(f"{source}: folders of {len(names)} classes")
+
+
+def _has_image(folder: Path) -> bool:
+    """Whether a class folder has an image; as a rule after one entry, for there may be millions."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        if any(_is_image(entry.name) for entry in entries):
+            return True
+    return bool(_image_files(folder, folder))
+
+
 # ------------------------------------------------------------------------------- download
+
+_PATTERNS = ["*train*.parquet", "*val*.parquet"]
 
 
 def download(spec: dict, folder: Path) -> None:
@@ -434,19 +483,30 @@ def download(spec: dict, folder: Path) -> None:
     NoiselabError, with what to do, where the hub refuses them.
     """
     try:
-        text.snapshot(spec["hub"], ["*train*.parquet", "*val*.parquet"], folder)
+        text.snapshot(spec["hub"], _PATTERNS, folder)
     except NoiselabError as error:
-        if not _refused(error.__cause__):
+        if not refused(error.__cause__):
             raise
         raise NoiselabError(
-            f"data set {spec['hub']}: the hub refuses it; accept its terms on "
-            f"https://huggingface.co/datasets/{spec['hub']} and log in with `hf auth login` or set "
-            f"HF_TOKEN, or set data.root to a folder that has {folder.name}/train/<WordNet id>/… "
-            f"and {folder.name}/val/…"
+            f"data set {spec['hub']}: the hub refuses it; {access(spec, folder)}"
         ) from error
 
 
-def _refused(error: BaseException | None) -> bool:
+def available(spec: dict, timeout: float) -> int:
+    """Bytes that download() would fetch; asks the hub."""
+    return text.snapshot_bytes(spec["hub"], _PATTERNS, timeout)
+
+
+def access(spec: dict, folder: Path) -> str:
+    """What to do about a data set that the hub refuses."""
+    return (
+        f"accept its terms on https://huggingface.co/datasets/{spec['hub']} and log in with "
+        f"`hf auth login` or set HF_TOKEN, or set data.root to a folder that has "
+        f"{folder.name}/train/<WordNet id>/… and {folder.name}/val/…"
+    )
+
+
+def refused(error: BaseException | None) -> bool:
     """Whether access was denied: ImageNet is only for those who have accepted its terms."""
     from huggingface_hub.errors import GatedRepoError
 

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import text
+from noiselab.data import complete, text
 from noiselab.data.text import SPLITS, in_validation
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json, write_text
@@ -201,14 +201,30 @@ def _files(spec: dict, source: Path) -> tuple[dict[str, Reader], str]:
             for validation, split in enumerate(SPLITS)
         }
     else:
-        validation = _matching(spec, source, "validation_files")
-        for file in set(train) & set(validation):
-            raise NoiselabError(f"{file}: both train_files and validation_files name it")
+        validation = _validation_files(spec, source, train)
         readers = {
             split: partial(_rows, files, columns)
             for split, files in zip(SPLITS, (train, validation), strict=True)
         }
     return readers, f"{' → '.join(columns)} of {spec['name']} read from {source.name}"
+
+
+def check(spec: dict, source: Path) -> complete.Source:
+    """What `source` has of the data set; each file is opened, none is read. NoiselabError where
+    prepare() would not find in it what it needs."""
+    files = _matching(spec, source, "train_files")
+    if spec["validation_files"] is not None:
+        files = files + _validation_files(spec, source, files)
+    for file in files:
+        text.check_file(file, (spec["source_column"], spec["target_column"]))
+    return complete.parts(files)
+
+
+def _validation_files(spec: dict, source: Path, train: list[Path]) -> list[Path]:
+    validation = _matching(spec, source, "validation_files")
+    for file in set(train) & set(validation):
+        raise NoiselabError(f"{file}: both train_files and validation_files name it")
+    return validation
 
 
 def _matching(spec: dict, source: Path, key: str) -> list[Path]:
@@ -362,5 +378,13 @@ def _describe(spec: dict, origin: str, clipped: dict[str, float], out: Path) -> 
 
 def download(spec: dict, folder: Path) -> None:
     """Fetch the data set's folder in its repository on the Hugging Face hub."""
-    patterns = [f"{spec['hub_folder']}/*{suffix}" for suffix in _FORMATS]
-    text.snapshot(spec["hub"], patterns, folder)
+    text.snapshot(spec["hub"], _patterns(spec), folder)
+
+
+def available(spec: dict, timeout: float) -> int:
+    """Bytes that download() would fetch; asks the hub."""
+    return text.snapshot_bytes(spec["hub"], _patterns(spec), timeout)
+
+
+def _patterns(spec: dict) -> list[str]:
+    return [f"{spec['hub_folder']}/*{suffix}" for suffix in _FORMATS]

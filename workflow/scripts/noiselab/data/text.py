@@ -26,6 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
+from noiselab.data import complete
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json, write_text
 
@@ -79,15 +80,36 @@ def folder_documents(folder: Path, text_column: str) -> Iterator[str]:
     `text_column`; blank ones are left out. Where there are files train*, only these are read.
     Rows are streamed. NoiselabError, when the file is reached, names what cannot be read.
     """
+    for file in _document_files(folder):
+        for (text,) in rows(file, [text_column]):
+            if text and not text.isspace():
+                yield text
+
+
+def _document_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise NoiselabError(f"no folder {folder}")
     files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and f.is_file())
     if not files:
         raise NoiselabError(f"{folder}: no {', '.join(f'*{suffix}' for suffix in _READERS)}")
-    for file in [f for f in files if f.name.startswith("train")] or files:
-        for (text,) in rows(file, [text_column]):
-            if text and not text.isspace():
-                yield text
+    return [f for f in files if f.name.startswith("train")] or files
+
+
+def check(spec: dict, folder: Path) -> complete.Source:
+    """What `folder` has of the data set; each file is opened, none is read. NoiselabError where
+    prepare() would not find in it what it needs."""
+    files = _document_files(folder)
+    for file in files:
+        check_file(file, [spec["text_column"]])
+    return complete.parts(files)
+
+
+def check_file(file: Path, columns: Sequence[str]) -> None:
+    """NoiselabError where rows() could not begin to read these columns of a file."""
+    if file.suffix == ".parquet":
+        with _opened_parquet(file, columns):
+            return
+    next(rows(file, columns), None)
 
 
 def rows(file: Path, columns: Sequence[str]) -> Iterator[list[str | None]]:
@@ -167,7 +189,10 @@ def _text_file(file: Path, _columns: Sequence[str]) -> Iterator[list[str]]:
         raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
 
 
-def _parquet(file: Path, columns: Sequence[str]) -> Iterator[list]:
+@contextmanager
+def _opened_parquet(file: Path, columns: Sequence[str]):
+    """A parquet file and the paths of its columns; NoiselabError where it, or what is read of it
+    in the block, is broken."""
     import pyarrow.parquet
     from pyarrow import ArrowException
 
@@ -175,11 +200,15 @@ def _parquet(file: Path, columns: Sequence[str]) -> Iterator[list]:
         with pyarrow.parquet.ParquetFile(file) as parquet:
             blank = {field.name: _blank(field.type) for field in parquet.schema_arrow}
             _values(file, blank, columns)  # complains even where there are no rows
-            paths = [c if c in blank else f"{_STRUCT}.{c}" for c in columns]
-            for batch in parquet.iter_batches(batch_size=1000, columns=paths):
-                yield from (_values(file, row, columns) for row in batch.to_pylist())
+            yield parquet, [c if c in blank else f"{_STRUCT}.{c}" for c in columns]
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
+
+
+def _parquet(file: Path, columns: Sequence[str]) -> Iterator[list]:
+    with _opened_parquet(file, columns) as (parquet, paths):
+        for batch in parquet.iter_batches(batch_size=1000, columns=paths):
+            yield from (_values(file, row, columns) for row in batch.to_pylist())
 
 
 def _json_lines(file: Path, columns: Sequence[str]) -> Iterator[list]:
@@ -195,6 +224,7 @@ def _json_lines(file: Path, columns: Sequence[str]) -> Iterator[list]:
 
 
 _READERS = {".txt": _text_file, ".parquet": _parquet, ".jsonl": _json_lines}
+_PATTERNS = [f"*{suffix}" for suffix in _READERS]
 
 
 def first_line(reason: object) -> str:
@@ -475,7 +505,7 @@ def download(hub: str, tokenizer: str, folder: Path) -> None:
     """Fetch a data set from the Hugging Face hub and, beside it in `gpt2`, GPT-2's tokenizer."""
     from huggingface_hub import hf_hub_download
 
-    snapshot(hub, [f"*{suffix}" for suffix in _READERS], folder)
+    snapshot(hub, _PATTERNS, folder)
     if tokenizer == "gpt2":
         beside = folder.absolute().parent / "gpt2"
         with _downloading(hub):
@@ -488,6 +518,26 @@ def snapshot(hub: str, patterns: list[str], folder: Path) -> None:
 
     with _downloading(hub):
         snapshot_download(hub, repo_type="dataset", allow_patterns=patterns, local_dir=folder)
+
+
+def available(spec: dict, timeout: float) -> int:
+    """Bytes that download() would fetch of a data set; asks the hub."""
+    return snapshot_bytes(spec["hub"], _PATTERNS, timeout)
+
+
+def snapshot_bytes(hub: str, patterns: list[str], timeout: float) -> int:
+    """Bytes that snapshot() would fetch. The hub is asked, and whether it hands out the first of
+    the files; errors are those of its library, a request may take `timeout` seconds."""
+    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import filter_repo_objects
+
+    there = HfApi().dataset_info(hub, files_metadata=True, timeout=timeout).siblings
+    files = list(filter_repo_objects(there, allow_patterns=patterns, key=lambda f: f.rfilename))
+    if not files:
+        raise NoiselabError(f"{hub} has no {' nor '.join(patterns)}")
+    first = hf_hub_url(hub, files[0].rfilename, repo_type="dataset")
+    get_hf_file_metadata(first, timeout=timeout)
+    return sum(file.size or 0 for file in files)
 
 
 @contextmanager

@@ -1,0 +1,12 @@
+# `snakemake preflight` says what the plan lacks here. A run that has to download or to compute at
+# length starts with the same checks, before any job, and stops where something is missing. They are
+# no job themselves, whose output would set off others.
+include: "preflight_plan.smk"
+
+
+rule preflight:
+    localrule: True
+
+
+onstart:
+    preflight_or_exit()

@@ -1,0 +1,379 @@
+"""Faults at random times in running workflows on the test cluster: is anything lost?
+
+    python tests/slurm/campaign.py --faults 30 --out docs/RELIABILITY.md
+
+Workflows that train all families run through Slurm, two at a time, while trainings and jobs are
+killed, nodes fail, and Snakemake itself is killed and started again. Their results are compared
+with those of the same workflow in peace.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from harness import (
+    CLUSTER,
+    ROOT,
+    Workflow,
+    differences,
+    is_up,
+    jobs,
+    results,
+    set_nodes,
+    slurm,
+    start_cluster,
+    until,
+)
+
+# All families, some 10 s of training each on an idle core, with a checkpoint every 1.2 s.
+OFTEN = {"checkpoint_minutes": 0.02}
+SETTINGS = {
+    "only": ["table2", "table3", "table1", "figure1_runs", "table9"],
+    "experiments": {
+        "table2": {"datasets": ["digits"]},
+        "table3": {"datasets": ["glyphs-12"]},
+    },
+    "classifier": {"epochs": 100, **OFTEN},
+    "vision_transformer": {"steps": 600, **OFTEN},
+    "diffusion": {"epochs": 100, **OFTEN},
+    "language_model": {"steps": 1500, **OFTEN},
+    "seq2seq": {"steps": 500, **OFTEN},
+    "resources": {
+        f"train_{family}": {"gpu": 1}
+        for family in ("classifier", "vision_transformer", "diffusion", "language_model", "seq2seq")
+    },
+}
+RUNS = [
+    "classifier/digits/clean-s0",
+    "classifier/digits/uniform_label-r1.00-fixed_clean-s0",
+    "vision_transformer/glyphs-12/uniform_label-r1.00-fixed_clean-s0",
+    "diffusion/digits/uniform_label-r1.00-fixed_clean-s0",
+    "language_model/docstrings/uniform_token-r1.00-fixed_clean-b2-s0",
+    "seq2seq/code2doc/teacher-s100",
+    "seq2seq/code2doc/clean-s0",
+    "seq2seq/code2doc/teacher-r1.00-fixed_total-s0",
+]
+TARGETS = [f"results/smoke/runs/{run}/weights.safetensors" for run in RUNS]
+PER_RUN = 4  # faults that one training meets at most in a workflow: the profile has 5 retries
+
+
+@dataclass
+class Attempt:
+    """One start of a training: the step of the newest checkpoint when it started, and of the newest
+    that there had ever been."""
+
+    run: str
+    pid: int
+    checkpoint: int
+    seen: int
+    began: int | None = None  # step; None: it ended before its first step
+
+
+class Campaign:
+    """What is done to one workflow, and what becomes of it."""
+
+    def __init__(self, workflow: Workflow, chance: random.Random, number: int):
+        self.workflow, self.chance, self.number = workflow, chance, number
+        self.faults: list[tuple[str, float, str]] = []  # kind, second, what it hit
+        self.met: Counter = Counter()
+        self.seen: Counter = Counter()  # run -> step of the newest checkpoint that it ever had
+        self.attempts: dict[int, Attempt] = {}
+        self.restarts = 0
+        self.begin = time.monotonic()
+        self.seconds = 0.0
+
+    def run(self, faults: int, seconds: float) -> None:
+        """Run the workflow to its end; after `faults` of them it is left in peace."""
+        self.workflow.start(*TARGETS)
+        due = math.inf
+        while True:
+            self.watch()
+            if math.isinf(due) and self.attempts:
+                due = time.monotonic() + self.chance.uniform(2, 10)
+            if self.workflow.ended():
+                if self.workflow.process.returncode == 0:
+                    self.seconds = time.monotonic() - self.begin
+                    return
+                # A user would look, and start it again.
+                self.restarts += 1
+                assert self.restarts < 5, self.workflow.log()[-6000:]
+                self.workflow.start(*TARGETS)
+            if len(self.faults) < faults and time.monotonic() > due and self.inject():
+                due = time.monotonic() + self.chance.uniform(3, 12)
+            assert time.monotonic() < self.begin + seconds, self.workflow.log()[-6000:]
+            time.sleep(0.3)
+
+    def watch(self) -> None:
+        """Note new attempts of trainings, and where they begin."""
+        for run in RUNS:
+            self.seen[run] = max(self.seen[run], self.newest(run))
+            for pid in self.workflow.training(run):
+                if pid not in self.attempts:
+                    self.attempts[pid] = Attempt(run, pid, self.newest(run), self.seen[run])
+                attempt = self.attempts[pid]
+                if attempt.began is None:
+                    log = self.workflow.training_log(run)
+                    if first := re.search(r"(\d+)/\d+ \[00:00", log):
+                        attempt.began = int(first.group(1))
+
+    def newest(self, run: str) -> int:
+        """Step of the newest checkpoint; 0: there is none."""
+        found = self.workflow.checkpoints(run)
+        return int(found[0].name.split("-")[1]) if found else 0
+
+    def inject(self) -> bool:
+        """One fault of a random kind; whether there was something for it to hit."""
+        kinds = {
+            "scancel of a job": self.cancel,
+            "SIGKILL of a training": self.kill_training,
+            "requeue of a job by Slurm": self.requeue,
+            "node down, later resumed": self.node_down,
+            "SIGKILL of Snakemake, then restart": self.kill_snakemake,
+            "Ctrl-C to Snakemake, then restart": self.interrupt_snakemake,
+        }
+        weights = [4, 4, 2, 2, 2, 1]
+        kind = self.chance.choices(list(kinds), weights)[0]
+        hit = kinds[kind]()
+        if hit:
+            self.faults.append((kind, time.monotonic() - self.begin, hit))
+            print(f"{self.number}: {self.faults[-1][1]:4.0f} s  {kind}: {hit}", flush=True)
+        return bool(hit)
+
+    def victim(self) -> str | None:
+        """A run that is being trained and has not met too much."""
+        found = [r for r in RUNS if self.workflow.training(r) and self.met[r] < PER_RUN]
+        if not found:
+            return None
+        run = self.chance.choice(found)
+        self.met[run] += 1
+        return run
+
+    def cancel(self) -> str | None:
+        if (run := self.victim()) and (job := self.workflow.job(run)):
+            slurm("scancel", job["JobId"], check=False)
+            return run
+        return None
+
+    def kill_training(self) -> str | None:
+        if run := self.victim():
+            for process in self.workflow.training(run):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        return run
+
+    def requeue(self) -> str | None:
+        if (run := self.victim()) and (job := self.workflow.job(run)):
+            slurm("scontrol", "requeue", job["JobId"], check=False)
+            return run
+        return None
+
+    def node_down(self) -> str | None:
+        running = [j for j in jobs(self.workflow.folder).values() if j["JobState"] == "RUNNING"]
+        if not running:
+            return None
+        node = self.chance.choice(running)["NodeList"]
+        set_nodes("down", node)
+        time.sleep(self.chance.uniform(2, 6))
+        self.watch()
+        set_nodes("resume", node)
+        return f"{sum(job['NodeList'] == node for job in running)} jobs"
+
+    def kill_snakemake(self) -> str | None:
+        if self.workflow.ended():
+            return None
+        self.workflow.kill()
+        time.sleep(self.chance.uniform(0, 5))
+        self.workflow.start(*TARGETS)
+        return "Snakemake"
+
+    def interrupt_snakemake(self) -> str | None:
+        if self.workflow.ended():
+            return None
+        self.workflow.process.send_signal(signal.SIGINT)
+        until(lambda: self.watch() or self.workflow.ended(), 120, "end of Snakemake")
+        self.workflow.start(*TARGETS)
+        return "Snakemake"
+
+
+def outcome(attempt: Attempt) -> str:
+    """How a start of a training began."""
+    if attempt.began is None:
+        return "ended before"
+    if attempt.began:
+        return "resumed"
+    if attempt.checkpoint:
+        return "in spite"
+    return "after its end" if attempt.seen else "first"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", type=int, default=30)
+    parser.add_argument("--per-workflow", type=int, default=15, help="faults")
+    parser.add_argument("--at-once", type=int, default=2, help="workflows")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="markdown; default: standard output")
+    parser.add_argument("--keep", type=Path, help="folder for the workflows, which then stay")
+    arguments = parser.parse_args()
+    before = is_up()
+    if reason := start_cluster():
+        parser.exit(75, f"{reason}\n")
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            for text in campaign(arguments, arguments.keep or Path(temporary)):
+                if arguments.out:  # after each workflow
+                    arguments.out.write_text(text, encoding="utf-8")
+    finally:
+        set_nodes("resume", "node1", "node2")
+        if not before:
+            subprocess.run([CLUSTER, "stop"], check=True)
+    if not arguments.out:
+        print(text)
+
+
+def campaign(arguments, folder: Path) -> Iterator[str]:
+    """Run the workflows; yields the report on those so far as markdown."""
+    print("the undisturbed workflow", flush=True)
+    peace = Workflow(folder / "peace", SETTINGS)
+    begin = time.monotonic()
+    if not all((peace.folder / target).exists() for target in TARGETS):
+        peace.run(*TARGETS, slurm=False, seconds=3600)
+    print(f"{time.monotonic() - begin:6.0f} s", flush=True)
+    expected = of_runs(peace)
+    done, lost, different = [], [], []
+    count = -(-arguments.faults // arguments.per_workflow)
+
+    def disturb(number: int) -> Campaign:
+        workflow = Workflow(folder / f"disturbed-{arguments.seed}-{number}", SETTINGS)
+        # Data are prepared: it is trainings that take long, and are worth to be hit.
+        shutil.copytree(peace.results / "data", workflow.results / "data")
+        one = Campaign(workflow, random.Random(f"{arguments.seed}-{number}"), number)
+        left = arguments.faults - number * arguments.per_workflow
+        try:
+            one.run(min(left, arguments.per_workflow), seconds=3600)
+        finally:
+            workflow.stop()
+        return one
+
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        for one in pool.map(disturb, range(count)):
+            done.append(one)
+            found = of_runs(one.workflow)
+            lost += [f"{one.number}: {name}" for name in expected.keys() - found.keys()]
+            wrong = differences(expected, found)
+            different += [f"{one.number}: {name}" for name in wrong if name in found]
+            starts = dict(Counter(map(outcome, one.attempts.values())))
+            print(f"lost {lost}, different {different}, starts {starts}", flush=True)
+            yield report(arguments, done, len(expected), lost, different)
+
+
+def of_runs(workflow: Workflow) -> dict[str, object]:
+    """Results of the trainings."""
+    found = results(workflow.results)
+    return {n: v for n, v in found.items() if n.startswith(tuple(f"runs/{r}/" for r in RUNS))}
+
+
+def report(arguments, done: list[Campaign], results_each: int, lost: list, different: list) -> str:
+    """The campaign as markdown."""
+    kinds: Counter = Counter()
+    for one in done:
+        kinds.update(kind for kind, _, _ in one.faults)
+    attempts = [attempt for one in done for attempt in one.attempts.values()]
+    by_family = defaultdict(Counter)
+    for attempt in attempts:
+        by_family[attempt.run.split("/")[0].replace("_", " ")][outcome(attempt)] += 1
+    total = sum((counts for counts in by_family.values()), Counter())
+    minutes = sum(one.seconds for one in done) / 60 / arguments.at_once
+    names = ("snakemake", "snakemake-executor-plugin-slurm", "torch")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    rows = [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
+    columns = ("first", "resumed", "ended before", "after its end", "in spite")
+    families = [
+        f"| {family} | {' | '.join(str(counts[c]) for c in columns)} |"
+        for family, counts in [*sorted(by_family.items()), ("**all**", total)]
+    ]
+    restarts = sum(one.restarts for one in done)
+    return f"""# Reliability
+
+What becomes of results when jobs, nodes and Snakemake are killed. Written by
+`tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
+that train all families through a real Slurm.
+
+| | |
+|---|---:|
+| workflows | {len(done)} |
+| trainings wanted | {len(done) * len(RUNS)} |
+| faults injected | {sum(kinds.values())} |
+| starts of trainings | {len(attempts)} |
+| results lost, of {len(done) * results_each} files | {len(lost)} |
+| results that differ from those of an undisturbed run | {len(different)} |
+| trainings begun again although there was a checkpoint | {total["in spite"]} |
+| workflows that ended with an error and were started again | {restarts} |
+
+Results are weights, histories, predictions, decoded targets and summaries, compared to the last
+bit with a local run that nothing disturbed; times and facts of the machine are left out.
+
+| fault | injected |
+|---|---:|
+{chr(10).join(rows)}
+
+How each start of a training began:
+
+| family | at step 0, the first | from a checkpoint | ended before | anew after its end | anew by \
+mistake |
+|---|---:|---:|---:|---:|---:|
+{chr(10).join(families)}
+
+A fault may hit several trainings (a node, Snakemake) or none (a job that has just ended). What a
+training had done since its last checkpoint is done again: nothing after a SIGTERM, which comes
+before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` after a SIGKILL. The
+first: no earlier attempt had come to a checkpoint. Anew after its end: hit in the second or two in
+which the training had ended and removed its checkpoints, but Snakemake had not taken note.
+
+## Where and when
+
+{date.today():%d %B %Y}, {minutes:.0f} minutes. {os.cpu_count()} CPU cores without a GPU, which
+Slurm {slurm_version()} took for two nodes of four cores and two GPUs each
+(`tests/slurm/cluster.sh`). Python {platform.python_version()}, {versions}; revision {revision()}.
+
+## Again
+
+As root, on Debian:
+
+```sh
+python tests/slurm/campaign.py --faults {arguments.faults} --seed {arguments.seed} \
+--out docs/RELIABILITY.md
+make test-slurm     # each of them once, a full disk, a damaged checkpoint and a time limit too
+```
+
+Times differ from run to run, and so does what is hit.
+"""
+
+
+def slurm_version() -> str:
+    return slurm("sinfo", "--version").split()[-1]
+
+
+def revision() -> str:
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Workflows on the test cluster, and how to disturb them."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CLUSTER = ROOT / "tests" / "slurm" / "cluster.sh"
+IMPOSSIBLE = 75  # status of cluster.sh where there can be no cluster
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+# What a test would have to wait for; all else is as users have it.
+QUICKLY = ["--slurm-init-seconds-before-status-checks", "3", "--max-status-checks-per-second", "1"]
+QUICKLY += ["--latency-wait", "20"]
+# Waits are this much longer than on two idle cores.
+PATIENCE = float(os.environ.get("NOISELAB_PATIENCE", 1))
+# Facts of a machine and its load, in metrics.json, training.json and history.jsonl.
+NOT_RESULTS = {"seconds", "examples_per_second", "processes", "device", "revision"}
+NOT_RESULTS |= {"evaluation_revision", "training_seconds"}
+
+
+def until(condition, seconds: float, what: str):
+    """Wait for a true value of `condition` and return it."""
+    deadline = time.monotonic() + seconds * PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        time.sleep(0.3)
+    return value
+
+
+def slurm(*command: str, check: bool = True) -> str:
+    """Output of a Slurm command."""
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert not check or result.returncode == 0, f"{command}: {result.stderr}"
+    return result.stdout
+
+
+def jobs(folder: Path | None = None) -> dict[str, dict]:
+    """Jobs that Slurm knows of, submitted from `folder`: number -> what scontrol says."""
+    found = {}
+    for line in slurm("scontrol", "--oneliner", "show", "job", check=False).splitlines():
+        job = dict(re.findall(r"(\S+?)=(\S*)", line))
+        if "JobId" in job and (folder is None or job.get("WorkDir") == str(folder)):
+            found[job["JobId"]] = job
+    return found
+
+
+def set_nodes(state: str, *nodes: str) -> None:
+    """Drain, down or resume nodes; resuming a node that is up is no error."""
+    for node in nodes:
+        command = ["scontrol", "update", f"nodename={node}", f"state={state}"]
+        slurm(*command, *(["reason=test"] if state != "resume" else []), check=state != "resume")
+
+
+class Workflow:
+    """A folder in which Snakemake runs, as its users start it."""
+
+    def __init__(self, folder: Path, settings: dict):
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.results = self.folder / "results" / "smoke"
+        self.settings = self.folder / "settings.yaml"
+        self.settings.write_text(json.dumps({"tier": "smoke"} | settings))
+        self.process: subprocess.Popen | None = None
+        self.logs: list[Path] = []
+
+    def start(self, *targets: str, slurm: bool = True, options=()) -> None:
+        """Start Snakemake in a session of its own, on Slurm or here."""
+        where = ["--profile", str(ROOT / "slurm" if slurm else ROOT / "profiles" / "default")]
+        where += QUICKLY if slurm else ["--cores", "2"]
+        command = [*SNAKEMAKE, *where, "--configfile", str(self.settings), *options]
+        command += ["--", *map(str, targets)] if targets else []
+        self.logs.append(self.folder / f"snakemake-{len(self.logs)}.log")
+        with open(self.logs[-1], "w") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                # A shell starts what runs in its background with SIGINT ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+
+    def ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def finish(self, seconds: float) -> None:
+        """Wait for Snakemake to end, and that well."""
+        try:
+            code = self.process.wait(seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            code = "none"
+        assert code == 0, f"exit code {code}\n{self.log()[-6000:]}"
+
+    def run(self, *targets: str, seconds: float = 600, **options) -> None:
+        self.start(*targets, **options)
+        self.finish(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL to Snakemake and what it runs here, and remove its lock; Slurm's jobs go on."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.unlock()
+
+    def unlock(self) -> None:
+        command = [*SNAKEMAKE, "--cores", "1", "--configfile", str(self.settings), "--unlock"]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+
+    def stop(self) -> None:
+        """End everything, whatever state it is in."""
+        if not self.ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        left = [number for number, job in jobs(self.folder).items() if active(job)]
+        if left:
+            slurm("scancel", *left, check=False)
+
+    def log(self) -> str:
+        """What all Snakemakes have said."""
+        return "".join(path.read_text() for path in self.logs)
+
+    def run_folder(self, run: str) -> Path:
+        return self.results / "runs" / run
+
+    def checkpoints(self, run: str) -> list[Path]:
+        """Checkpoints of a run, newest first."""
+        found = self.results.glob(f"checkpoints/{run}/*/step-*.pt")
+        return sorted(found, key=lambda path: path.name, reverse=True)
+
+    def training_log(self, run: str) -> str:
+        path = self.results / "logs" / "train" / f"{run}.log"
+        return path.read_text() if path.exists() else ""
+
+    def resumed_at(self, run: str) -> int:
+        """Step at which the latest attempt of a training began."""
+        first = re.search(r"(\d+)/\d+ \[00:00", self.training_log(run))
+        return int(first.group(1)) if first else 0
+
+    def training(self, run: str) -> list[int]:
+        """Processes that train a run."""
+        path = f"results/smoke/runs/{run}/run.json"
+        return [pid for pid, words in processes(self.folder) if "--run" in words and path in words]
+
+    def job(self, run: str) -> dict | None:
+        """The active job of a run's training."""
+        comment = f"_wildcards_{run.replace('/', '_')}"
+        found = [
+            job
+            for job in jobs(self.folder).values()
+            if active(job) and re.fullmatch(f"rule_train_.*{comment}", job.get("Comment", ""))
+        ]
+        return found[-1] if found else None
+
+
+def active(job: dict) -> bool:
+    return job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED")
+
+
+def processes(folder: Path) -> list[tuple[int, list[str]]]:
+    """(number, command line) of Python processes that work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended
+            words = (entry / "cmdline").read_text().split("\0")
+            script = len(words) > 1 and words[1].endswith("train.py")
+            if script and os.readlink(entry / "cwd") == str(folder):
+                found.append((int(entry.name), words))
+    return found
+
+
+# ------------------------------------------------------------------------------- comparing
+
+
+def results(folder: Path) -> dict[str, object]:
+    """All that was measured below a results folder, without facts of machine and load: file ->
+    content of metrics, histories and tables, and the bytes of weights and arrays."""
+    found = {}
+    for path in sorted(folder.glob("runs/**/*")):
+        name = str(path.relative_to(folder))
+        if path.name in ("metrics.json", "training.json"):
+            found[name] = measured(json.loads(path.read_text()))
+        elif path.suffix == ".jsonl":
+            found[name] = [measured(json.loads(row)) for row in path.read_text().splitlines()]
+        elif path.suffix == ".npz":
+            found[name] = arrays(path)
+        elif path.suffix in (".safetensors", ".npy"):
+            found[name] = path.read_bytes()
+    return found
+
+
+def measured(content):
+    """JSON without facts of machine and load."""
+    if isinstance(content, dict):
+        return {k: measured(v) for k, v in content.items() if k not in NOT_RESULTS}
+    return [measured(v) for v in content] if isinstance(content, list) else content
+
+
+def arrays(path: Path) -> dict[str, bytes]:
+    """Contents of an npz file, which also has the time at which it was written."""
+    import numpy as np
+
+    with np.load(path) as file:
+        return {name: file[name].tobytes() for name in file.files}
+
+
+def differences(one: dict, other: dict) -> list[str]:
+    """Names of results that are not the same, or not there."""
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+# ------------------------------------------------------------------------------ the cluster
+
+
+def is_up() -> bool:
+    """Whether a Slurm answers."""
+    found = shutil.which("scontrol")
+    return bool(found) and subprocess.run([found, "ping"], capture_output=True).returncode == 0
+
+
+def start_cluster() -> str | None:
+    """Bring the cluster up; returns why not, where there can be none."""
+    if shutil.which("bash") is None:
+        return "no Slurm for tests here: no bash"
+    result = subprocess.run([CLUSTER, "start"], capture_output=True, text=True)
+    if result.returncode == IMPOSSIBLE:
+        return result.stderr.strip().splitlines()[-1]
+    assert result.returncode == 0, result.stdout + result.stderr
+    return None

@@ -1,0 +1,364 @@
+"""snakemake --profile slurm on a Slurm cluster: the same results, whatever happens to its jobs.
+
+make test-slurm
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+import yaml
+from harness import (
+    CLUSTER,
+    ROOT,
+    Workflow,
+    active,
+    differences,
+    is_up,
+    jobs,
+    results,
+    set_nodes,
+    slurm,
+    start_cluster,
+    until,
+)
+
+GPUS = 4  # of both nodes
+TRAININGS = ["classifier", "vision_transformer", "diffusion", "language_model", "seq2seq"]
+ONE_GPU = {f"train_{family}": {"gpu": 1} for family in TRAININGS}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster():
+    """The cluster is up; it ends with the tests if it began with them."""
+    before = is_up()
+    if reason := start_cluster():
+        pytest.skip(reason)
+    yield
+    if not before:
+        subprocess.run([CLUSTER, "stop"], check=True)
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """Makes workflows, which end with the module."""
+    made = []
+
+    def make(name, settings):
+        made.append(Workflow(tmp_path_factory.mktemp(name), settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+# --------------------------------------------------------------- all families, undisturbed
+
+FAMILIES = {
+    "only": ["table2", "table3", "table1", "figure1_runs", "table9"],
+    "experiments": {"table2": {"datasets": ["digits"]}, "table3": {"datasets": ["glyphs-12"]}},
+}
+
+
+@pytest.fixture(scope="module")
+def smoke(workflow):
+    """The smoke tier, all families, after a run through Slurm; `seen`: its jobs as they ran, and
+    `in_use`: GPUs that ran jobs had, each time we looked."""
+    smoke = workflow("smoke", FAMILIES | {"resources": ONE_GPU})
+    smoke.start()
+    smoke.seen, smoke.in_use = {}, []
+    while not smoke.ended():
+        running = [job for job in jobs(smoke.folder).values() if job["JobState"] == "RUNNING"]
+        smoke.seen |= {job["JobId"]: job for job in running}
+        smoke.in_use.append(sum(gpus(job) for job in running))
+        time.sleep(1)
+    smoke.finish(1)
+    return smoke
+
+
+def gpus(job) -> int:
+    found = re.search(r"gres/gpu=(\d+)", job.get("TRES", ""))
+    return int(found.group(1)) if found else 0
+
+
+def test_results_are_those_of_a_local_run_bit_for_bit(smoke, workflow):
+    here = workflow("here", FAMILIES)
+    here.run(slurm=False)
+    ours = results(smoke.results)
+    trained = {name.split("/")[1] for name in ours if name.endswith("metrics.json")}
+    assert trained == set(TRAININGS)
+    assert differences(ours, results(here.results)) == []
+    for table in ("table1", "table2", "table3", "table9", "figure1_runs"):
+        tables = [one.results / "tables" / f"{table}.csv" for one in (smoke, here)]
+        assert tables[0].read_text() == tables[1].read_text()
+
+
+def test_jobs_ask_for_gpus_and_never_have_more_than_there_are(smoke):
+    trainings = [job for job in smoke.seen.values() if "rule_train_" in job["Comment"]]
+    assert len(trainings) == 11
+    assert {gpus(job) for job in trainings} == {1}
+    assert 2 <= max(smoke.in_use) <= GPUS
+
+
+def test_resources_arrive(smoke):
+    job = next(j for j in smoke.seen.values() if "train_classifier" in j["Comment"])
+    assert job["TimeLimit"] == "00:10:00"
+    assert job["NumNodes"] == job["NumCPUs"] == "1"
+    assert job["MinMemoryNode"] in ("2000M", "2G")
+    job = next(j for j in smoke.seen.values() if "prepare_text" in j["Comment"])
+    assert (job["TimeLimit"], job["NumCPUs"], gpus(job)) == ("01:00:00", "2", 0)
+    assert {job["Requeue"] for job in smoke.seen.values()} == {"1"}
+
+
+def test_what_is_cheap_does_not_queue(smoke):
+    rules = Counter(
+        re.match("rule_([a-z0-9_]+?)(?:_wildcards|$)", j["Comment"])[1] for j in smoke.seen.values()
+    )
+    heavy = {f"train_{family}" for family in TRAININGS} | {"decode_teacher", "sample_images"}
+    heavy |= {"measure_generated", "measure_training_set", "evaluate_language_model"}
+    heavy |= {"measure_loss_stability", "prepare_images", "prepare_text", "prepare_pairs"}
+    assert set(rules) <= heavy
+
+
+def test_logs_are_where_the_readme_says(smoke):
+    for family in TRAININGS:
+        assert list(smoke.results.glob(f"logs/train/{family}/**/*.log"))
+        assert list(smoke.results.glob(f"benchmarks/train/{family}/**/*.tsv"))
+    assert not list(smoke.folder.glob(".snakemake/slurm_logs/**/*.log"))  # all went well
+    assert not list(smoke.results.glob("checkpoints/**/*.pt"))
+
+
+def test_in_a_job_scripts_start_without_the_server_of_warm_starts(smoke, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import os; print(os.getppid())")
+    code = f"exec {ROOT}/.venv/bin/python {ROOT}/workflow/scripts/warm_start.py {script}"
+    command = ["srun", "-n1", "--mem=500", "bash", "-c", f"echo $PPID; {code}"]
+    shell, parent = slurm(*command).split()
+    assert shell == parent  # the script replaced the client: no fork of a server
+
+
+# ------------------------------------------------------------------------------------ faults
+
+# A training of several seconds with a checkpoint every 0.6 s.
+LONG = {"epochs": 100, "checkpoint_minutes": 0.01}
+SEEDS = {"scancel": 0, "sigkill": 1, "truncated": 2, "requeue": 3, "full": 4, "drain": 5, "down": 6}
+RUNS = {fault: f"classifier/digits/clean-s{seed}" for fault, seed in SEEDS.items()}
+RUNS["timeout"] = "language_model/docstrings/clean-s0"
+DISTURBED = {
+    "only": ["table2", "figure1_runs"],
+    "experiments": {
+        "table2": {"datasets": ["digits"], "noise_ratios": [0], "seeds": list(SEEDS.values())},
+        "figure1_runs": {"noise_ratios": [0], "batch_multiplier": {}},
+    },
+    "classifier": LONG,
+    "language_model": {"steps": 1000, "checkpoint_minutes": 0.01},
+    "resources": ONE_GPU | {"train_language_model": {"gpu": 1, "runtime": 1}},
+}
+WEIGHTS = {fault: f"results/smoke/runs/{run}/weights.safetensors" for fault, run in RUNS.items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(workflow):
+    """The same trainings on this machine, one after the other and in peace."""
+    here = workflow("undisturbed", DISTURBED)
+    here.run(*WEIGHTS.values(), slurm=False)
+    return here
+
+
+def cancel(disturbed, run):
+    """The job ends when the training has ended, which writes a checkpoint first."""
+    job, trainings = disturbed.job(run), disturbed.training(run)
+    slurm("scancel", job["JobId"])
+    until(lambda: not active(jobs(disturbed.folder)[job["JobId"]]), 60, "end of the job")
+    assert not set(trainings) & set(disturbed.training(run))
+
+
+def kill_training(disturbed, run):
+    for process in disturbed.training(run):
+        os.kill(process, signal.SIGKILL)
+
+
+def kill_and_truncate(disturbed, run):
+    kill_training(disturbed, run)
+    until(lambda: not disturbed.training(run), 20, "end of the training")
+    newest = disturbed.checkpoints(run)[0]
+    os.truncate(newest, newest.stat().st_size // 2)
+
+
+def requeue(disturbed, run):
+    slurm("scontrol", "requeue", disturbed.job(run)["JobId"])
+
+
+def fill_disk(disturbed, run):
+    """Fill the file system of the checkpoints until the training has failed for it."""
+    filler = disturbed.results / "checkpoints" / run / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    until(lambda: not disturbed.training(run), 120, "training that the full disk has ended")
+    filler.unlink()
+
+
+def take_down(disturbed, run):
+    job = disturbed.job(run)
+    set_nodes("down", job["NodeList"])
+    until(lambda: (disturbed.job(run) or job)["JobState"] != "RUNNING", 60, "end of the job")
+    set_nodes("resume", job["NodeList"])
+
+
+def hang(disturbed, run):
+    """Make a training longer than its time limit: it does nothing until that has passed."""
+    for process in disturbed.training(run):
+        os.kill(process, signal.SIGSTOP)
+
+
+FAULTS = {"scancel": cancel, "sigkill": kill_training, "truncated": kill_and_truncate}
+FAULTS |= {"requeue": requeue, "full": fill_disk, "down": take_down, "timeout": hang}
+
+
+@pytest.fixture(scope="module")
+def disturbed(workflow, undisturbed):
+    """After a run through Slurm in which each training had its own fault: when it had two
+    checkpoints. `steps`: those of the newest of them."""
+    disturbed = workflow("disturbed", DISTURBED)
+    disk = disturbed.results / "checkpoints" / RUNS["full"]
+    disk.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk])
+    faults = dict(FAULTS)
+    disturbed.mounted = mounted.returncode == 0
+    if not disturbed.mounted:
+        del faults["full"]
+    disturbed.steps, disturbed.numbers = {}, {}
+    try:
+        disturbed.start(*WEIGHTS.values())
+        while not disturbed.ended():
+            for fault in list(faults):
+                found = disturbed.checkpoints(RUNS[fault])
+                job = disturbed.job(RUNS[fault])
+                running = job and job["JobState"] == "RUNNING" and disturbed.training(RUNS[fault])
+                if len(found) == 2 and running:
+                    disturbed.numbers[fault] = job["JobId"]
+                    disturbed.steps[fault] = [int(path.name.split("-")[1]) for path in found]
+                    faults.pop(fault)(disturbed, RUNS[fault])
+            time.sleep(0.2)
+        disturbed.finish(1)
+        assert not faults
+        yield disturbed
+    finally:
+        if disturbed.mounted:
+            subprocess.run(["umount", disk], check=True)
+        set_nodes("resume", "node1", "node2")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_training_survives(disturbed, undisturbed, fault):
+    """It goes on from its checkpoint and ends with the weights of an undisturbed one."""
+    if fault == "full" and not disturbed.mounted:
+        pytest.skip("no file system can be mounted here")
+    run = RUNS[fault]
+    newest, oldest = disturbed.steps[fault]
+    at = disturbed.resumed_at(run)
+    assert at >= (oldest if fault == "truncated" else newest)
+    ours, theirs = (
+        {name: value for name, value in results(one.results).items() if run in name}
+        for one in (disturbed, undisturbed)
+    )
+    assert differences(ours, theirs) == []
+    assert any(name.endswith("weights.safetensors") for name in ours)
+
+
+def states(number: str) -> list[str]:
+    """States in the accounting of a job, which may have been started several times."""
+    options = ["--duplicates", "--allocations", "--noheader", "--parsable2", "--format=State"]
+    return [s.split()[0] for s in slurm("sacct", *options, "--jobs", number).splitlines()]
+
+
+def test_slurm_has_seen_each_fault(disturbed):
+    seen = {fault: states(number) for fault, number in disturbed.numbers.items()}
+    assert seen["scancel"] == ["CANCELLED"]
+    assert seen["sigkill"] == seen["truncated"] == ["FAILED"]
+    assert seen["requeue"][-1] == seen["down"][-1] == "COMPLETED"  # the same job, started again
+    assert seen["timeout"] == ["TIMEOUT"]
+
+
+def test_a_full_disk_and_a_damaged_checkpoint_are_named(disturbed):
+    if disturbed.mounted:
+        assert "noiselab: cannot write a checkpoint" in disturbed.log()
+        assert "No space left on device" in disturbed.log()
+    assert "damaged checkpoint, trying the one before" in disturbed.training_log(RUNS["truncated"])
+
+
+def test_a_retry_after_a_timeout_asks_for_more_time(disturbed):
+    log = disturbed.log()
+    asked = re.findall(r"rule train_language_model:.*?runtime=(\d+)", log, re.DOTALL)
+    assert asked[:2] == ["1", "2"]
+
+
+def test_no_checkpoint_is_left(disturbed):
+    assert not list(disturbed.results.glob("checkpoints/**/*.pt"))
+
+
+def test_a_drained_node_finishes_its_jobs_and_gets_no_others(workflow, undisturbed):
+    drained = workflow("drained", DISTURBED)
+    drained.start(WEIGHTS["drain"])
+    run = RUNS["drain"]
+    try:
+        until(lambda: drained.training(run), 120, "training")
+        job = drained.job(run)
+        set_nodes("drain", job["NodeList"])
+        where = slurm("srun", "-n1", "--mem=100", "bash", "-c", "echo $SLURMD_NODENAME").strip()
+        drained.finish(300)
+    finally:
+        set_nodes("resume", "node1", "node2")
+    assert where != job["NodeList"]
+    assert states(job["JobId"]) == ["COMPLETED"]
+    weights = [(one.folder / WEIGHTS["drain"]).read_bytes() for one in (drained, undisturbed)]
+    assert weights[0] == weights[1]
+
+
+def test_a_killed_snakemake_is_started_again(workflow, undisturbed):
+    """Its jobs, still running, are ended first: two trainings would write the same files."""
+    killed = workflow("killed", DISTURBED)
+    targets = [WEIGHTS["scancel"], WEIGHTS["sigkill"]]
+    runs = [RUNS["scancel"], RUNS["sigkill"]]
+    killed.start(*targets)
+    until(lambda: all(killed.checkpoints(run) for run in runs), 200, "checkpoints")
+    killed.kill()
+    left = [number for number, job in jobs(killed.folder).items() if active(job)]
+    assert len(left) == 2
+    killed.start(*targets)
+    killed.finish(300)
+    assert "noiselab: cancelled 2 Slurm job(s) of an earlier Snakemake" in killed.log()
+    assert {state for number in left for state in states(number)} == {"CANCELLED"}
+    for run, target in zip(runs, targets, strict=True):
+        assert killed.resumed_at(run) > 0
+        assert (killed.folder / target).read_bytes() == (undisturbed.folder / target).read_bytes()
+
+
+# ---------------------------------------------------------------------------- several GPUs
+
+
+def test_a_training_on_two_gpus_is_one_task_of_two_processes(workflow):
+    """Its scores are those of one process."""
+    settings = {"only": ["table2"], "experiments": {"table2": FAMILIES["experiments"]["table2"]}}
+    run = "classifier/digits/uniform_label-r1.00-fixed_clean-s0"
+    target = f"results/smoke/runs/{run}/metrics.json"
+    two = {"train_classifier": {"gpu": 2, "threads": 2}}
+    parallel = workflow("parallel", settings | {"resources": two})
+    parallel.start(target)
+    job = until(lambda: parallel.training(run) and parallel.job(run), 200, "training")
+    parallel.finish(300)
+    single = workflow("single", settings)
+    single.run(target, slurm=False)
+    assert (gpus(job), job["NumCPUs"], job["NumTasks"], job["NumNodes"]) == (2, "2", "1", "1")
+    content = [yaml.safe_load((one.folder / target).read_text()) for one in (parallel, single)]
+    assert [one["training"]["processes"] for one in content] == [2, 1]
+    for name, score in content[1]["metrics"].items():
+        if score["value"] is not None:
+            assert content[0]["metrics"][name]["value"] == pytest.approx(score["value"], abs=1e-4)
