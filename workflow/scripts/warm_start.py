@@ -61,10 +61,10 @@ def main() -> None:
         try:
             folder = private_folder()
             connection = connect(folder)
-            ask(connection)
+            woken = ask(connection)
         except OSError:
             os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-        sys.exit(wait(connection, folder))
+        sys.exit(wait(connection, woken, folder))
 
 
 # ---------------------------------------------------------------------------------- the client
@@ -130,8 +130,13 @@ def start(folder: Path) -> None:
         raise TimeoutError
 
 
-def ask(connection: socket.socket) -> None:
-    """Have the script run; from now on signals are passed on to it."""
+def ask(connection: socket.socket) -> int:
+    """Have the script run; from now on signals are passed on to it. Returns the end of a pipe that
+    can be read after each signal: one that came just before a blocking call would otherwise be
+    handled only after that."""
+    woken, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup)
 
     def pass_on(number, frame):
         with contextlib.suppress(OSError):  # the server has gone: wait() will see it
@@ -145,11 +150,14 @@ def ask(connection: socket.socket) -> None:
         json.dump(request, file)
         file.seek(0)
         socket.send_fds(connection, [HELLO], [file.fileno(), 0, 1, 2])
+    return woken
 
 
-def wait(connection: socket.socket, folder: Path) -> int | str:
-    """Exit code of the script, or an error message."""
+def wait(connection: socket.socket, woken: int, folder: Path) -> int | str:
+    """Exit code of the script, or an error message. woken: what `ask` returned."""
     with contextlib.suppress(ConnectionError):
+        while connection not in (ready := select.select([connection, woken], [], [])[0]):
+            os.read(ready[0], 64)  # the handler has run
         if code := connection.recv(1):
             return code[0]
     return f"noiselab: the server of warm_start.py ended before the script, see {folder / 'log'}"
