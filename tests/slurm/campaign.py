@@ -147,6 +147,9 @@ class Campaign:
             "SIGKILL of Snakemake, then restart": self.kill_snakemake,
             "Ctrl-C to Snakemake, then restart": self.interrupt_snakemake,
         }
+        # With no training about, only nodes and Snakemake can be hit: not each time.
+        if not any(map(self.workflow.training, RUNS)) and self.chance.random() < 0.9:
+            return False
         weights = [4, 4, 2, 2, 2, 1]
         kind = self.chance.choices(list(kinds), weights)[0]
         hit = kinds[kind]()

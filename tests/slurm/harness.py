@@ -191,7 +191,9 @@ def results(folder: Path) -> dict[str, object]:
             found[name] = [measured(json.loads(row)) for row in path.read_text().splitlines()]
         elif path.suffix == ".npz":
             found[name] = arrays(path)
-        elif path.suffix in (".safetensors", ".npy"):
+        elif path.suffix == ".safetensors":
+            found[name] = tensors(path)
+        elif path.suffix == ".npy":
             found[name] = path.read_bytes()
     return found
 
@@ -209,6 +211,13 @@ def arrays(path: Path) -> dict[str, bytes]:
 
     with np.load(path) as file:
         return {name: file[name].tobytes() for name in file.files}
+
+
+def tensors(path: Path) -> dict[str, bytes]:
+    """Contents of a safetensors file, whose header has no certain order."""
+    from safetensors.numpy import load_file
+
+    return {name: array.tobytes() for name, array in load_file(path).items()}
 
 
 def differences(one: dict, other: dict) -> list[str]:
