@@ -25,10 +25,13 @@ pytestmark = pytest.mark.skipif(NEVER, reason="always cold here")
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """A shell starts what runs in its background with SIGINT ignored, and so all that follows."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A shell starts what runs in its background with SIGINT ignored, nohup with SIGHUP, and so all
+    that follows."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
