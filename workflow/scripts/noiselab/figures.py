@@ -117,14 +117,14 @@ def language_model_figure(tables: list[pd.DataFrame]) -> Figure:
 
 RULERS = {"accuracy of the decision": ("accuracy", "denoising_accuracy")}
 RULERS["accuracy of a sampled label"] = ("sampled_accuracy", "consistency")
-FAMILIES = {"classifier": (OURS, "classifier"), "diffusion": (PAPER, "diffusion model")}
+RULED = {"classifier": OURS, "diffusion": PAPER}
 
 
 def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
     """Classifiers and diffusion models by the same ruler: a row per ruler (the decision, a
     sampled label or image), a column per data set that both have, a colour per family."""
     (table,) = tables
-    both = table.groupby("dataset", sort=False)["family"].nunique() == len(FAMILIES)
+    both = table.groupby("dataset", sort=False)["family"].nunique() == len(RULED)
     datasets = list(both[both].index)
     size = {"figsize": (max(6.6, 4.4 * len(datasets)), 6.6), "layout": "constrained"}
     options = {"sharex": True, "sharey": True, "squeeze": False}
@@ -132,8 +132,8 @@ def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
     for (label, metrics), row in zip(RULERS.items(), axes, strict=True):
         for dataset, axis in zip(datasets, row, strict=True):
             cells = table[(table["dataset"] == dataset) & table["metric"].isin(metrics)]
-            for family, (colour, name) in FAMILIES.items():
-                _coloured(axis, cells[cells["family"] == family], colour, name)
+            for family, colour in RULED.items():
+                _coloured(axis, cells[cells["family"] == family], colour, FAMILY_NAMES[family])
             axis.set_ylim(0, 103)
             axis.grid(alpha=0.3)
         row[0].set_ylabel(f"{label} (%)")
