@@ -1,7 +1,7 @@
 # What is needed only where jobs go to Slurm.
-from noiselab import leftovers
+from noiselab import slurm
 
-leftovers.mend_exclusions(sys.modules.get("snakemake_executor_plugin_slurm"))
+slurm.mend(sys.modules.get("snakemake_executor_plugin_slurm"))
 
 # Snakemake keeps one onstart, the last: this one does what was there before it as well.
 _before = workflow._onstart
@@ -13,11 +13,11 @@ def end_leftovers():
     if executor is None or executor.name != "slurm":
         return
     comments = {
-        leftovers.comment(job.rule.name, job.wildcards)
+        slurm.comment(job.rule.name, job.wildcards)
         for job in workflow.dag.needrun_jobs()
         if not job.is_local
     }
-    ended = _or_exit(leftovers.end, comments, workflow.workdir_init)
+    ended = _or_exit(slurm.end_jobs, comments, workflow.workdir_init)
     if ended:
         print(
             f"noiselab: cancelled {ended} Slurm job(s) of an earlier Snakemake; trainings among"

@@ -41,7 +41,7 @@ from harness import (
     until,
 )
 
-# All families, some 10 s of training each on an idle core, with a checkpoint every 1.2 s.
+# All families, some 25 s of training each on an idle core, with a checkpoint every 1.2 s.
 OFTEN = {"checkpoint_minutes": 0.02}
 SETTINGS = {
     "only": ["table2", "table3", "table1", "figure1_runs", "table9"],
@@ -49,11 +49,11 @@ SETTINGS = {
         "table2": {"datasets": ["digits"]},
         "table3": {"datasets": ["glyphs-12"]},
     },
-    "classifier": {"epochs": 100, **OFTEN},
-    "vision_transformer": {"steps": 600, **OFTEN},
-    "diffusion": {"epochs": 100, **OFTEN},
-    "language_model": {"steps": 1500, **OFTEN},
-    "seq2seq": {"steps": 500, **OFTEN},
+    "classifier": {"epochs": 250, **OFTEN},
+    "vision_transformer": {"steps": 1500, **OFTEN},
+    "diffusion": {"epochs": 250, **OFTEN},
+    "language_model": {"steps": 4000, **OFTEN},
+    "seq2seq": {"steps": 1300, **OFTEN},
     "resources": {
         f"train_{family}": {"gpu": 1}
         for family in ("classifier", "vision_transformer", "diffusion", "language_model", "seq2seq")
@@ -94,6 +94,7 @@ class Campaign:
         self.met: Counter = Counter()
         self.seen: Counter = Counter()  # run -> step of the newest checkpoint that it ever had
         self.attempts: dict[int, Attempt] = {}
+        self.due: str | None = None  # kind of the next fault
         self.restarts = 0
         self.begin = time.monotonic()
         self.seconds = 0.0
@@ -138,29 +139,37 @@ class Campaign:
         return int(found[0].name.split("-")[1]) if found else 0
 
     def inject(self) -> bool:
-        """One fault of a random kind; whether there was something for it to hit."""
+        """The fault that is due; whether there was something for it to hit. It waits for a training
+        that has begun: what comes before that takes longer here than on a cluster, and would have
+        most of the faults."""
         kinds = {
-            "scancel of a job": self.cancel,
-            "SIGKILL of a training": self.kill_training,
-            "requeue of a job by Slurm": self.requeue,
-            "node down, later resumed": self.node_down,
-            "SIGKILL of Snakemake, then restart": self.kill_snakemake,
-            "Ctrl-C to Snakemake, then restart": self.interrupt_snakemake,
+            "scancel of a job": (self.cancel, 4),
+            "SIGKILL of a training": (self.kill_training, 4),
+            "requeue of a job by Slurm": (self.requeue, 2),
+            "node down, later resumed": (self.node_down, 2),
+            "SIGKILL of Snakemake, then restart": (self.kill_snakemake, 2),
+            "Ctrl-C to Snakemake, then restart": (self.interrupt_snakemake, 1),
         }
-        # With no training about, only nodes and Snakemake can be hit: not each time.
-        if not any(map(self.workflow.training, RUNS)) and self.chance.random() < 0.9:
+        if self.due is None:
+            weights = [weight for _, weight in kinds.values()]
+            self.due = self.chance.choices(list(kinds), weights)[0]
+        if self.workflow.ended() or not any(map(self.begun, RUNS)):
             return False
-        weights = [4, 4, 2, 2, 2, 1]
-        kind = self.chance.choices(list(kinds), weights)[0]
-        hit = kinds[kind]()
+        hit = kinds[self.due][0]()
         if hit:
-            self.faults.append((kind, time.monotonic() - self.begin, hit))
-            print(f"{self.number}: {self.faults[-1][1]:4.0f} s  {kind}: {hit}", flush=True)
+            self.faults.append((self.due, time.monotonic() - self.begin, hit))
+            print(f"{self.number}: {self.faults[-1][1]:4.0f} s  {self.due}: {hit}", flush=True)
+            self.due = None
         return bool(hit)
+
+    def begun(self, run: str) -> bool:
+        """Whether a run is being trained, and not only about to be."""
+        attempts = [self.attempts.get(pid) for pid in self.workflow.training(run)]
+        return any(attempt and attempt.began is not None for attempt in attempts)
 
     def victim(self) -> str | None:
         """A run that is being trained and has not met too much."""
-        found = [r for r in RUNS if self.workflow.training(r) and self.met[r] < PER_RUN]
+        found = [r for r in RUNS if self.met[r] < PER_RUN and self.begun(r)]
         if not found:
             return None
         run = self.chance.choice(found)
@@ -197,17 +206,13 @@ class Campaign:
         set_nodes("resume", node)
         return f"{sum(job['NodeList'] == node for job in running)} jobs"
 
-    def kill_snakemake(self) -> str | None:
-        if self.workflow.ended():
-            return None
+    def kill_snakemake(self) -> str:
         self.workflow.kill()
         time.sleep(self.chance.uniform(0, 5))
         self.workflow.start(*TARGETS)
         return "Snakemake"
 
-    def interrupt_snakemake(self) -> str | None:
-        if self.workflow.ended():
-            return None
+    def interrupt_snakemake(self) -> str:
         self.workflow.process.send_signal(signal.SIGINT)
         until(lambda: self.watch() or self.workflow.ended(), 120, "end of Snakemake")
         self.workflow.start(*TARGETS)
@@ -316,7 +321,7 @@ def report(arguments, done: list[Campaign], results_each: int, lost: list, diffe
 
 What becomes of results when jobs, nodes and Snakemake are killed. Written by
 `tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
-that train all families through a real Slurm.
+that train all families through a real Slurm. A fault waits for a training that makes steps.
 
 | | |
 |---|---:|

@@ -122,6 +122,10 @@ class Workflow:
         left = [number for number, job in jobs(self.folder).items() if active(job)]
         if left:
             slurm("scancel", *left, check=False)
+        # The cluster of the tests has no cgroups: what a job leaves behind goes on.
+        for pid, _ in processes(self.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def log(self) -> str:
         """What all Snakemakes have said."""
@@ -147,7 +151,8 @@ class Workflow:
     def training(self, run: str) -> list[int]:
         """Processes that train a run."""
         path = f"results/smoke/runs/{run}/run.json"
-        return [pid for pid, words in processes(self.folder) if "--run" in words and path in words]
+        script = str(ROOT / "workflow" / "scripts" / "train.py")
+        return [pid for pid, words in processes(self.folder) if {script, path} <= {*words}]
 
     def job(self, run: str) -> dict | None:
         """The active job of a run's training."""
@@ -165,13 +170,12 @@ def active(job: dict) -> bool:
 
 
 def processes(folder: Path) -> list[tuple[int, list[str]]]:
-    """(number, command line) of Python processes that work in a folder."""
+    """(number, command line) of processes that work in a folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended
             words = (entry / "cmdline").read_text().split("\0")
-            script = len(words) > 1 and words[1].endswith("train.py")
-            if script and os.readlink(entry / "cwd") == str(folder):
+            if os.readlink(entry / "cwd") == str(folder):
                 found.append((int(entry.name), words))
     return found
 

@@ -1,4 +1,5 @@
-"""Slurm jobs that have outlived the Snakemake that submitted them, and nodes that have failed.
+"""Where Snakemake and Slurm miss each other: jobs that outlive the Snakemake that submitted them,
+and faults of Snakemake's Slurm plugin.
 
 A Snakemake that is killed leaves its jobs in the queue. The next one knows nothing of them and
 would train beside them, into the same files.
@@ -20,7 +21,7 @@ def comment(rule: str, wildcards: Iterable[str]) -> str:
     return f"rule_{rule}_wildcards_{values}" if values else f"rule_{rule}"
 
 
-def end(comments: set[str], folder: str) -> int:
+def end_jobs(comments: set[str], folder: str) -> int:
     """Cancel the jobs with these comments that were submitted from `folder` and wait for their end;
     returns how many there were. NoiselabError: they do not end.
 
@@ -39,23 +40,30 @@ def end(comments: set[str], folder: str) -> int:
     return len(left)
 
 
-def mend_exclusions(plugin) -> None:
-    """Have Snakemake's Slurm plugin exclude nodes only that have a name.
+def mend(plugin) -> None:
+    """Mend two faults of Snakemake's Slurm plugin (2.8). plugin: its module; None: not in use.
 
     When a node fails, it asks the accounting where the job ran, so as to keep off that node. Slurm
     has put the job back in the queue by then, and the answer is `None assigned`: with that, sbatch
-    refuses every later job (plugin 2.8). plugin: the module; None, where it is not in use.
+    refuses every later job. And it takes a job for a running one whose state it does not know, such
+    as `CANCELLED by 1000`, which is what sacct says after scancel: it would wait for ever.
     """
-    submit = getattr(plugin, "get_submit_command", None)
-    if submit is None or hasattr(submit, "mended"):
+    if plugin is None or hasattr(plugin, "mended"):  # Snakemake reads the Snakefile anew
         return
+    submit, query = plugin.get_submit_command, plugin.query_job_status
 
     def get_submit_command(*arguments, failed_nodes=None, **options):
         named = {node for node in failed_nodes or () if " " not in node}
         return submit(*arguments, failed_nodes=named, **options)
 
-    get_submit_command.mended = True
-    plugin.get_submit_command = get_submit_command
+    async def query_job_status(*arguments):
+        states, seconds = await query(*arguments)
+        if states is not None:
+            states = {job: state.split(" by ")[0] for job, state in states.items()}
+        return states, seconds
+
+    plugin.get_submit_command, plugin.query_job_status = get_submit_command, query_job_status
+    plugin.mended = True
 
 
 def _queued(comments: set[str], folder: str) -> list[str]:
