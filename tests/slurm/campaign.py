@@ -27,6 +27,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 from harness import (
     CLUSTER,
     ROOT,
@@ -123,19 +124,28 @@ class Campaign:
     def watch(self) -> None:
         """Note new attempts of trainings, and where they begin."""
         for run in RUNS:
-            self.seen[run] = max(self.seen[run], self.newest(run))
             for pid in self.workflow.training(run):
                 if pid not in self.attempts:
-                    self.attempts[pid] = Attempt(run, pid, self.newest(run), self.seen[run])
+                    before = self.newest(run, older_than=pid)
+                    seen = max(self.seen[run], before)
+                    self.attempts[pid] = Attempt(run, pid, before, seen)
                 attempt = self.attempts[pid]
                 if attempt.began is None:
                     log = self.workflow.training_log(run)
                     if first := re.search(r"(\d+)/\d+ \[00:00", log):
                         attempt.began = int(first.group(1))
+            self.seen[run] = max(self.seen[run], self.newest(run))
 
-    def newest(self, run: str) -> int:
-        """Step of the newest checkpoint; 0: there is none."""
+    def newest(self, run: str, older_than: int | None = None) -> int:
+        """Step of the newest checkpoint, of those that are older than a process; 0: there is none.
+
+        A process that is seen for the first time may have written some itself.
+        """
         found = self.workflow.checkpoints(run)
+        with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):  # gone meanwhile
+            if older_than:
+                begin = psutil.Process(older_than).create_time()
+                found = [path for path in found if path.stat().st_mtime < begin]
         return int(found[0].name.split("-")[1]) if found else 0
 
     def inject(self) -> bool:
