@@ -143,9 +143,9 @@ rule resolved_config:
     conda:
         ENV
     params:
-        content=json.dumps(config, sort_keys=True),
+        content=json.dumps(config, indent=2, sort_keys=True),
     shell:
-        "$PYTHON $SCRIPTS/write_json.py --content {params.content:q} --out {output} > {log} 2>&1"
+        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
 rule report:

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from noiselab import distributed, language_model
 from noiselab.data import text
 from noiselab.errors import run_script
@@ -35,17 +33,19 @@ def main() -> None:
     }
     with distributed.process_group() as device:
 
-        def scores(weights: Path) -> dict[str, dict[str, np.ndarray]]:
+        def scores(weights: Path, prefix: str, of_clean_text: str) -> dict[str, dict]:
             model = load_weights(weights, language_model.build(run), device).eval()
+            of_noisy_text = (f"{prefix}nll", f"{prefix}mean_nll")
+            names = dict.fromkeys(windows, ("nll", of_clean_text)) | {"train": of_noisy_text}
             return {
                 split: language_model.token_scores(
-                    model, part, run["error_rate"], run["vocabulary"], device
+                    model, part, names[split], run["error_rate"], run["vocabulary"], device
                 )
                 for split, part in windows.items()
             }
 
-        own = scores(arguments.weights)
-        clean = own if run["clean_run"] == run["run_id"] else scores(arguments.clean)
+        own = scores(arguments.weights, "", "denoised_nll")
+        clean = scores(arguments.clean, "floor_", "floor_nll")
     metrics = language_model_metrics(own, clean, run["error_rate"], context)
     write_metrics(arguments.metrics, run, arguments.summary, metrics)
 

@@ -1,7 +1,7 @@
 """The language-model family: GPT-2 on token sequences."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from noiselab.data.batches import TokenBatches
 from noiselab.training import Batch, Task
 
 PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
-EVALUATION_SIZE = 2**23  # probabilities per forward pass of an evaluation, 67 MB in float64
+EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
 
 
 def task(run: dict, device: torch.device) -> Task:
@@ -109,31 +109,51 @@ def sequence_nll(model: nn.Module, windows: list[np.ndarray], device: torch.devi
 
 @torch.no_grad()
 def token_scores(
-    model: nn.Module, windows: list[np.ndarray], error_rate: float, vocabulary: int, device
+    model: nn.Module,
+    windows: list[np.ndarray],
+    names: Sequence[str],
+    error_rate: float,
+    vocabulary: int,
+    device: torch.device,
 ) -> dict[str, np.ndarray]:
-    """Scores of every predicted token in nats, each float64 [tokens].
+    """Scores of every predicted token in nats, each float64 [tokens], of these names:
 
     nll: of the true token; mean_nll: mean over the vocabulary; floor_nll, floor_mean_nll: the
     same for the model's distribution *after* noise of this rate (what a calibrated noisy model
     would predict, if this is the clean model); denoised_nll: after taking noise of this rate
     *out* (if this is the noisy model).
     """
-    scores: dict[str, list] = {}
+    scores: dict[str, list] = {name: [] for name in names}
     for batch in batches_of_windows(windows, vocabulary, device):
-        p = model(batch[:, :-1]).logits.double().softmax(-1)[..., :vocabulary]
-        true = batch[:, 1:, None]
-        q = theory.observed_tokens(p, error_rate, vocabulary)
-        denoised = theory.denoised_tokens(p, error_rate, vocabulary)
-        new = {
-            "nll": p.gather(-1, true),
-            "mean_nll": p,
-            "floor_nll": q.gather(-1, true),
-            "floor_mean_nll": q,
-            "denoised_nll": denoised.gather(-1, true),
-        }
-        for name, value in new.items():
-            scores.setdefault(name, []).append(-value.log().mean(-1).flatten())
+        logits = model(batch[:, :-1]).logits.double()
+        log_p, true = logits.log_softmax(-1)[..., :vocabulary], batch[:, 1:, None]
+        for name in names:
+            value = _log_probabilities(name, log_p, true, error_rate).mean(-1)
+            scores[name].append(-value.flatten())
     return {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items()}
+
+
+def _log_probabilities(name: str, log_p: Tensor, true: Tensor, error_rate: float) -> Tensor:
+    """Of the true token [..., 1] or of the vocabulary [..., V], whose mean is the score.
+
+    Only what the score needs: for a small network, passes over the vocabulary in double
+    precision are most of an evaluation.
+    """
+    vocabulary = log_p.shape[-1]
+    match name:
+        case "nll":
+            return log_p.gather(-1, true)
+        case "mean_nll":
+            return log_p
+        case "floor_nll":
+            p = log_p.gather(-1, true).exp()
+            return theory.observed_tokens(p, error_rate, vocabulary).log()
+        case "floor_mean_nll":
+            return theory.observed_tokens(log_p.exp(), error_rate, vocabulary).log()
+        case "denoised_nll":
+            p = theory.denoised_tokens(log_p.exp(), error_rate, vocabulary)
+            return p.gather(-1, true).log()
+    raise ValueError(name)
 
 
 @torch.no_grad()

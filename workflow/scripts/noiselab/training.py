@@ -177,7 +177,7 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
     """
     if spec["name"] == "sgd":
         options = {"momentum": spec["momentum"], "weight_decay": spec["weight_decay"]}
-        return torch.optim.SGD(model.parameters(), lr=spec["learning_rate"], **options)
+        return torch.optim.SGD(model.parameters(), lr=spec["learning_rate"], fused=True, **options)
     spared = getattr(model, "no_weight_decay", set)()
     decayed, others = [], []
     for name, parameter in model.named_parameters():
