@@ -5,6 +5,7 @@ localrules:
     download_image_files,
     download_text,
     download_pairs,
+    prepare_out_of_domain,
 
 
 rule download_images:
@@ -137,13 +138,33 @@ rule prepare_text:
         mem_mb=resource("prepare_text", "mem_mb"),
         runtime=resource("prepare_text", "runtime"),
     params:
-        spec=lambda wildcards: specification(wildcards.texts),
+        spec=lambda wildcards: specification(wildcards.texts, without=["out_of_domain"]),
         source=lambda wildcards: source(wildcards.texts),
         work=f"{RESULTS}/checkpoints/data/{{texts}}",
         out=subpath(output[0], parent=True),
     shell:
         "python $SCRIPTS/prepare_text.py --spec {params.spec:q} {params.source}"
         " --work {params.work} --out {params.out} > {log} 2>&1"
+
+
+# A rule of its own, so that other text to be scored on trains nothing again.
+rule prepare_out_of_domain:
+    input:
+        tokenizer=f"{RESULTS}/data/{{texts}}/tokenizer.json",
+    output:
+        f"{RESULTS}/data/{{texts}}/out_of_domain.npy",
+    log:
+        f"{RESULTS}/logs/prepare_out_of_domain/{{texts}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare_out_of_domain/{{texts}}.tsv"
+    conda:
+        ENV
+    params:
+        spec=lambda wildcards: specification(wildcards.texts),
+        source=lambda wildcards: source(wildcards.texts),
+    shell:
+        "python $SCRIPTS/prepare_out_of_domain.py --spec {params.spec:q} {params.source}"
+        " --tokenizer {input.tokenizer} --out {output} > {log} 2>&1"
 
 
 rule download_pairs:

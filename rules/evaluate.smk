@@ -71,6 +71,7 @@ rule evaluate_language_model:
         weights=f"{RUN}/weights.safetensors",
         summary=f"{RUN}/training.json",
         clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/weights.safetensors",
+        out_of_domain=lambda wildcards: out_of_domain_of(wildcards.run),
     output:
         f"{RUN}/metrics.json",
     log:
@@ -89,7 +90,8 @@ rule evaluate_language_model:
         runtime=resource("evaluate_language_model", "runtime"),
     shell:
         "$PYTHON $SCRIPTS/evaluate_language_model.py --run {input.run} --weights {input.weights}"
-        " --summary {input.summary} --clean {input.clean} --metrics {output} > {log} 2>&1"
+        " --summary {input.summary} --clean {input.clean}"
+        " --out-of-domain {input.out_of_domain} --metrics {output} > {log} 2>&1"
 
 
 rule evaluate_seq2seq:

@@ -111,9 +111,10 @@ def downloaded(dataset):
     return [] if local else f"{DOWNLOADS}/.complete".format(dataset=folder_of(dataset))
 
 
-def specification(dataset):
+def specification(dataset, without=()):
     """A data set's specification as JSON, for the command line."""
-    return json.dumps(PLAN.datasets[dataset], sort_keys=True)
+    spec = {k: v for k, v in PLAN.datasets[dataset].items() if k not in without}
+    return json.dumps(spec, sort_keys=True)
 
 
 def prepared_data(run, files):
@@ -131,6 +132,12 @@ def images_of(wildcards):
 
 def tokens_of(run):
     return prepared_data(run, TOKENS)
+
+
+def out_of_domain_of(run):
+    """Tokens of the text out of the domain of a run's data set, where that has any."""
+    has = PLAN.datasets[PLAN.runs[run]["dataset"]].get("out_of_domain")
+    return prepared_data(run, ["out_of_domain.npy"]) if has else []
 
 
 def pairs_of(run):

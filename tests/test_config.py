@@ -18,6 +18,8 @@ BAD = [
     ({"experiments": {"table2": {"training": {"lr": 1}}}}, "experiments.table2.training.lr"),
     ({"classifier": {"batch_size": "big"}}, "classifier.batch_size"),
     ({"data": {"root": "/no/such/folder"}}, "data.root: no folder /no/such/folder"),
+    ({"datasets": {"english": {"parts": [{"folder": "a"}]}}}, "datasets.english.parts[0]"),
+    ({"datasets": {"docstrings": {"out_of_domain": {}}}}, "datasets.docstrings.out_of_domain"),
     ({"tier": "huge"}, "tier: no tier 'huge'"),
 ]
 

@@ -242,7 +242,8 @@ def test_a_calibrated_noisy_model_has_no_excess():
             "denoised_nll": -np.log(theory.denoised_tokens(model, e, 30)[rows, true]),
         }
 
-    own, clean = ({s: scores(m) for s in ("validation", "train")} for m in (q, p))
+    splits = ("validation", "train", "out_of_domain")
+    own, clean = ({s: scores(m) for s in splits} for m in (q, p))
     metrics = language_model_metrics(own, clean, e, context=16)
     for score in metrics.values():
         assert score["value"] == pytest.approx(score["floor"], abs=1e-6)
@@ -251,6 +252,30 @@ def test_a_calibrated_noisy_model_has_no_excess():
     rise = metrics["nll"]["value"] - base
     assert metrics["nll_rise"]["value"] == pytest.approx(rise)
     assert metrics["nll_relative_rise"]["value"] == pytest.approx(100 * rise / base)
+
+
+def test_text_out_of_domain_is_scored_like_clean_test_text(tokens):
+    """Where both are the same text, so are the scores; of the clean run the floor is its own."""
+    model = language_model.build(lm_run()).eval()
+    other = language_model.build(lm_run() | {"seed": 1}).eval()
+    windows = list(language_model.validation_windows(tokens[:500], 16))
+
+    def scores(model, e, splits):
+        scored = language_model.token_scores(model, windows, e, 60, CPU)
+        return dict.fromkeys(splits, scored)
+
+    both = ("validation", "train", "out_of_domain")
+    for own, e in ((model, 0.0), (other, 0.5)):
+        arguments = scores(own, e, both), scores(model, e, both), e, 16
+        metrics = language_model_metrics(*arguments)
+        assert metrics["out_of_domain_nll"] == metrics["nll"]
+        assert metrics["out_of_domain_nll_rise"] == metrics["nll_rise"]
+        if e == 0:
+            score = metrics["out_of_domain_nll"]
+            assert score["floor"] == pytest.approx(score["value"], abs=1e-9)
+            assert metrics["out_of_domain_nll_rise"]["value"] == 0
+    without = language_model_metrics(*(scores(m, 0.5, both[:2]) for m in (other, model)), 0.5, 16)
+    assert without == {k: v for k, v in metrics.items() if not k.startswith("out_of_domain")}
 
 
 # ----------------------------------------------------------------------------- statistics

@@ -303,6 +303,22 @@ def test_text_with_a_shard_less_is_doubtful_and_other_columns_are_missing(tmp_pa
     assert "cannot be read" in rows_of(tmp_path, TEXT).found
 
 
+def test_text_of_several_folders_needs_all_of_them_and_that_out_of_domain(tmp_path):
+    spec = TEXT | {"parts": [{"folder": f, "text_column": f"of_{f}"} for f in ("a", "b")]}
+    spec |= {"out_of_domain": {"folder": "wiki", "text_column": "line", "files": "test*"}}
+    parquet(tmp_path / "a" / "train.parquet", of_a="words")
+    assert rows_of(tmp_path, spec).found == f"no folder {tmp_path / 'b'}"
+    parquet(tmp_path / "b" / "all.parquet", of_a="words")
+    assert "no column of_b" in rows_of(tmp_path, spec).found
+    parquet(tmp_path / "b" / "all.parquet", of_b="words")
+    assert rows_of(tmp_path, spec).found == f"no folder {tmp_path / 'wiki'}"
+    parquet(tmp_path / "wiki" / "validation.parquet", line="words")
+    row = rows_of(tmp_path, spec)
+    assert (row.state, "matches 'test*'" in row.found) == (MISSING, True)
+    parquet(tmp_path / "wiki" / "test.parquet", line="words")
+    assert (rows_of(tmp_path, spec).state, rows_of(tmp_path, spec).found) == (OK, "3 files")
+
+
 def test_gpt2s_tokenizer_lies_beside_its_text(tmp_path):
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "a.txt").write_text("words")

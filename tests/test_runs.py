@@ -72,9 +72,9 @@ def test_a_changed_recipe_changes_the_content_but_not_the_ids():
         assert (content != after.runs[run]) == (content["family"] == "classifier")
 
 
-def test_each_id_has_one_content_over_all_tiers_and_protocols():
-    for tier in ("smoke", "quick", "lab", "paper"):
-        settings = config.load(tier=tier)
+def test_each_id_has_one_content_over_all_tiers_and_protocols(tmp_path):
+    for tier in ("smoke", "quick", "real", "lab", "paper"):
+        settings = config.load({"data": {"root": str(tmp_path)}}, tier=tier)
         for protocol in ("text", "released"):
             for experiment in settings["experiments"].values():
                 experiment["protocol"] = protocol
@@ -254,9 +254,56 @@ def test_vision_transformers_augment_files_otherwise_than_arrays():
     assert arrays == {"flip": False, "crop": 1}
 
 
-def test_data_that_cannot_be_downloaded_needs_a_folder():
-    with pytest.raises(NoiselabError, match=r"config key data\.root: data set tiny_imagenet_10"):
-        plan(tier="real")
+LOCAL = {
+    "table3": ("tiny_imagenet_50", "tiny_imagenet_50/"),
+    "table7": ("english", "imdb/, public_domain_books/, arxiv_abstracts/, wikitext2/"),
+    "table9": ("multi30k_en_de", "multi30k_en_de/"),
+    "context_ablation": ("arxiv_abstracts", "arxiv_abstracts/"),
+}
+
+
+@pytest.mark.parametrize("experiment", LOCAL)
+def test_data_that_cannot_be_downloaded_need_a_folder(experiment):
+    """One line that names the key, the data set and the folders that it is made of."""
+    name, folders = LOCAL[experiment]
+    changes = {"enabled": True, "datasets": [name]}
+    with pytest.raises(NoiselabError) as error:
+        plan({"only": [experiment], "experiments": {experiment: changes}})
+    assert str(error.value) == (
+        f"config key data.root: must be set for data set {name}, which is not downloaded: "
+        f"to the folder that holds {folders}"
+    )
+
+
+@pytest.mark.parametrize("tier", ["real", "lab"])
+def test_tiers_on_local_data_need_a_folder_but_not_for_what_is_downloaded(tier):
+    with pytest.raises(NoiselabError, match=r"config key data\.root: must be set"):
+        plan(tier=tier)
+    assert set(plan({"only": ["table2"]}, tier=tier).datasets) == {"cifar10", "cifar100"}
+
+
+@pytest.mark.parametrize("key", ["parts", "out_of_domain"])
+def test_text_of_several_folders_is_local_even_where_a_hub_has_one_of_them(key):
+    part = {"folder": "wiki", "text_column": "line"}
+    change = {key: [part] if key == "parts" else part}
+    with pytest.raises(NoiselabError, match=r"config key data\.root: must be set .*wiki/"):
+        plan({"only": ["table7"], "datasets": {"openwebtext": change}})
+
+
+def test_the_lab_tier_is_real_data_but_for_glyphs_and_has_three_seeds_of_what_is_cheap(tmp_path):
+    result = plan({"data": {"root": str(tmp_path)}}, tier="lab")
+    local = {name for name, _ in LOCAL.values()}
+    glyphs = {name for name in result.datasets if name.startswith("glyphs-")}
+    assert set(result.datasets) - glyphs == {"cifar10", "cifar100", "tiny_imagenet_10", *local}
+    for name, ids in result.experiments.items():
+        of_experiment = [result.runs[run] for run in ids]
+        if glyphs & {run["dataset"] for run in of_experiment}:
+            assert name.startswith(("scale_", "batch_ablation"))
+        cheap = {"classifier", "vision_transformer", "seq2seq"}
+        seeds = {0, 1, 2} if of_experiment[0]["family"] in cheap else {0}
+        assert {run["seed"] for run in of_experiment} == seeds
+    features = {run["evaluation"]["features"] for run in result.runs.values() if "judge_run" in run}
+    assert features == {"judge"}
 
 
 def test_unknown_data_set_is_named():

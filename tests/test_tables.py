@@ -179,6 +179,36 @@ def test_both_ways_to_table_8_stand_side_by_side():
     assert [cell.split()[0] for cell in ours] == ["60.00", "50.00"]
 
 
+@pytest.mark.parametrize("name", ["table7", "figure1_runs"])
+def test_scores_out_of_domain_are_shown_where_there_are_any(name):
+    published = config.published()[name]
+    values = [
+        row
+        for metric, value in (("nll", 3.0), ("nll_rise", 0.5), ("train_nll", 5.0))
+        for row in rows({0: [value], 1.0: [value + 1]}, "docstrings", "openwebtext", metric)
+    ]
+    without = tables.runs_table(pd.DataFrame(values), published)
+    outside = [
+        row
+        for metric, value in (("out_of_domain_nll", 4.0), ("out_of_domain_nll_rise", 0.6))
+        for row in rows({0: [value], 1.0: [value + 1]}, "english", "openwebtext", metric)
+    ]
+    table = tables.runs_table(pd.DataFrame(values + outside), published)
+    of_outside = table["metric"].str.startswith("out_of_domain")
+    pd.testing.assert_frame_equal(table[~of_outside].reset_index(drop=True), without)
+    shown = table[of_outside]
+    assert shown["panel"].unique().tolist() == [
+        "out-of-domain NLL (%)",
+        "rise of out-of-domain NLL (%)",
+    ]
+    assert shown["published"].isna().all()
+    assert shown[["ours", "floor", "excess"]].notna().all().all()
+    page = layouts.markdown(table, "Title", [])
+    assert "out-of-domain NLL" in page
+    assert "5.0000 [4.0000, 7.0000]" in page
+    assert "out-of-domain" not in layouts.markdown(without, "Title", [])
+
+
 def test_a_batch_ablation_has_a_row_per_multiplier_and_a_block_per_ratio():
     values = [
         row

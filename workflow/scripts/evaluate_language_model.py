@@ -18,6 +18,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--summary", type=Path, required=True, help="of the training")
     parser.add_argument("--clean", type=Path, required=True, help="weights of the clean run")
+    parser.add_argument(
+        "--out-of-domain", type=Path, nargs="?", help="npy; where the data set has such text"
+    )
     parser.add_argument("--metrics", type=Path, required=True)
     arguments = parser.parse_args()
     run = read_json(arguments.run)
@@ -31,6 +34,9 @@ def main() -> None:
             run, train, "train-evaluation", run["evaluation"]["train_sequences"]
         ),
     }
+    if arguments.out_of_domain:
+        outside = text.mapped(arguments.out_of_domain)
+        windows["out_of_domain"] = list(language_model.validation_windows(outside, context))
     with distributed.process_group() as device:
 
         def scores(weights: Path, prefix: str, of_clean_text: str) -> dict[str, dict]:

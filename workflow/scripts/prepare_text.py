@@ -11,7 +11,9 @@ from noiselab.errors import run_script
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
-    parser.add_argument("--source", type=Path, help="folder of documents, for kind text")
+    parser.add_argument(
+        "--source", type=Path, help="folder of documents, for kind text; parts lie beside it"
+    )
     parser.add_argument(
         "--tokenizer", type=Path, help="folder of GPT-2's tokenizer; default: gpt2 beside --source"
     )

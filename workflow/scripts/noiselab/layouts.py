@@ -26,6 +26,8 @@ NAMES = {
     "denoised_nll": "denoised NLL",
     "nll_rise": "rise of NLL",
     "nll_relative_rise": "relative rise of NLL",
+    "out_of_domain_nll": "out-of-domain NLL",
+    "out_of_domain_nll_rise": "rise of out-of-domain NLL",
     "sequence_nll": "clean-test NLL per sequence",
     "sequence_nll_rise": "rise of NLL per sequence",
     "bleu": "BLEU",
@@ -70,6 +72,7 @@ DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
 DECIMALS |= dict.fromkeys(["consistency_drop", "consistency_relative_drop", "judge_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["fid", "judge_frechet"], 2)
+DECIMALS |= {"out_of_domain_nll": 4, "out_of_domain_nll_rise": 4}
 DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence_nll_rise": 3}
 DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
 DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}

@@ -28,6 +28,7 @@ UNITS |= dict.fromkeys(["accuracy_relative_drop", "consistency_relative_drop"], 
 UNITS |= dict.fromkeys(["consistency", "judge_accuracy"], "%")
 UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
 UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
+UNITS |= dict.fromkeys(["out_of_domain_nll", "out_of_domain_nll_rise"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
 
@@ -201,20 +202,25 @@ def language_model_metrics(own: dict, clean: dict, error_rate: float, context: i
     expected on training text with the run's noise. denoised_nll: of clean validation text
     after the known noise has been taken out of the model's predictions; a calibrated model
     would be back at the clean NLL. nll_rise, nll_relative_rise: over the clean run, token by token.
+    out_of_domain_nll, out_of_domain_nll_rise: the same of clean text out of the domain, where
+    there is a split "out_of_domain".
     """
 
     def noisy(scores: dict, prefix: str = "") -> np.ndarray:
         nll, mean_nll = scores[f"{prefix}nll"], scores[f"{prefix}mean_nll"]
         return expected_noisy_nll(nll, mean_nll, error_rate)
 
-    validation, train = own["validation"], own["train"]
-    values = {
-        "nll": (validation["nll"], clean["validation"]["floor_nll"]),
-        "train_nll": (noisy(train), noisy(clean["train"], "floor_")),
-        "denoised_nll": (validation["denoised_nll"], clean["validation"]["nll"]),
+    def clean_text(split: str, prefix: str = "") -> dict:
+        nll, base, floor = own[split]["nll"], clean[split]["nll"], clean[split]["floor_nll"]
+        return {f"{prefix}nll": (nll, floor), f"{prefix}nll_rise": (nll - base, floor - base)}
+
+    base = clean["validation"]["nll"]
+    values = clean_text("validation") | {
+        "train_nll": (noisy(own["train"]), noisy(clean["train"], "floor_")),
+        "denoised_nll": (own["validation"]["denoised_nll"], base),
     }
-    base, floor = clean["validation"]["nll"], clean["validation"]["floor_nll"]
-    values["nll_rise"] = (validation["nll"] - base, floor - base)
+    if "out_of_domain" in own:
+        values |= clean_text("out_of_domain", "out_of_domain_")
     scores = {name: _mean_score(name, *pair, context) for name, pair in values.items()}
     whole = len(base) // context * context
 

@@ -312,12 +312,16 @@ FAMILIES = {
 
 
 def _check_source(config: dict, spec: dict) -> None:
-    """Data that no hub has must lie in a local folder."""
+    """Data that no hub has, or that several folders hold, must lie in a local folder."""
     of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS)
-    if of_hub and not spec.get("hub") and config["data"]["root"] is None:
+    parts, outside = spec.get("parts") or [], spec.get("out_of_domain")
+    local = not spec.get("hub") or parts or outside
+    if of_hub and local and config["data"]["root"] is None:
+        folders = [part["folder"] for part in parts] or [spec.get("source") or spec["name"]]
+        folders += [outside["folder"]] if outside else []
         raise NoiselabError(
-            f"config key data.root: data set {spec['name']} cannot be downloaded (it has no hub); "
-            f"name the folder that holds {spec.get('source') or spec['name']}/"
+            f"config key data.root: must be set for data set {spec['name']}, which is not "
+            f"downloaded: to the folder that holds {', '.join(f'{f}/' for f in folders)}"
         )
 
 

@@ -3,7 +3,8 @@
 A prepared folder has `train.npy` and `validation.npy`: uint16 [tokens], every document followed
 by the end-of-text token; `tokenizer.json`; `dataset.json`: name, kind, origin, vocabulary,
 end_of_text (its id), documents and tokens of each split, characters, SHA-256 of each array.
-Written last, it says the rest is whole.
+Written last, it says the rest is whole. Where a data set has text out of its domain, to score
+models on only, its tokens are in `out_of_domain.npy`.
 """
 
 import ast
@@ -73,35 +74,65 @@ def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterat
             yield from pool.imap(function, files, chunksize=32)
 
 
-def folder_documents(folder: Path, text_column: str) -> Iterator[str]:
+def folder_documents(folder: Path, text_column: str, files: str | None = None) -> Iterator[str]:
     """The documents of a folder and the folders below it, in the order of their paths.
 
     Each *.txt is a document, and so is each row of each *.parquet and *.jsonl, in their column
-    `text_column`; blank ones are left out. Where there are files train*, only these are read.
-    Rows are streamed. NoiselabError, when the file is reached, names what cannot be read.
+    `text_column`; blank ones are left out. `files`: a glob; without it, where there are files
+    train*, only these are read. Rows are streamed. NoiselabError, when the file is reached, names
+    what cannot be read.
     """
-    for file in _document_files(folder):
+    for file in _document_files(folder, files):
         for (text,) in rows(file, [text_column]):
             if text and not text.isspace():
                 yield text
 
 
-def _document_files(folder: Path) -> list[Path]:
+def _document_files(folder: Path, pattern: str | None = None) -> list[Path]:
     if not folder.is_dir():
         raise NoiselabError(f"no folder {folder}")
     files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and f.is_file())
     if not files:
-        raise NoiselabError(f"{folder}: no {', '.join(f'*{suffix}' for suffix in _READERS)}")
-    return [f for f in files if f.name.startswith("train")] or files
+        raise NoiselabError(f"{folder}: no {', '.join(_PATTERNS)}")
+    if pattern is None:
+        return [f for f in files if f.name.startswith("train")] or files
+    if chosen := [f for f in files if f.relative_to(folder).match(pattern)]:
+        return chosen
+    raise NoiselabError(f"{folder}: no {', '.join(_PATTERNS)} matches {pattern!r}")
+
+
+def _parts(spec: dict, source: Path) -> list[dict]:
+    """The folders, beside `source`, that the documents of a data set come from: its own, or those
+    that it names."""
+    own = {"folder": source.name, "text_column": spec.get("text_column")}
+    return spec.get("parts") or [own]
+
+
+def _in_turn(parts: Sequence[Iterator[str]]) -> Iterator[str]:
+    """All documents of several iterators, the next one always of that which gave the fewest
+    characters so far: whatever is cut off the stream's head has as much of each."""
+    given = dict.fromkeys(range(len(parts)), 0)
+    while given:
+        i = min(given, key=given.__getitem__)
+        text = next(parts[i], None)
+        if text is None:
+            del given[i]
+        else:
+            given[i] += len(text)
+            yield text
 
 
 def check(spec: dict, folder: Path) -> complete.Source:
-    """What `folder` has of the data set; each file is opened, none is read. NoiselabError where
-    prepare() would not find in it what it needs."""
-    files = _document_files(folder)
-    for file in files:
-        check_file(file, [spec["text_column"]])
-    return complete.parts(files)
+    """What there is of the data set in `folder`, or beside it; each file is opened, none is read.
+    NoiselabError where prepare() would not find what it needs."""
+    outside = spec.get("out_of_domain")
+    found = []
+    for part in [*_parts(spec, folder), *([outside] if outside else [])]:
+        files = _document_files(folder.parent / part["folder"], part.get("files"))
+        for file in files:
+            check_file(file, [part["text_column"]])
+        found += files
+    return complete.parts(found)
 
 
 def check_file(file: Path, columns: Sequence[str]) -> None:
@@ -333,8 +364,8 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
 
     Each shard of 2,000 documents is a file in `work`, named after what is in it, so a preparation
     that was stopped goes on from there; in the end they are removed. `source` is the folder of
-    documents (kind text), `gpt2` the one of its tokenizer. NoiselabError where documents cannot
-    be read, the tokenizer cannot be had, or a split is empty.
+    documents (kind text), whose `parts` lie beside it, `gpt2` the one of its tokenizer.
+    NoiselabError where documents cannot be read, the tokenizer cannot be had, or a split is empty.
     """
     documents, origin = _documents(spec, source)
     if spec["max_characters"]:
@@ -362,6 +393,27 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
         work.rmdir()
 
 
+def prepare_out_of_domain(spec: dict, source: Path, tokenizer: Path, out: Path) -> None:
+    """Tokenise the text out of the domain of a data set, beside `source`, with the data set's
+    `tokenizer.json` into the array `out`.
+
+    The rows of a file are the lines of one document: such text is scored as a stream.
+    NoiselabError where it cannot be read or is blank.
+    """
+    from tokenizers import Tokenizer
+
+    part = spec["out_of_domain"]
+    files = _document_files(source.parent / part["folder"], part.get("files"))
+    lines = ((text or "" for (text,) in rows(file, [part["text_column"]])) for file in files)
+    documents = ["\n".join(of_file) for of_file in lines]
+    if not "".join(documents).strip():
+        raise NoiselabError(f"data set {spec['name']}: the text of out_of_domain is blank")
+    of_set = Tokenizer.from_file(str(tokenizer))
+    of_set.encode_special_tokens = True  # which the file does not keep
+    with whole_file(out) as temporary, open(temporary, "wb") as file:
+        np.save(file, _encode(of_set, documents))
+
+
 def read(folder: str | Path) -> tuple[dict, np.ndarray, np.ndarray]:
     """dataset.json, training tokens, validation tokens; uint16 [tokens], memory-mapped."""
     folder = Path(folder)
@@ -372,8 +424,13 @@ def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
     if spec["kind"] == "docstrings":
         origin = f"docstrings of {', '.join(map(version, spec['packages']))}"
         return docstring_documents(spec["packages"]), origin
-    documents = folder_documents(source, spec["text_column"])
-    return documents, f"{spec['name']} read from {source.name}"
+    parts = _parts(spec, source)
+    documents = [
+        folder_documents(source.parent / p["folder"], p["text_column"], p.get("files"))
+        for p in parts
+    ]
+    names = ", ".join(part["folder"] for part in parts)
+    return _in_turn(documents), f"{spec['name']} read from {names}"
 
 
 def version(package: str) -> str:
