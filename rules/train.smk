@@ -14,7 +14,9 @@ rule run_config:
     conda:
         ENV
     params:
-        content=lambda wildcards: json.dumps(PLAN.runs[wildcards.run], indent=2, sort_keys=True),
+        content=lambda wildcards: json.dumps(
+            PLAN.runs[wildcards.run], indent=2, sort_keys=True
+        ),
     shell:
         "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
