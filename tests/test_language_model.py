@@ -133,8 +133,7 @@ def test_token_scores_equal_a_loop_over_tokens(tokens):
     run = lm_run()
     model = language_model.build(run).eval()
     windows = list(language_model.validation_windows(tokens[:50], 16))
-    names = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
-    scores = language_model.token_scores(model, windows, names, 0.5, 60, CPU)
+    scores = language_model.token_scores(model, windows, 0.5, 60, CPU)
     expected = []
     for window in windows:
         logits = model(torch.from_numpy(window[None, :-1])).logits[0].detach().double()
@@ -152,8 +151,11 @@ def test_token_scores_equal_a_loop_over_tokens(tokens):
                 ]
             )
     expected = -np.log(torch.tensor(expected).numpy()).T
-    for name, column in zip(names, expected, strict=True):
+    for name, column in zip(language_model.TOKEN_SCORES, expected, strict=True):
         assert scores[name] == pytest.approx(column, abs=1e-9)
+        alone = language_model.token_scores(model, windows, 0.5, 60, CPU, [name])
+        assert alone.keys() == {name}
+        assert np.array_equal(alone[name], scores[name])
     assert language_model.sequence_nll(model, windows, CPU) == pytest.approx(expected[0], abs=1e-5)
 
 

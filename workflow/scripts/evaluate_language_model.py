@@ -43,10 +43,9 @@ def main() -> None:
             model = load_weights(weights, language_model.build(run), device).eval()
             of_noisy_text = (f"{prefix}nll", f"{prefix}mean_nll")
             names = dict.fromkeys(windows, ("nll", of_clean_text)) | {"train": of_noisy_text}
+            noise = run["error_rate"], run["vocabulary"]
             return {
-                split: language_model.token_scores(
-                    model, part, names[split], run["error_rate"], run["vocabulary"], device
-                )
+                split: language_model.token_scores(model, part, *noise, device, names[split])
                 for split, part in windows.items()
             }
 

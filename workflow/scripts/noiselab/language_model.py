@@ -15,6 +15,7 @@ from noiselab.data.batches import TokenBatches
 from noiselab.training import Batch, Task
 
 PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
+TOKEN_SCORES = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
 EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
 
 
@@ -111,12 +112,12 @@ def sequence_nll(model: nn.Module, windows: list[np.ndarray], device: torch.devi
 def token_scores(
     model: nn.Module,
     windows: list[np.ndarray],
-    names: Sequence[str],
     error_rate: float,
     vocabulary: int,
     device: torch.device,
+    names: Sequence[str] = TOKEN_SCORES,
 ) -> dict[str, np.ndarray]:
-    """Scores of every predicted token in nats, each float64 [tokens], of these names:
+    """Scores of every predicted token in nats, each float64 [tokens]; `names`: those wanted.
 
     nll: of the true token; mean_nll: mean over the vocabulary; floor_nll, floor_mean_nll: the
     same for the model's distribution *after* noise of this rate (what a calibrated noisy model
