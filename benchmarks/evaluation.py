@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from cases import case, close, shake
+from cases import NETWORKS, case, close, shake
 from comparing import Bench, benchmark
 from noiselab import diffusion, frechet, language_model, seq2seq, streams
 from noiselab.data import pairs, prepared, text
@@ -176,8 +176,10 @@ def sequence_nll(bench: Bench) -> None:
     def one_by_one() -> np.ndarray:
         nll = []
         for i in index:
-            source = torch.tensor([[*validation.source.get(i), END]], device=bench.device)
-            target = torch.tensor([[BEGIN, *validation.target.get(i), END]], device=bench.device)
+            source = torch.tensor([[*validation.source.get(i).tolist(), END]], device=bench.device)
+            target = torch.tensor(
+                [[BEGIN, *validation.target.get(i).tolist(), END]], device=bench.device
+            )
             p = model(input_ids=source, decoder_input_ids=target[:, :-1]).logits.log_softmax(-1)
             nll.append(-p.gather(-1, target[:, 1:, None]).double().sum().item())
         return np.array(nll)
@@ -190,4 +192,5 @@ def sequence_nll(bench: Bench) -> None:
         check=partial(close, device=bench.device),
         amount=len(index),
         unit="pairs",
+        note=NETWORKS["seq2seq"],
     )

@@ -83,6 +83,9 @@ def peak(device: torch.device) -> float:
     """Most memory so far, GiB: of this process, or on the GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
+    if sys.platform == "linux":  # where ru_maxrss begins with that of the process's parent
+        with open("/proc/self/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if "VmHWM" in line) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 2**20
 
 

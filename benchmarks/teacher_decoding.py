@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from cases import case, shake
+from cases import NETWORKS, case, shake
 from comparing import Bench, benchmark
 from noiselab.data import pairs
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences
@@ -33,7 +33,7 @@ def decoding(bench: Bench) -> None:
         (64, "transformers' generate, a sentence at a time", generated),
     ):
         part = Pairs(*(first(side, count) for side in train))
-        sources = [[*part.source.get(i), END] for i in range(count)]
+        sources = [[*part.source.get(i).tolist(), END] for i in range(count)]
         bench.compare(
             f"greedy decoding of {count} sentences to at most {LIMIT} tokens",
             reference,
@@ -42,6 +42,7 @@ def decoding(bench: Bench) -> None:
             check=alike,
             amount=lambda outputs: sum(map(len, outputs)),
             unit="tokens",
+            note=NETWORKS["seq2seq"],
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from cases import Case, case
+from cases import NETWORKS, Case, case
 from comparing import Bench, benchmark, seconds
 from noiselab.data import pairs, prepared, text
 from noiselab.data.pairs import BEGIN, END, PAD
@@ -74,6 +74,7 @@ def of_family(bench: Bench, of: Case, unit: str, family: Callable, network: str 
         partial(plain_loop, plain_model(of), settings, *family(of, bench.device), bench.device),
         amount=number * batch,
         unit=unit,
+        note=NETWORKS.get(run["family"], ""),
         reason=REASON,
     )
 
@@ -189,8 +190,8 @@ def translation(of: Case, device: torch.device) -> tuple[Callable, Callable]:
     def batch():
         start = next(numbers) % (data.source.count // size) * size
         index = range(start, start + size)
-        source = padded([[*data.source.get(i), END] for i in index], 256)
-        target = padded([[BEGIN, *data.target.get(i), END] for i in index], 257)
+        source = padded([[*data.source.get(i).tolist(), END] for i in index], 256)
+        target = padded([[BEGIN, *data.target.get(i).tolist(), END] for i in index], 257)
         return source.to(device), target.to(device)
 
     def loss(model, source, target):
