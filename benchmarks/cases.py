@@ -71,7 +71,7 @@ def write_data(run: dict, spec: dict) -> None:
             np.save(folder / f"{split}.npy", rng.integers(0, run["vocabulary"], count, np.uint16))
         write_json(folder / "dataset.json", {})
     elif run["family"] == "seq2seq":
-        sizes = dict(zip(text.SPLITS, (PAIRS, PAIRS // 100), strict=True))
+        sizes = dict(zip(text.SPLITS, (PAIRS, PAIRS // 20), strict=True))
         for split, count in sizes.items():
             for side in pairs.SIDES:
                 sentences = like_wmt(rng, count, run["vocabulary"])
