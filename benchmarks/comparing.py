@@ -202,10 +202,8 @@ def section(title: str, remarks: list[tuple[dict, str]]) -> list[str]:
 
 def why(record: dict) -> str:
     """How much slower ours is, and the reason if it is known."""
-    low, high = min(ratios(record)), max(ratios(record))
-    always = "in every round" if high < 1 else "not in every round"
-    found = f"ratio {statistics.median(ratios(record)):.3g} ({low:.3g} to {high:.3g}), {always}."
-    return f"{found} {record['reason']}".strip()
+    always = "in every round" if max(ratios(record)) < 1 else "not in every round"
+    return f"ratio {spread(ratios(record))}, {always}. {record['reason']}".strip()
 
 
 def place(record: dict) -> tuple[tuple[str, str | int], ...]:
@@ -222,18 +220,31 @@ def cells(record: dict) -> list[str]:
     """A record as a row of the table."""
     found = ratios(record)
     sides = [shown(statistics.median(record[side]), record) for side in ("ours", "theirs")]
-    ratio = f"{statistics.median(found):.3g} ({min(found):.3g} to {max(found):.3g})"
-    return [record["area"], record["what"], record["reference"], *sides, ratio, str(len(found))]
+    texts = [record["area"], record["what"], record["reference"], *sides]
+    return [*texts, spread(found), str(len(found))]
+
+
+def spread(values: list[float]) -> str:
+    """Median with smallest and largest."""
+    middle, low, high = map(figures, (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({low} to {high})"
+
+
+def figures(value: float) -> str:
+    """Three significant figures or more, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def shown(value: float, record: dict) -> str:
     """Seconds in a fitting unit, GiB, or the rate."""
     if record["unit"] == "GiB":
-        return f"{value:.3g} GiB"
+        return f"{figures(value)} GiB"
     if record["unit"] != "s":
-        return f"{record['amount'] / value:.3g} {record['unit']}/s"
-    scale, unit = next((s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1)
-    return f"{value * scale:.3g} {unit}"
+        return f"{figures(record['amount'] / value)} {record['unit']}/s"
+    scale, unit = next(
+        (s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1 or s == 1e6
+    )
+    return f"{figures(value * scale)} {unit}"
 
 
 def letter(number: int) -> str:
