@@ -31,14 +31,10 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+# Two hours or so, nothing else running; NOISELAB_DATA: a folder of real photos. A part of it:
+# .venv/bin/python benchmarks/bench.py --only NAME
 bench: setup
-	$(BIN)/python benchmarks/bench.py
-	$(BIN)/python benchmarks/gradients.py >> docs/BENCHMARKS.md
-	$(BIN)/python benchmarks/seq2seq.py >> docs/BENCHMARKS.md
-	$(BIN)/python benchmarks/diffusion.py >> docs/BENCHMARKS.md
-ifdef NOISELAB_DATA
-	$(BIN)/python benchmarks/images.py --data $(NOISELAB_DATA)/tiny_imagenet_50 >> docs/BENCHMARKS.md
-endif
+	$(BIN)/python benchmarks/bench.py --quick
 
 # docs/RESULTS.md from results/quick and, where it was run, results/real.
 results: setup

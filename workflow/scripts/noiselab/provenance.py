@@ -12,10 +12,11 @@ PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
 
 
 def code_revision() -> str:
-    """Short commit of the repository, `+changed` where tracked files differ, or `unknown`."""
+    """Short commit of the repository, `+changed` where tracked files outside docs/, which results
+    are written to, differ, or `unknown`."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top,exclude)docs")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit + ("+changed" if changed else "")
