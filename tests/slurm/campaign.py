@@ -364,6 +364,17 @@ before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` a
 first: no earlier attempt had come to a checkpoint. Anew after its end: hit in the second or two in
 which the training had ended and removed its checkpoints, but Snakemake had not taken note.
 
+## Faults of others that came to light
+
+- Snakemake's Slurm plugin 2.8 waits for ever for a job that somebody cancelled: it does not know
+  the state `CANCELLED by 1000`. After a node has failed it excludes a node called `None assigned`,
+  which sbatch refuses. Both are mended here (`workflow/scripts/noiselab/slurm.py`).
+- The plugin's removal of old log files takes the folders of jobs that still wait, so it is off
+  (`slurm/config.yaml`).
+- Snakemake 9.27 that gets a SIGTERM in the moment in which it notes the end of a job waits for a
+  lock that it holds itself. In a job, Slurm ends it by SIGKILL; on the login node, do the same.
+  Nothing is lost by it.
+
 ## Where and when
 
 {date.today():%d %B %Y}, {minutes:.0f} minutes. {os.cpu_count()} CPU cores without a GPU, which
