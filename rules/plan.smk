@@ -322,13 +322,14 @@ FIGURE_SOURCES = {
 
 
 def figure_sources():
-    """Figures whose tables are planned."""
+    """Figures whose tables are planned; one of them is enough for that of batches."""
     planned = table_sources()
-    return {
-        name: source
-        for name, source in FIGURE_SOURCES.items()
-        if all(table in planned for table in source[2])
-    }
+    found = {}
+    for name, (title, family, tables) in FIGURE_SOURCES.items():
+        there = [table for table in tables if table in planned]
+        if there == tables or (there and name == "figure_batch"):
+            found[name] = (title, family, there)
+    return found
 
 
 FAMILY_NAMES = {

@@ -43,7 +43,11 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
     )
     for source, row in zip(_by_corruption(tables, corruptions), axes, strict=True):
         for dataset, axis in zip(datasets, row, strict=True):
-            _accuracy_panel(axis, source[source["dataset"] == dataset])
+            part = source[source["dataset"] == dataset]
+            if len(part):
+                _accuracy_panel(axis, part)
+            else:
+                axis.set_axis_off()
     for corruption, axis in zip(corruptions, axes[:, 0], strict=True):
         axis.set_ylabel(f"{CORRUPTIONS[corruption]}\nclean-test accuracy (%)")
     _finish_columns(figure, axes, datasets)
@@ -54,8 +58,10 @@ def _finish_columns(figure: Figure, axes, datasets: list[str]) -> None:
     """Titles on top, the error rate below, and a legend, where each column is a data set."""
     for dataset, axis in zip(datasets, axes[0], strict=True):
         axis.set_title(NAMES.get(dataset, dataset))
-    for axis in axes[-1]:
-        axis.set_xlabel("error rate e = r / (1 + r)")
+    for column in axes.T:
+        lowest = [axis for axis in column if axis.axison][-1]
+        lowest.set_xlabel("error rate e = r / (1 + r)")
+        lowest.tick_params(labelbottom=True)
     _shared_legend(figure, axes)
 
 
