@@ -53,7 +53,8 @@ NAMESPACE = ("unshare", "--map-root-user", "--net", sys.executable, "-c", LOOPBA
 PLAN = ["tier=smoke", "only=[table2, table1, table3, table7, table9]"]
 PLAN += ["experiments={table2: {datasets: [digits]}, table3: {datasets: [glyphs-12]}}"]
 PLAN += ["analyses={loss_stability: {experiment: table7}, gradient_coherence: {batches: 2}}"]
-ASIDE = {"preflight", "prepare_image_files"}  # asks the network; has no small data
+# Asks the network; have no embedded data.
+ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain"}
 
 
 def namespace() -> tuple:
