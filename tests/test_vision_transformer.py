@@ -188,7 +188,7 @@ def one_thread():
 
 def test_a_minute_on_embedded_images_beats_chance_tenfold(tmp_path, one_thread):
     """200 classes: chance is 0.5 %. The run of `quick`, three times as long: 20 seconds."""
-    run = planned("table3", 10, "quick", vision_transformer={"steps": 900})
+    run = planned("table3", 6, "quick", vision_transformer={"steps": 900})
     assert (run["dataset"], run["corruption"]) == ("glyphs-200", "none")
     task, model = trained(run, tmp_path / "checkpoints")
     assert task.evaluate(model)["test_accuracy"] > 10 * 0.5
