@@ -221,7 +221,7 @@ def hang(workflow, run):
 
 
 FAULTS = {"scancel": cancel, "sigkill": kill_training, "truncated": kill_and_truncate}
-FAULTS |= {"requeue": requeue, "full": fill_disk, "down": take_down, "timeout": hang}
+FAULTS |= {"requeue": requeue, "full": fill_disk, "down": take_down}
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def disturbed(workflow, undisturbed):
         del faults["full"]
     disturbed.steps, disturbed.numbers = {}, {}
     try:
-        disturbed.start(*WEIGHTS.values())
+        disturbed.start(*(WEIGHTS[fault] for fault in FAULTS))
         end = time.monotonic() + 1200 * PATIENCE
         while not disturbed.ended() and time.monotonic() < end:
             for fault in list(faults):
@@ -291,7 +291,6 @@ def test_slurm_has_seen_each_fault(disturbed):
     assert seen["scancel"] == ["CANCELLED"]
     assert seen["sigkill"] == seen["truncated"] == ["FAILED"]
     assert seen["requeue"][-1] == seen["down"][-1] == "COMPLETED"  # the same job, started again
-    assert seen["timeout"] == ["TIMEOUT"]
 
 
 def test_a_full_disk_and_a_damaged_checkpoint_are_named(disturbed):
@@ -301,13 +300,29 @@ def test_a_full_disk_and_a_damaged_checkpoint_are_named(disturbed):
     assert "damaged checkpoint, trying the one before" in disturbed.training_log(RUNS["truncated"])
 
 
-def test_a_retry_after_a_timeout_asks_for_more_time(disturbed):
-    numbers = re.findall(r"SLURM jobid (\d+) .*/rule_train_language_model/", disturbed.log())
-    assert [accounted(number, "TimelimitRaw") for number in numbers] == [["1"], ["2"]]
-
-
 def test_no_checkpoint_is_left(disturbed):
     assert not list(disturbed.results.glob("checkpoints/**/*.pt"))
+
+
+def test_a_retry_after_a_timeout_goes_on_and_asks_for_more_time(workflow, undisturbed):
+    """Alone, as the failure of its node would start the same job anew."""
+    slow, run = workflow("slow", DISTURBED), RUNS["timeout"]
+    slow.start(WEIGHTS["timeout"])
+    until(lambda: len(slow.checkpoints(run)) == 2 and slow.training(run), 200, "checkpoint")
+    newest = int(slow.checkpoints(run)[0].name.split("-")[1])
+    hang(slow, run)
+    slow.finish(400)
+    numbers = re.findall(r"SLURM jobid (\d+) .*/rule_train_language_model/", slow.log())
+    assert [accounted(number, "State,TimelimitRaw") for number in numbers] == [
+        ["TIMEOUT|1"],
+        ["COMPLETED|2"],
+    ]
+    assert slow.resumed_at(run) >= newest
+    ours, theirs = (
+        {name: value for name, value in results(one.results).items() if run in name}
+        for one in (slow, undisturbed)
+    )
+    assert differences(ours, theirs) == []
 
 
 def test_a_drained_node_finishes_its_jobs_and_gets_no_others(workflow, undisturbed):
