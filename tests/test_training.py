@@ -173,6 +173,14 @@ def test_a_usable_checkpoint_behind_a_foreign_one_is_used(tmp_path, capfd):
     assert f"{foreign}: checkpoint of another run" in capfd.readouterr().err
 
 
+def test_a_history_that_cannot_be_written_is_one_line(tmp_path):
+    history = training.History(tmp_path / "history.jsonl", 0)
+    history.path.unlink()
+    history.path.mkdir()
+    with pytest.raises(NoiselabError, match=r"cannot write the history .*history\.jsonl"):
+        history.add({"step": 1})
+
+
 def test_a_full_disk_ends_in_one_line_and_leaves_the_older_checkpoint(tmp_path):
     import resource
 

@@ -290,10 +290,13 @@ class History:
             path.write_text("".join(f"{row}\n" for row in kept), encoding="utf-8")
 
     def add(self, row: dict) -> None:
-        """Append one row and hand it to the operating system at once."""
+        """Append one row and hand it to the operating system at once. NoiselabError: it cannot."""
         if self.writes:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            try:
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+            except OSError as error:  # a full disk, above all
+                raise NoiselabError(f"cannot write the history {self.path}: {error}") from error
 
 
 def finish(folder: Path, history: Path) -> None:
