@@ -46,9 +46,13 @@ install_packages() {
     ! missing || impossible "the packages ${PACKAGES[*]} lack a command, see $log"
 }
 
-# Whether the daemon of this pid file runs.
+# The process of a daemon; a daemon removes the file when it ends, at any time.
+pid() {
+    cat "$STATE/$1.pid" 2>/dev/null || true
+}
+
 runs() {
-    [[ -s $STATE/$1.pid ]] && kill -0 "$(<"$STATE/$1.pid")" 2>/dev/null
+    kill -0 "$(pid "$1")" 2>/dev/null
 }
 
 # Try a command for a minute.
@@ -195,7 +199,7 @@ stop() {
     if runs slurmctld; then scancel --user="$(id -un)" 2>/dev/null || true; fi
     for name in "${NODES[@]}" slurmctld slurmdbd sql munged; do
         runs "$name" || continue
-        kill "$(<"$STATE/$name.pid")"
+        kill "$(pid "$name")" 2>/dev/null || true # it may have just ended
         for _ in {1..60}; do
             runs "$name" || break
             sleep 0.5
