@@ -245,6 +245,7 @@ def checkpoints(bench: Bench) -> None:
         ours,
         partial(plain, after_step=save),
         note=note,
-        reason="Ours waits until the file is on the disk (fsync), reads it again for the digest "
-        "in its name, and renames it: a checkpoint that is there is whole.",
+        reason="A thread writes ours while the training goes on, waits until the file is on the "
+        "disk (fsync) and names it by its digest: a checkpoint that is there is whole. Where every "
+        "step has one, as here, the next step has to wait for it.",
     )

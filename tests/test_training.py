@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +170,9 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
 
 def test_a_usable_checkpoint_behind_a_foreign_one_is_used(tmp_path, capfd):
     stopped_folder(tmp_path / "x", 5)
-    foreign = checkpoint.save(tmp_path / "x", {"step": 25}, "another run")
+    with checkpoint.Writer(tmp_path / "x", "another run") as writer:
+        writer.save({"step": 25})
+    foreign = max((tmp_path / "x").glob("step-*.pt"))
     assert_same(run(tmp_path / "reference"), run(tmp_path / "x"))
     assert f"{foreign}: checkpoint of another run" in capfd.readouterr().err
 
@@ -181,20 +185,52 @@ def test_a_history_that_cannot_be_written_is_one_line(tmp_path):
         history.add({"step": 1})
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_the_older_checkpoint(tmp_path):
+@contextmanager
+def no_large_files():
     import resource
 
-    (kept,) = stopped_folder(tmp_path / "x", 5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
     try:
-        with pytest.raises(NoiselabError, match="cannot write a checkpoint in") as error:
-            run(tmp_path / "x", at_step(9, send(signal.SIGTERM)))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_the_older_checkpoint(tmp_path):
+    (kept,) = stopped_folder(tmp_path / "x", 5)
+    with no_large_files(), pytest.raises(NoiselabError, match="cannot write a checkpoint") as error:
+        run(tmp_path / "x", at_step(9, send(signal.SIGTERM)))
     assert "\n" not in str(error.value)
     assert [p for p in (tmp_path / "x").iterdir() if p.suffix != ".jsonl"] == [kept]
     assert_same(run(tmp_path / "reference"), run(tmp_path / "x"))
+
+
+def test_a_training_that_goes_on_hears_of_a_full_disk_by_the_next_checkpoint(tmp_path):
+    served = []
+
+    def spy(start, stop):
+        served.append(start // 16)
+        return plain_batch(start, stop)
+
+    with no_large_files(), pytest.raises(NoiselabError, match="cannot write a checkpoint"):
+        run(tmp_path / "x", spy, checkpoint_minutes=0)
+    assert len(served) <= 2
+    assert not list((tmp_path / "x").glob("*step*"))
+
+
+def test_a_checkpoint_keeps_the_state_of_its_step_while_the_training_goes_on(tmp_path, monkeypatch):
+    slow, write = threading.Event(), checkpoint._write
+    monkeypatch.setattr(checkpoint, "_write", lambda *what: slow.wait(60) and write(*what))
+    weights = torch.ones(3)
+    with checkpoint.Writer(tmp_path, "run") as writer:
+        writer.save({"step": 7, "weights": weights})
+        weights.zero_()
+        assert not list(tmp_path.iterdir())
+        slow.set()
+    state = checkpoint.load(tmp_path, "run", torch.device("cpu"))
+    assert state["step"] == 7
+    assert state["weights"].tolist() == [1, 1, 1]
 
 
 def test_accumulated_micro_batches_equal_one_batch(tmp_path):

@@ -6,12 +6,12 @@ newest are kept. They live in a folder that no Snakemake rule declares as output
 Snakemake deletes the outputs of failed jobs.
 """
 
-import errno
 import hashlib
+import io
 import os
 import re
-import shutil
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -19,34 +19,65 @@ import torch
 from noiselab.errors import NoiselabError
 
 KEEP = 2
-ALMOST_FULL = 2**20  # bytes free, after which a failed write is put down to a full disk
-_NAME = re.compile(r"step-(\d+)-([0-9a-f]{16})\.pt")
+DIGITS = 16  # of the digest, in a name
+_NAME = re.compile(rf"step-(\d+)-([0-9a-f]{{{DIGITS}}})\.pt")
 
 
-def save(folder: Path, state: dict, run_digest: str) -> Path:
-    """Write `state` (must hold `step`) for the run with this digest; returns the file.
+class Writer:
+    """Writes the checkpoints of a run, in a thread, so that the training need not wait for disks.
 
-    NoiselabError where the disk is full or the folder cannot be written; nothing is left then.
+    NoiselabError, from any method, where an earlier checkpoint could not be written because the
+    disk is full or the folder cannot be written; nothing of it is left then.
     """
+
+    def __init__(self, folder: Path, run_digest: str):
+        self.folder, self.run_digest = folder, run_digest
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future | None = None
+
+    def save(self, state: dict) -> None:
+        """Write `state` (must hold `step`) as it is now; returns as soon as it is in memory."""
+        self.wait()
+        content = io.BytesIO()
+        torch.save({**state, "run_digest": self.run_digest}, content)
+        self._pending = self._thread.submit(_write, self.folder, state["step"], content.getbuffer())
+
+    def check(self) -> None:
+        """Raise the error of a checkpoint that could not be written, as soon as that is known."""
+        if self._pending and self._pending.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is on the disk."""
+        pending, self._pending = self._pending, None
+        if pending:
+            pending.result()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self.wait()
+
+
+def _write(folder: Path, step: int, content: memoryview) -> None:
     temporary = folder / f".step.{os.getpid()}.tmp"
+    digest = hashlib.sha256(content).hexdigest()[:DIGITS]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            torch.save({**state, "run_digest": run_digest}, file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        path = folder / f"step-{state['step']:09d}-{_file_digest(temporary)}.pt"
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports write errors as RuntimeError, too
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        if folder.is_dir() and shutil.disk_usage(folder).free < ALMOST_FULL:
-            reason = os.strerror(errno.ENOSPC)
-        raise NoiselabError(f"cannot write a checkpoint in {folder}: {reason}") from error
+        os.replace(temporary, folder / f"step-{step:09d}-{digest}.pt")
+    except OSError as error:
+        raise NoiselabError(f"cannot write a checkpoint in {folder}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
     for _, old in _found(folder)[KEEP:]:
         old.unlink(missing_ok=True)
-    return path
 
 
 def load(folder: Path, run_digest: str, device: torch.device) -> dict | None:
@@ -79,4 +110,4 @@ def _found(folder: Path) -> list[tuple[str, Path]]:
 
 def _file_digest(path: Path) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]

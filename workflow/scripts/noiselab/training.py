@@ -104,7 +104,7 @@ def train(
     history = History(folder / "history.jsonl", start)
     saved = time.monotonic()
 
-    with _stop_signals() as stop:
+    with _stop_signals() as stop, checkpoint.Writer(folder, run_digest) as writer:
         for step in _progress(start, settings.steps):
             # Dropout and the like are a function of the step, so a restart repeats nothing.
             torch.manual_seed(streams.integer(seed, f"dropout-{distributed.rank()}", step))
@@ -143,9 +143,12 @@ def train(
             due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
             action = _agree(stop.requested, due and done < settings.steps, device)
             if action:
-                _save(folder, parts, done, meter, run_digest)
+                _save(writer, parts, done, meter)
                 saved = time.monotonic()
+            writer.check()
             if action == STOP:
+                writer.wait()
+                distributed.barrier()  # the end of one process is the end of all
                 raise Interrupted(128 + signal.SIGTERM)
     return (average.module if average else model), meter.summary(settings)
 
@@ -317,12 +320,10 @@ def _agree(stop: bool, save: bool, device: torch.device) -> int:
     return int(distributed.reduce(torch.tensor(wish, device=device), "max"))
 
 
-def _save(folder: Path, parts: dict, step: int, meter: Meter, run_digest: str) -> None:
+def _save(writer: checkpoint.Writer, parts: dict, step: int, meter: Meter) -> None:
     state = {"step": step, "meter": meter.state()}
     if distributed.rank() == 0:
-        state |= {name: part.state_dict() for name, part in parts.items()}
-        checkpoint.save(folder, state, run_digest)
-    distributed.barrier()
+        writer.save(state | {name: part.state_dict() for name, part in parts.items()})
 
 
 def _restore(parts: dict, state: dict | None) -> int:
