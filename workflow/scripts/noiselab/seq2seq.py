@@ -12,7 +12,7 @@ from noiselab.data.pair_batches import PairBatches, Rows, by_length, source_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
 from noiselab.training import Batch, Task
 
-EVALUATION_SIZE = 2**26  # logits per forward pass of an evaluation, 268 MB in float32
+EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
 SOURCE_TOKENS = 2**17  # positions of a padded batch of sources
 TOGETHER = 256  # sequences decoded or scored at once, at most
 
