@@ -210,6 +210,17 @@ def test_many_at_once_share_a_server(place):
 PARENT = "print(os.getppid())"
 
 
+def test_a_server_in_a_deep_temporary_folder_is_found(place, monkeypatch):
+    """The name of a socket has 107 bytes at most."""
+    deep = place / "tmp" / ("d" * 120)
+    deep.mkdir()
+    monkeypatch.setenv("TMPDIR", str(deep))
+    path = script(place, PARENT)
+    parents = [call(WARM, path, timeout=60).stdout for _ in range(2)]
+    assert f"{os.getpid()}\n" not in parents
+    assert len(servers(place)) == 1
+
+
 def test_without_a_server_the_script_starts_cold(place, monkeypatch):
     path = script(place, PARENT)
     assert call(WARM, path).stdout != f"{os.getpid()}\n"
@@ -240,8 +251,8 @@ def test_another_number_of_threads_gets_another_server(place, monkeypatch):
 
 
 def test_an_idle_server_ends(place, monkeypatch):
-    monkeypatch.setenv("NOISELAB_IDLE", "0.5")
-    path = script(place, "time.sleep(1.5)")
+    monkeypatch.setenv("NOISELAB_IDLE", "2")
+    path = script(place, "time.sleep(3)")
     for _ in range(2):
         assert call(WARM, path).returncode == 0
         assert servers(place)

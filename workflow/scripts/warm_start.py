@@ -102,9 +102,10 @@ def connect(folder: Path) -> socket.socket:
                 locked = True
             with contextlib.suppress(OSError):
                 return greet(folder)
-            if locked:  # else another client is just starting it
+            if locked:
                 start(folder)
-            time.sleep(0.05)
+                return greet(folder)
+            time.sleep(0.05)  # another client is just starting it
     raise TimeoutError
 
 
@@ -112,7 +113,11 @@ def greet(folder: Path) -> socket.socket:
     """Connection to the server that runs. OSError: none does, or it is about to end."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(ANSWER)
-    connection.connect(str(folder / "socket"))
+    place = os.open(folder, os.O_PATH)
+    try:  # by a short name: sockets take no long ones, as deep temporary folders have
+        connection.connect(f"/proc/self/fd/{place}/socket")
+    finally:
+        os.close(place)
     if connection.recv(1) != HELLO:
         raise ConnectionError
     connection.settimeout(None)
