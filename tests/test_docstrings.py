@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from noiselab.data import text
+from noiselab.data import text_sources
 
 MODULE = '''
 """A module with enough to say in its first line.
@@ -60,7 +60,7 @@ def package(tmp_path, monkeypatch):
 
 
 def test_docstrings_are_a_document_per_file_and_appear_once(package):
-    first, second = text.docstring_documents([package])
+    first, second = text_sources.docstring_documents([package])
     assert first.split("\n\n") == [
         "A module with enough to say in its first line.",
         "Indented like an example.",
@@ -82,7 +82,7 @@ def test_docstrings_of_a_real_package_are_those_that_ast_finds():
         for node in ast.walk(ast.parse(file.read_text())):
             kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
             expected.add((isinstance(node, kinds) and ast.get_docstring(node)) or "")
-    documents = list(text.docstring_documents(["tqdm"]))
+    documents = list(text_sources.docstring_documents(["tqdm"]))
     kept = sorted(d for d in expected if len(d) >= 40)
     assert sum(map(len, documents)) == sum(map(len, kept)) + 2 * (len(kept) - len(documents))
     assert all(any(d in document for document in documents) for d in kept)

@@ -16,7 +16,7 @@ import torch
 import preflight as script
 from image_folders import image_folder, image_spec, parquet_folder
 from noiselab import config, cost, preflight, runs
-from noiselab.data import complete, text
+from noiselab.data import complete, text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.preflight import MISSING, OK, WARNING, Need, Node, Question
 from test_workflow import snakemake
@@ -431,7 +431,7 @@ def test_the_hub_is_asked_for_the_files_that_are_downloaded(monkeypatch):
     assert question.ask(1.0) == 10
     assert seen[0].endswith("/datasets/a/imagenet/resolve/main/data/train-0.parquet")
     with pytest.raises(NoiselabError, match="has no "):
-        text.snapshot_bytes("a/imagenet", ["*.zip"], 1.0)
+        text_sources.snapshot_bytes("a/imagenet", ["*.zip"], 1.0)
 
 
 def test_terms_that_were_not_accepted_are_told_apart(monkeypatch):

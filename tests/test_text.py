@@ -14,7 +14,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from noiselab import config
-from noiselab.data import text
+from noiselab.data import text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
 
@@ -83,7 +83,7 @@ def test_a_folder_of_all_formats_is_read_in_the_order_of_paths(tmp_path):
     (tmp_path / "a.txt").write_bytes("one\r\nfile ä".encode())
     lines = [{"text": "first\nline", "n": 1}, {"text": None}, {"text": "second \ud800"}]
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    documents = list(text.folder_documents(tmp_path, "text"))
+    documents = list(text_sources.folder_documents(tmp_path, "text"))
     rows = [f"row {i}" for i in range(20)]
     assert documents == ["one\r\nfile ä", *rows, "first\nline", "second ?"]
 
@@ -91,13 +91,13 @@ def test_a_folder_of_all_formats_is_read_in_the_order_of_paths(tmp_path):
 def test_where_there_are_training_files_only_they_are_read(tmp_path):
     for name in ("test-0.parquet", "train-0.parquet", "validation.parquet"):
         parquet(tmp_path, [name], name)
-    assert list(text.folder_documents(tmp_path, "text")) == ["train-0.parquet"]
-    assert list(text.folder_documents(tmp_path, "text", "*")) == [
+    assert list(text_sources.folder_documents(tmp_path, "text")) == ["train-0.parquet"]
+    assert list(text_sources.folder_documents(tmp_path, "text", "*")) == [
         "test-0.parquet",
         "train-0.parquet",
         "validation.parquet",
     ]
-    assert list(text.folder_documents(tmp_path, "text", "val*")) == ["validation.parquet"]
+    assert list(text_sources.folder_documents(tmp_path, "text", "val*")) == ["validation.parquet"]
 
 
 PARTS = [
@@ -316,7 +316,7 @@ def test_docstrings_of_a_package_are_prepared(tmp_path):
     import tqdm
 
     assert description["origin"] == f"docstrings of tqdm {tqdm.__version__}"
-    assert description["characters"] == sum(map(len, text.docstring_documents(["tqdm"])))
+    assert description["characters"] == sum(map(len, text_sources.docstring_documents(["tqdm"])))
 
 
 # -------------------------------------------------------------------------------- stopping

@@ -14,3 +14,8 @@ def run_script(main: Callable[[], None]) -> None:
         main()
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
+
+
+def first_line(reason: object) -> str:
+    """The first line of a message that may have several."""
+    return str(reason).strip().partition("\n")[0]

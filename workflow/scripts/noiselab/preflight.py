@@ -26,7 +26,7 @@ from urllib.request import Request, urlopen
 
 from noiselab import cost, runs
 from noiselab.data import cifar, image_files, pairs, text
-from noiselab.errors import NoiselabError
+from noiselab.errors import NoiselabError, first_line
 from noiselab.runs import Plan
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
@@ -176,7 +176,7 @@ def torch_row(needs: list[Need]) -> Row:
     try:
         import torch
     except Exception as error:  # a library that lacks is an OSError, a version a RuntimeError
-        return Row("torch", MISSING, f"cannot be imported ({text.first_line(error)})", SETUP)
+        return Row("torch", MISSING, f"cannot be imported ({first_line(error)})", SETUP)
     platform = torch.version.cuda and f"CUDA {torch.version.cuda}"
     platform = platform or (torch.version.hip and f"ROCm {torch.version.hip}")
     found = f"{torch.__version__}, {platform or 'for CPUs only'}"
@@ -260,7 +260,7 @@ def slurm_nodes() -> list[Node]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoiselabError(f"sinfo gives no answer ({error})") from error
     if done.returncode:
-        raise NoiselabError(f"sinfo fails ({text.first_line(done.stderr)})")
+        raise NoiselabError(f"sinfo fails ({first_line(done.stderr)})")
     lines = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 3]
     up = [line for line in lines if not line[3].startswith(DOWN)]
     return [Node(p.rstrip("*"), _gres_gpus(g), int(m.rstrip("+"))) for p, g, m, _ in up]
@@ -507,7 +507,7 @@ def _answer(question: Question, fix: str) -> tuple[Row, float]:
     except Exception as error:  # of the hub, of HTTP, of the name's look-up
         if question.refusal and image_files.refused(error):
             return Row(question.check, MISSING, "the hub refuses it", question.refusal), 0.0
-        reason = text.first_line(getattr(error, "reason", error))
+        reason = first_line(getattr(error, "reason", error))
         return Row(question.check, MISSING, f"{question.where}: no access ({reason})", fix), 0.0
     return Row(question.check, OK, f"{_size(size)} to download from {question.where}"), size
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from noiselab.data.text import first_line, mapped
-from noiselab.errors import NoiselabError
+from noiselab.data.text import mapped
+from noiselab.errors import NoiselabError, first_line
 
 KIND = "image_files"
 PACKED, FILES = "packed", "files"  # storage

@@ -27,10 +27,10 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import complete, encoded, text
+from noiselab.data import complete, encoded, text_sources
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.prepared import rank_in_class
-from noiselab.errors import NoiselabError
+from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json
 
 # What the two splits are called in a source; the first of them that there is counts.
@@ -327,7 +327,7 @@ def _opened(file: Path):
                 raise NoiselabError(f"{file}: no columns image and label (found {found})")
             yield opened
     except (ArrowException, OSError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({text.first_line(error)})") from error
+        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
 
 
 def _labels(file: Path) -> np.ndarray:
@@ -483,7 +483,7 @@ def download(spec: dict, folder: Path) -> None:
     NoiselabError, with what to do, where the hub refuses them.
     """
     try:
-        text.snapshot(spec["hub"], _PATTERNS, folder)
+        text_sources.snapshot(spec["hub"], _PATTERNS, folder)
     except NoiselabError as error:
         if not refused(error.__cause__):
             raise
@@ -494,7 +494,7 @@ def download(spec: dict, folder: Path) -> None:
 
 def available(spec: dict, timeout: float) -> int:
     """Bytes that download() would fetch; asks the hub."""
-    return text.snapshot_bytes(spec["hub"], _PATTERNS, timeout)
+    return text_sources.snapshot_bytes(spec["hub"], _PATTERNS, timeout)
 
 
 def access(spec: dict, folder: Path) -> str:

@@ -23,9 +23,9 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import complete, text
+from noiselab.data import complete, text, text_sources
 from noiselab.data.text import SPLITS, in_validation
-from noiselab.errors import NoiselabError
+from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
 from noiselab.streams import permutation
 
@@ -126,13 +126,13 @@ def functions(packages: list[str]) -> list[Function]:
     out, and so are the docstrings of a body. The summary is the first sentence of the docstring,
     10 to 400 characters. NoiselabError where a package is not installed.
     """
-    found = text.map_sources(_functions, packages)
+    found = text_sources.map_sources(_functions, packages)
     return list(dict.fromkeys(function for of_file in found for function in of_file))
 
 
 def _functions(file: Path) -> list[Function]:
     """The functions of a source file from top to bottom."""
-    nodes = list(text.definitions(text.parsed(file)))
+    nodes = list(text_sources.definitions(text_sources.parsed(file)))
     summaries = [_summary(ast.get_docstring(node) or "") for node, _ in nodes]
     # All of them first: that of a function within another must not be read off the outer body.
     for node, _ in nodes:
@@ -155,7 +155,7 @@ def _function(node: ast.AST, classes: str, summary: str) -> Function | None:
     except (ValueError, RecursionError):  # f-strings with backslashes; very deep expressions
         return None
     shown.body = []
-    return Function(text.valid(ast.unparse(shown)), text.valid(body), summary)
+    return Function(text_sources.valid(ast.unparse(shown)), text_sources.valid(body), summary)
 
 
 def _does_nothing(node: ast.stmt) -> bool:
@@ -169,7 +169,7 @@ def _summary(docstring: str) -> str:
     # Within a sentence, abbreviations are followed by a small letter ("e.g. the").
     sentence = re.split(r"(?<=[.!?]) (?![a-z])", " ".join(paragraph.split()), maxsplit=1)[0]
     shortest, longest = _TARGET_CHARACTERS
-    return text.valid(sentence) if shortest <= len(sentence) <= longest else ""
+    return text_sources.valid(sentence) if shortest <= len(sentence) <= longest else ""
 
 
 # -------------------------------------------------------------------------------- which pairs
@@ -185,7 +185,7 @@ def _documented(spec: dict) -> tuple[dict[str, Reader], str]:
     splits: dict[str, list[TextPair]] = {split: [] for split in SPLITS}
     for pair in fields:
         splits[SPLITS[in_validation(pair[1], spec["validation_share"])]].append(pair)
-    packages = ", ".join(map(text.version, spec["packages"]))
+    packages = ", ".join(map(text_sources.version, spec["packages"]))
     readers = {split: partial(iter, pairs) for split, pairs in splits.items()}
     return readers, f"functions ({spec['source_field']}) and docstrings of {packages}"
 
@@ -216,7 +216,7 @@ def check(spec: dict, source: Path) -> complete.Source:
     if spec["validation_files"] is not None:
         files = files + _validation_files(spec, source, files)
     for file in files:
-        text.check_file(file, (spec["source_column"], spec["target_column"]))
+        text_sources.check_file(file, (spec["source_column"], spec["target_column"]))
     return complete.parts(files)
 
 
@@ -245,7 +245,7 @@ def _matching(spec: dict, source: Path, key: str) -> list[Path]:
 def _rows(files: list[Path], columns: tuple[str, str]) -> Iterator[TextPair]:
     """The rows of files that have text in both columns."""
     for file in files:
-        for source, target in text.rows(file, columns):
+        for source, target in text_sources.rows(file, columns):
             if source and target and not source.isspace() and not target.isspace():
                 yield source, target
 
@@ -315,7 +315,7 @@ def tokenizer(folder: str | Path):
     try:
         found = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises no narrower one
-        raise NoiselabError(f"{path}: cannot be read ({text.first_line(error)})") from error
+        raise NoiselabError(f"{path}: cannot be read ({first_line(error)})") from error
     found.encode_special_tokens = True  # the file does not say so
     return found
 
@@ -378,12 +378,12 @@ def _describe(spec: dict, origin: str, clipped: dict[str, float], out: Path) -> 
 
 def download(spec: dict, folder: Path) -> None:
     """Fetch the data set's folder in its repository on the Hugging Face hub."""
-    text.snapshot(spec["hub"], _patterns(spec), folder)
+    text_sources.snapshot(spec["hub"], _patterns(spec), folder)
 
 
 def available(spec: dict, timeout: float) -> int:
     """Bytes that download() would fetch; asks the hub."""
-    return text.snapshot_bytes(spec["hub"], _patterns(spec), timeout)
+    return text_sources.snapshot_bytes(spec["hub"], _patterns(spec), timeout)
 
 
 def _patterns(spec: dict) -> list[str]:
