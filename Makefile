@@ -18,8 +18,9 @@ quick: setup
 	$(BIN)/snakemake --cores $(CORES)
 	@echo "The report: results/quick/report.html"
 
+# On two cores, each test on one of them; a file's tests share what they were prepared with.
 test: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # On a Slurm cluster that it brings up here: as root, on Debian. Elsewhere the tests are skipped.
 test-slurm: setup
