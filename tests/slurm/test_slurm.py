@@ -301,7 +301,9 @@ def test_slurm_has_seen_each_fault(disturbed):
 def test_a_full_disk_and_a_damaged_checkpoint_are_named(disturbed):
     if disturbed.mounted:
         # Whichever it comes to first, both are in the same folder.
-        message = r"noiselab: cannot write (a checkpoint|the history) .*No space left on device"
+        message = (
+            r"noiselab: cannot write .*(step-\d+-\w+\.pt|history\.jsonl): .*No space left on device"
+        )
         assert re.search(message, disturbed.log())
     assert "damaged checkpoint, trying the one before" in disturbed.training_log(RUNS["truncated"])
 

@@ -8,7 +8,6 @@ Snakemake deletes the outputs of failed jobs.
 
 import hashlib
 import io
-import os
 import re
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from noiselab.errors import NoiselabError
+from noiselab.files import whole_file
 
 KEEP = 2
 DIGITS = 16  # of the digest, in a name
@@ -63,19 +63,9 @@ class Writer:
 
 
 def _write(folder: Path, step: int, content: memoryview) -> None:
-    temporary = folder / f".step.{os.getpid()}.tmp"
     digest = hashlib.sha256(content).hexdigest()[:DIGITS]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / f"step-{step:09d}-{digest}.pt")
-    except OSError as error:
-        raise NoiselabError(f"cannot write a checkpoint in {folder}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(folder / f"step-{step:09d}-{digest}.pt") as temporary:
+        temporary.write_bytes(content)
     for _, old in _found(folder)[KEEP:]:
         old.unlink(missing_ok=True)
 

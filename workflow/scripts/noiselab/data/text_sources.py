@@ -43,7 +43,7 @@ def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterat
     # Started afresh, as forking a process that has threads (torch's, say) can hang. Without
     # garbage collection it takes half the time: syntax trees have no cycles.
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(min(cores(), 8), initializer=gc.disable) as pool:
+    with spawn.Pool(min(_cores(), 8), initializer=gc.disable) as pool:
         for files in sources:  # one at a time: who wants little text need not wait for all
             yield from pool.imap(function, files, chunksize=32)
 
@@ -63,6 +63,8 @@ def folder_documents(folder: Path, text_column: str, files: str | None = None) -
 
 
 def document_files(folder: Path, pattern: str | None = None) -> list[Path]:
+    """The files of documents in a folder and those below it: all that match the pattern; without
+    one, train* if there are such, or else all. NoiselabError where there are none."""
     if not folder.is_dir():
         raise NoiselabError(f"no folder {folder}")
     files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and f.is_file())
@@ -213,7 +215,7 @@ def version(package: str) -> str:
     return f"{package} {importlib.metadata.version(distributions[0])}" if distributions else package
 
 
-def cores() -> int:
+def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux: the cores of this job
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -246,6 +248,7 @@ def snapshot_bytes(hub: str, patterns: list[str], timeout: float) -> int:
 
 @contextmanager
 def downloading(hub: str) -> Iterator[None]:
+    """Errors of the block, whatever they are, become a NoiselabError that says what to do."""
     try:
         yield
     except Exception as error:  # of the hub, of its HTTP library, of the file system
