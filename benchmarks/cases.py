@@ -7,11 +7,15 @@ import numpy as np
 import torch
 
 from comparing import CPU, Bench
-from noiselab import classifier, config, diffusion, language_model, runs, seq2seq
-from noiselab import vision_transformer as vit
 from noiselab.data import pairs, prepared, text
+from noiselab.families.classifier import task as classifier
+from noiselab.families.diffusion import task as diffusion
+from noiselab.families.language_model import task as language_model
+from noiselab.families.seq2seq import task as seq2seq
+from noiselab.families.vision_transformer import task as vit
 from noiselab.files import write_json
-from noiselab.training import Task
+from noiselab.planning import config, runs
+from noiselab.training.loop import Task
 
 FAMILIES = {
     "classifier": (classifier, "table2"),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 from noiselab.files import write_text
-from noiselab.provenance import describe
+from noiselab.planning.provenance import describe
 
 THREADS = 1  # more wait for each other whenever the machine is shared
 CPU = torch.device("cpu")

@@ -11,13 +11,13 @@ from PIL import Image
 
 from cases import case
 from comparing import CPU, Bench, benchmark
-from noiselab import config, runs
 from noiselab.data import image_files, prepared, text
 from noiselab.data.batches import ImageBatches
 from noiselab.data.encoded import MEAN, STD
 from noiselab.data.encoded_batches import EncodedBatches
 from noiselab.data.prepared import Split
-from noiselab.training import build_optimizer
+from noiselab.planning import config, runs
+from noiselab.training.loop import build_optimizer
 
 AREA = "data loading"
 

@@ -9,7 +9,8 @@ import torch
 
 from cases import case, shake
 from comparing import Bench, benchmark
-from noiselab import diffusion, streams
+from noiselab import streams
+from noiselab.families.diffusion import task as diffusion
 
 
 @benchmark("diffusion sampling", "sampling")

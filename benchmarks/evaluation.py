@@ -7,9 +7,13 @@ import torch
 
 from cases import NETWORKS, case, close, shake
 from comparing import Bench, benchmark
-from noiselab import diffusion, frechet, language_model, seq2seq, streams
+from noiselab import streams
 from noiselab.data import pairs, prepared, text
 from noiselab.data.pairs import BEGIN, END
+from noiselab.families.diffusion import task as diffusion
+from noiselab.families.language_model import task as language_model
+from noiselab.families.seq2seq import task as seq2seq
+from noiselab.measures import frechet
 
 AREA = "evaluation"
 

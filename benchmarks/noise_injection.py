@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from comparing import Bench, benchmark
-from noiselab import noise, streams
+from noiselab import streams
+from noiselab.noise import corruptions as noise
 
 COUNT = 1024
 

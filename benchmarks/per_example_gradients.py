@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 import comparing  # puts the library on the path
 from comparing import Bench, benchmark
-from noiselab import gradients
+from noiselab.measures import gradients
 
 KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1  # of ru_maxrss
 # Layers, heads, d and V of the model, T, units.

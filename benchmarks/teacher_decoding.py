@@ -9,7 +9,7 @@ from cases import NETWORKS, case, shake
 from comparing import Bench, benchmark
 from noiselab.data import pairs
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences
-from noiselab.teacher import decode_all
+from noiselab.families.seq2seq.teacher import decode_all
 from training_steps import padded
 
 LIMIT = 256  # tokens

@@ -18,7 +18,7 @@ from cases import NETWORKS, Case, case
 from comparing import Bench, benchmark, seconds
 from noiselab.data import pairs, prepared, text
 from noiselab.data.pairs import BEGIN, END, PAD
-from noiselab.training import Settings, train
+from noiselab.training.loop import Settings, train
 
 AREA = "training step"
 REASON = (

@@ -8,7 +8,7 @@ localrules:
 
 rule information_loss:
     input:
-        code=library("theory") + [f"{SCRIPTS}/compute_information_loss.py"],
+        code=code("compute_information_loss"),
     output:
         f"{RESULTS}/analysis/information_loss.csv",
     log:
@@ -26,7 +26,7 @@ rule information_loss:
 rule figure3:
     input:
         table=f"{RESULTS}/analysis/information_loss.csv",
-        code=library("figures", "runs") + [f"{SCRIPTS}/make_figure.py"],
+        code=code("make_figure"),
     output:
         report(
             f"{FIGURES}/figure3.svg",
@@ -52,7 +52,7 @@ if GRADIENTS:
         input:
             sorted({file for run in GRADIENTS["runs"] for file in tokens_of(run)}),
             runs=[f"{RESULTS}/runs/{run}/run.json" for run in GRADIENTS["runs"]],
-            code=library("gradients") + [f"{SCRIPTS}/measure_gradients.py"],
+            code=code("measure_gradients"),
         output:
             f"{RESULTS}/analysis/gradients.csv",
         log:
@@ -82,7 +82,7 @@ if GRADIENTS:
         input:
             tokens_of(GRADIENTS["runs"][0]),
             run=f"{RESULTS}/runs/{GRADIENTS['runs'][0]}/run.json",
-            code=library("gradients", "theory") + [f"{SCRIPTS}/project_gradients.py"],
+            code=code("project_gradients"),
         output:
             projection=f"{RESULTS}/analysis/gradient_projection.csv",
             growth=f"{RESULTS}/analysis/gradient_growth.csv",
@@ -120,7 +120,7 @@ if GRADIENTS:
                 f"{RESULTS}/analysis/gradient_projection.csv",
                 f"{RESULTS}/analysis/gradient_growth.csv",
             ],
-            code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
+            code=code("make_figure"),
         output:
             report(
                 f"{FIGURES}/figure4.svg",
@@ -152,7 +152,7 @@ if STABILITY:
                 f"{RESULTS}/runs/{run}/weights.safetensors"
                 for run in STABILITY["runs"]
             ],
-            code=f"{SCRIPTS}/measure_loss_stability.py",
+            code=code("measure_loss_stability"),
         output:
             f"{RESULTS}/analysis/loss_stability.csv",
         log:

@@ -9,8 +9,7 @@ rule claims:
         metrics=all_metrics(),
         analyses=list(ANALYSES.values()),
         published=f"{workflow.basedir}/config/published.yaml",
-        code=library("claims", "verdicts", "rulers", "stats", "tables", "layouts")
-        + [f"{SCRIPTS}/make_claims.py"],
+        code=code("make_claims"),
     output:
         json=f"{RESULTS}/claims.json",
         html=report(
@@ -40,8 +39,7 @@ rule audit:
         metrics=all_metrics(),
         analyses=[ANALYSES["gradients"]] if GRADIENTS else [],
         compared=f"{workflow.basedir}/config/audit.yaml",
-        code=library("audit", "stats", "tables", "layouts")
-        + [f"{SCRIPTS}/make_audit.py"],
+        code=code("make_audit"),
     output:
         csv=ensure(f"{TABLES}/audit.csv", non_empty=True),
         html=report(

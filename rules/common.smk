@@ -4,6 +4,7 @@ import math
 import os
 import re
 import sys
+from pathlib import Path
 
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"
 ENV = f"{workflow.basedir}/envs/noiselab.yaml"
@@ -19,8 +20,9 @@ os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
 os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env -u HF_HUB_OFFLINE")
 
 sys.path.insert(0, SCRIPTS)
-from noiselab import config as noiselab_config
-from noiselab import runs as noiselab_runs
+from noiselab.planning import code as noiselab_code
+from noiselab.planning import config as noiselab_config
+from noiselab.planning import runs as noiselab_runs
 from noiselab.errors import NoiselabError
 
 

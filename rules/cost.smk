@@ -52,7 +52,7 @@ rule cost:
         tables=[f"{TABLES}/{table}.csv" for table in table_sources()],
         figures=[f"{FIGURES}/{figure}.svg" for figure in figure_sources()],
         config=f"{RESULTS}/config.json",
-        code=library("cost", "flops", "layouts") + [f"{SCRIPTS}/plan_cost.py"],
+        code=code("plan_cost"),
     output:
         expand(f"{RESULTS}/cost.{{suffix}}", suffix=["csv", "md", "html"]),
     log:

@@ -16,8 +16,7 @@ rule evaluate_classifier:
         history=f"{RUN}/history.jsonl",
         predictions=f"{RUN}/predictions.npz",
         clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/predictions.npz",
-        code=library("metrics", "stats", "theory", "noise")
-        + [f"{SCRIPTS}/evaluate_classifier.py"],
+        code=code("evaluate_classifier"),
     output:
         f"{RUN}/metrics.json",
     log:
@@ -46,8 +45,7 @@ rule evaluate_diffusion:
         reference=lambda wildcards: of_judge(
             wildcards.run, f"training_set-{features_of(wildcards.run)}.npz"
         ),
-        code=library("metrics", "stats", "theory", "frechet")
-        + [f"{SCRIPTS}/evaluate_diffusion.py"],
+        code=code("evaluate_diffusion"),
     output:
         f"{RUN}/metrics.json",
     log:
@@ -105,8 +103,7 @@ rule evaluate_seq2seq:
         predictions=f"{RUN}/predictions.npz",
         clean=lambda wildcards: f"{RESULTS}/runs/{clean_run(wildcards)}/predictions.npz",
         teacher=lambda wildcards: of_teacher(wildcards.run, "predictions.npz"),
-        code=library("metrics", "stats", "theory", "text_scores")
-        + [f"{SCRIPTS}/evaluate_seq2seq.py"],
+        code=code("evaluate_seq2seq"),
     output:
         f"{RUN}/metrics.json",
     log:
@@ -126,7 +123,7 @@ rule evaluate_seq2seq:
 rule collect_metrics:
     input:
         metrics=lambda wildcards: of_runs(wildcards.experiment, "metrics.json"),
-        code=f"{SCRIPTS}/collect_metrics.py",
+        code=code("collect_metrics"),
     output:
         f"{RESULTS}/metrics/{{experiment}}.csv",
     log:

@@ -122,7 +122,7 @@ rule figure_samples:
     input:
         runs=[f"{RESULTS}/runs/{run}/run.json" for run in one_seed("table1")],
         samples=[f"{RESULTS}/runs/{run}/samples.npy" for run in one_seed("table1")],
-        code=library("figures", "pictures") + [f"{SCRIPTS}/make_samples_figure.py"],
+        code=code("make_samples_figure"),
     output:
         report(
             f"{FIGURES}/figure_samples.svg",

@@ -78,9 +78,9 @@ def snapshots(experiment):
     return "--snapshots" if released else ""
 
 
-def library(*modules):
-    """Library modules as inputs, for what is cheap to make again."""
-    return [f"{SCRIPTS}/noiselab/{module}.py" for module in modules]
+def code(script):
+    """A script and all of the library that it imports, as inputs of what is cheap to make again."""
+    return list(map(str, noiselab_code.closure(Path(SCRIPTS, f"{script}.py"))))
 
 
 def is_real(dataset):

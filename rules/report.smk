@@ -52,8 +52,7 @@ for table, (option, files) in table_sources().items():
         input:
             files=files,
             published=f"{workflow.basedir}/config/published.yaml",
-            code=library("tables", "spectrum", "rulers", "layouts", "stats")
-            + [f"{SCRIPTS}/make_table.py"],
+            code=code("make_table"),
         output:
             csv=ensure(
                 table_report(f"{TABLES}/{table}.csv", table, "data (csv)"),
@@ -85,7 +84,7 @@ for figure, (title, family, tables) in figure_sources().items():
             figure
         input:
             tables=[f"{TABLES}/{table}.csv" for table in tables],
-            code=library("figures", "layouts") + [f"{SCRIPTS}/make_figure.py"],
+            code=code("make_figure"),
         output:
             report(
                 f"{FIGURES}/{figure}.svg",
@@ -115,7 +114,7 @@ rule overview:
             f"{RESULTS}/metrics/{{experiment}}.csv", experiment=PLAN.experiments
         ),
         data=expand(f"{DATA}/dataset.json", dataset=PLAN.datasets),
-        code=library("layouts") + [f"{SCRIPTS}/make_overview.py"],
+        code=code("make_overview"),
     output:
         report(
             f"{RESULTS}/overview.html",
@@ -153,7 +152,7 @@ rule report:
         files=report_files(),
         captions=CAPTION_FILES,
         template=f"{CAPTIONS}/report.html.j2",
-        code=library("report", "layouts") + [f"{SCRIPTS}/make_report.py"],
+        code=code("make_report"),
     output:
         REPORT,
     log:

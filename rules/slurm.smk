@@ -1,5 +1,5 @@
 # What is needed only where jobs go to Slurm.
-from noiselab import slurm
+from noiselab.planning import slurm
 
 slurm.mend(sys.modules.get("snakemake_executor_plugin_slurm"))
 

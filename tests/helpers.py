@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from noiselab import config, runs
 from noiselab.data.prepared import Split
+from noiselab.planning import config, runs
 
 RATIOS = [0, 0.1, 0.3, 0.5, 1.0]
 

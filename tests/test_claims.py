@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from noiselab import audit, claims, config, spectrum, stats, verdicts
-from noiselab.claims import FAILS, HOLDS, NOT_ASKED, NOT_DECIDABLE, UNDECIDED, Measured
-from noiselab.rulers import LOSSES, lost, published_floor
-from noiselab.runs import error_rate
-from noiselab.stats import Estimate
+from noiselab.answers import audit, claims, spectrum, verdicts
+from noiselab.answers.claims import FAILS, HOLDS, NOT_ASKED, NOT_DECIDABLE, UNDECIDED, Measured
+from noiselab.answers.rulers import LOSSES, lost, published_floor
+from noiselab.measures import statistics as stats
+from noiselab.measures.statistics import Estimate
+from noiselab.planning import config
+from noiselab.planning.runs import error_rate
 
 PUBLISHED = config.published()
 NUMBERS = ("value", "ci_low", "ci_high")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from noiselab import config
 from noiselab.errors import NoiselabError
+from noiselab.planning import config
 
 BAD = [
     ({"experimnets": {}}, "experimnets: unknown key (did you mean experiments?)"),

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import plan_cost
-from noiselab import config, cost, flops, runs
-from noiselab.cost import Job, Network
 from noiselab.errors import NoiselabError
+from noiselab.planning import config, cost, flops, runs
+from noiselab.planning.cost import Job, Network
 from test_workflow import snakemake
 
 PRODUCTS = {

@@ -8,20 +8,15 @@ import pytest
 import torch
 
 from helpers import random_images
-from noiselab import (
-    config,
-    diffusion,
-    edm,
-    features,
-    metrics,
-    pictures,
-    runs,
-    tables,
-    theory,
-)
-from noiselab.classifier import build as build_classifier
+from noiselab.answers import pictures, tables
 from noiselab.data.batches import ImageBatches
 from noiselab.errors import NoiselabError
+from noiselab.families.classifier.task import build as build_classifier
+from noiselab.families.diffusion import task as diffusion
+from noiselab.measures import features, metrics
+from noiselab.models import edm
+from noiselab.noise import theory
+from noiselab.planning import config, runs
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

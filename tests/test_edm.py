@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from noiselab import edm
+from noiselab.models import edm
 from noiselab.models.unet import unet
 
 FULL = torch.tensor([[0.5, 0.2, 0.1], [0.2, 0.3, -0.1], [0.1, -0.1, 0.2]], dtype=torch.float64)

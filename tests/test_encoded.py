@@ -22,11 +22,12 @@ from PIL import Image
 
 from helpers import random_images, small_run
 from image_folders import CLASSES, image_folder, image_spec, parquet_folder, picture
-from noiselab import distributed, training
 from noiselab.data import encoded, encoded_batches, image_files, prepared
 from noiselab.data.batches import ImageBatches
 from noiselab.data.encoded_batches import EncodedBatches, views
 from noiselab.errors import NoiselabError
+from noiselab.training import distributed
+from noiselab.training import loop as training
 
 TESTS = Path(__file__).resolve().parent
 VIEW = {"size": 16, "flip": True, "crop_scale": [0.08, 1.0], "randaugment": "rand-m9-n2-mstd0.5"}

@@ -97,7 +97,7 @@ def test_every_run_saw_the_noise_that_was_asked_for(results, run_id, error_rate)
 TAUGHT = """
 import json, sys
 import numpy as np
-from noiselab import noise
+from noiselab.noise import corruptions as noise
 run, labels = json.load(open(sys.argv[1])), np.arange(100_000) % 10
 observed, _ = noise.observed_labels(run, labels, np.arange(100_000), 0, 100_000)
 counts = np.zeros((10, 10))

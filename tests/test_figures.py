@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noiselab import figures, tables
+from noiselab.answers import figures, tables
 
 
 def cell(**values):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from noiselab import frechet
 from noiselab.errors import NoiselabError
+from noiselab.measures import frechet
 
 
 def features(n, d, seed):

@@ -11,8 +11,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from noiselab import gradients
 from noiselab.data.batches import TokenBatches
+from noiselab.measures import gradients
 
 VOCABULARY, PADDED, LENGTH = 97, 104, 12
 

@@ -46,7 +46,7 @@ def test_requirements_name_no_index():
 def test_the_snakefile_imports_neither_torch_nor_numpy():
     code = (
         "import sys; sys.path.insert(0, 'workflow/scripts');"
-        "import noiselab.config, noiselab.runs, noiselab.errors;"
+        "import noiselab.planning.config, noiselab.planning.runs, noiselab.errors;"
         "sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

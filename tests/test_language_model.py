@@ -9,9 +9,14 @@ import torch
 from scipy import stats as scipy_stats
 from transformers import GPT2LMHeadModel
 
-from noiselab import config, language_model, noise, runs, stats, theory, training
 from noiselab.data.batches import TokenBatches
-from noiselab.metrics import language_model_metrics
+from noiselab.families.language_model import task as language_model
+from noiselab.measures import statistics as stats
+from noiselab.measures.metrics import language_model_metrics
+from noiselab.noise import corruptions as noise
+from noiselab.noise import theory
+from noiselab.planning import config, runs
+from noiselab.training import loop as training
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,9 @@ import pytest
 from scipy import stats as scipy_stats
 from sklearn.metrics import accuracy_score
 
-from noiselab import metrics, noise, stats
+from noiselab.measures import metrics
+from noiselab.measures import statistics as stats
+from noiselab.noise import corruptions as noise
 
 
 @pytest.fixture(scope="module")

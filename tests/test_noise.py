@@ -5,9 +5,12 @@ import pytest
 from scipy import stats
 
 from helpers import random_images, small_run
-from noiselab import noise, runs, streams, theory
+from noiselab import streams
 from noiselab.data.batches import ImageBatches
 from noiselab.errors import NoiselabError
+from noiselab.noise import corruptions as noise
+from noiselab.noise import theory
+from noiselab.noise.matrix import read_matrix
 
 DRAWS = 1_000_000
 
@@ -164,7 +167,7 @@ def test_a_run_is_taught_labels_of_its_file(tmp_path, resample):
 def test_a_file_that_changed_after_planning_is_refused(tmp_path):
     run = matrix_run(tmp_path, confusions())
     np.savetxt(tmp_path / "wrong.csv", confusions(seed=1), delimiter=",")
-    assert runs.read_matrix(run["wrong_labels"]["path"])[1] != run["wrong_labels"]["sha256"]
+    assert read_matrix(run["wrong_labels"]["path"])[1] != run["wrong_labels"]["sha256"]
     with pytest.raises(NoiselabError, match=r"wrong\.csv has changed since this run was planned"):
         noise.observed_labels(run, np.arange(10), np.arange(10), 0, 10)
 

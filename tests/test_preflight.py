@@ -15,10 +15,10 @@ import torch
 
 import preflight as script
 from image_folders import image_folder, image_spec, parquet_folder
-from noiselab import config, cost, preflight, runs
 from noiselab.data import complete, text, text_sources
 from noiselab.errors import NoiselabError
-from noiselab.preflight import MISSING, OK, WARNING, Need, Node, Question
+from noiselab.planning import config, cost, preflight, runs
+from noiselab.planning.preflight import MISSING, OK, WARNING, Need, Node, Question
 from test_workflow import snakemake
 
 GPU = [Need("prepare_text", 0, 8000), Need("train_diffusion", 8, 64000)]
@@ -497,8 +497,8 @@ def test_without_numpy_a_line_says_what_to_do(monkeypatch, tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     arguments = ["preflight.py", "--plan", str(tmp_path / "plan.json"), "--results", "r"]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.delitem(sys.modules, "noiselab.preflight")
-    monkeypatch.delattr("noiselab.preflight")
+    monkeypatch.delitem(sys.modules, "noiselab.planning.preflight")
+    monkeypatch.delattr("noiselab.planning.preflight")
     monkeypatch.setitem(sys.modules, "noiselab.errors", None)  # like a package that is not there
     with pytest.raises(NoiselabError, match=r"^preflight: .*: make setup"):
         script.main()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from noiselab import config
+from noiselab.planning import config
 
 TABLES = """
 table1 consistency cifar10 94.082 84.160 69.864 57.876 40.630

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from helpers import small_run
-from noiselab import layouts, report, verdicts
+from noiselab.answers import layouts, report, verdicts
 from noiselab.files import write_json, write_text
 
 EVIL = '<b onclick="x">evil</b> & "co"'

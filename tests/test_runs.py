@@ -3,8 +3,9 @@
 import pytest
 
 from helpers import RATIOS
-from noiselab import config, runs
 from noiselab.errors import NoiselabError
+from noiselab.noise.matrix import read_matrix
+from noiselab.planning import config, runs
 
 
 def plan(*overlays, tier="paper"):
@@ -366,7 +367,7 @@ def test_a_matrix_may_be_written_by_a_spreadsheet(tmp_path):
         lines = file.read().splitlines()
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         file.write("\r\n".join(lines) + "\r\n\r\n")
-    assert runs.read_matrix(path)[0] == NEXT
+    assert read_matrix(path)[0] == NEXT
 
 
 def changed(row, column, value):

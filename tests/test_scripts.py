@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from helpers import small_run
-from noiselab import config, runs
 from noiselab.data import prepared
 from noiselab.data.embedded import digits
 from noiselab.files import write_json
+from noiselab.planning import config, runs
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
 SPEC = {"name": "digits", "kind": "digits", "classes": 10, "channels": 1, "size": 8}

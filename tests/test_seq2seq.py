@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from noiselab import config, noise, runs, seq2seq, teacher, training
 from noiselab.data import pair_batches, pairs
 from noiselab.data.pair_batches import PairBatches, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
 from noiselab.errors import NoiselabError
+from noiselab.families.seq2seq import task as seq2seq
+from noiselab.families.seq2seq import teacher
 from noiselab.files import write_json
+from noiselab.noise import corruptions as noise
+from noiselab.planning import config, runs
+from noiselab.training import loop as training
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

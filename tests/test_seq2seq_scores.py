@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noiselab import config, metrics, stats, tables, text_scores, theory
+from noiselab.answers import tables
+from noiselab.measures import metrics, text_scores
+from noiselab.measures import statistics as stats
+from noiselab.noise import theory
+from noiselab.planning import config
 
 RATES = [1 / 11, 0.3 / 1.3, 1 / 3, 0.5]
 

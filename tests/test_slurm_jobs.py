@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from noiselab import slurm
 from noiselab.errors import NoiselabError
+from noiselab.planning import slurm
 
 QUEUE = """
 7 rule_train_classifier_wildcards_classifier_digits_clean-s0 {folder}

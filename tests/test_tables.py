@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noiselab import config, layouts, runs, tables
+from noiselab.answers import layouts, tables
+from noiselab.planning import config, runs
 
 
 def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", **changes):

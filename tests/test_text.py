@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
-from noiselab import config
 from noiselab.data import text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
+from noiselab.planning import config
 
 SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "scripts" / "prepare_text.py"
 SPEC = {"name": "sample", "kind": "text", "tokenizer": "bpe", "vocabulary": 300, "packages": []}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from noiselab import noise, stats, theory
-from noiselab.metrics import accuracy, classifier_metrics, confusion_matrix
+from noiselab.measures import statistics as stats
+from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
+from noiselab.noise import corruptions as noise
+from noiselab.noise import theory
 
 CORRUPTIONS = ["uniform_label", "shift_label"]
 RATES = [1 / 11, 3 / 13, 1 / 3, 0.5]

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from noiselab import checkpoint, training
 from noiselab.errors import NoiselabError
-from noiselab.training import Batch, Interrupted, Settings
+from noiselab.training import checkpoint
+from noiselab.training import loop as training
+from noiselab.training.loop import Batch, Interrupted, Settings
 
 STEPS = 30
 RNG = np.random.default_rng(3)

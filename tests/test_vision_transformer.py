@@ -11,12 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from helpers import random_images
-from noiselab import classifier, config, distributed, noise, runs, vision_transformer
 from noiselab.data import embedded, prepared
 from noiselab.data.batches import ImageBatches
+from noiselab.families.classifier import task as classifier
+from noiselab.families.vision_transformer import task as vision_transformer
 from noiselab.files import write_json
 from noiselab.models.vit import vit
-from noiselab.training import Settings, build_optimizer, train
+from noiselab.noise import corruptions as noise
+from noiselab.planning import config, runs
+from noiselab.training import distributed
+from noiselab.training.loop import Settings, build_optimizer, train
 from test_scripts import SCRIPTS, TORCHRUN
 
 CPU = torch.device("cpu")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from noiselab import theory
 from noiselab.errors import run_script
 from noiselab.files import whole_file
+from noiselab.noise import theory
 
 STEPS = 200  # between error rates 0 and 1
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import distributed, provenance, seq2seq
 from noiselab.data import pairs
 from noiselab.errors import run_script
+from noiselab.families.seq2seq import task as seq2seq
+from noiselab.families.seq2seq.teacher import decode_all, length_statistics
 from noiselab.files import read_json, write_json
-from noiselab.teacher import decode_all, length_statistics
-from noiselab.text_scores import score
-from noiselab.weights import load_weights
+from noiselab.measures.text_scores import score
+from noiselab.planning import provenance
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
 
 SCORED = 1000  # training pairs, the first ones, for BLEU or ROUGE-L
 

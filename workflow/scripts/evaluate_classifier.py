@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import noise
 from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.files import read_json
-from noiselab.metrics import best_metrics, classifier_metrics, training_metrics
-from noiselab.provenance import write_metrics
+from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics
+from noiselab.noise import corruptions as noise
+from noiselab.planning.provenance import write_metrics
 
 
 def main() -> None:

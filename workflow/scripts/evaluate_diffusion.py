@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import frechet
 from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.files import read_json
-from noiselab.metrics import diffusion_metrics
-from noiselab.provenance import write_metrics
+from noiselab.measures import frechet
+from noiselab.measures.metrics import diffusion_metrics
+from noiselab.planning.provenance import write_metrics
 
 
 def main() -> None:

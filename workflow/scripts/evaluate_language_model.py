@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from noiselab import distributed, language_model
 from noiselab.data import text
 from noiselab.errors import run_script
+from noiselab.families.language_model import task as language_model
 from noiselab.files import read_json
-from noiselab.metrics import language_model_metrics
-from noiselab.provenance import write_metrics
-from noiselab.weights import load_weights
+from noiselab.measures.metrics import language_model_metrics
+from noiselab.planning.provenance import write_metrics
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from noiselab.data import pairs
 from noiselab.errors import run_script
 from noiselab.files import read_json
-from noiselab.metrics import UNITS, seq2seq_metrics
-from noiselab.noise import corrupted_pairs
-from noiselab.provenance import write_metrics
-from noiselab.text_scores import score
+from noiselab.measures.metrics import UNITS, seq2seq_metrics
+from noiselab.measures.text_scores import score
+from noiselab.noise.corruptions import corrupted_pairs
+from noiselab.planning.provenance import write_metrics
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import claims, config, verdicts
+from noiselab.answers import claims, verdicts
 from noiselab.errors import run_script
 from noiselab.files import whole_file, write_json, write_text
+from noiselab.planning import config
 
 
 def main() -> None:

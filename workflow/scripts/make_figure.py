@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import figures
+from noiselab.answers import figures
 from noiselab.errors import run_script
 from noiselab.files import whole_file
 

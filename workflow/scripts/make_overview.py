@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from noiselab.answers.layouts import page
 from noiselab.errors import run_script
 from noiselab.files import read_json, write_text
-from noiselab.layouts import page
 
 
 def main() -> None:

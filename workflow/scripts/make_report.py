@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from noiselab import report
+from noiselab.answers import report
 from noiselab.errors import run_script
 from noiselab.files import write_text
 

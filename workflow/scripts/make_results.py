@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab.config import ROOT
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import write_text
+from noiselab.planning.config import ROOT
 
 DOCS = ROOT / "docs"
 TABLES = [

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import figures
+from noiselab.answers import figures
+from noiselab.answers.pictures import sheet
 from noiselab.errors import run_script
 from noiselab.files import read_json, whole_file
-from noiselab.metrics import generated_labels
-from noiselab.pictures import sheet
+from noiselab.measures.metrics import generated_labels
 
 IMAGES = 4  # of each class, per noise ratio
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import config, layouts, spectrum, tables
+from noiselab.answers import layouts, spectrum, tables
 from noiselab.errors import run_script
 from noiselab.files import read_json, whole_file, write_text
+from noiselab.planning import config
 
 CALIBRATED = (
     "what a perfectly calibrated model would score, from the clean run's own probabilities."

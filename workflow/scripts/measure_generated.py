@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import classifier, diffusion, distributed, frechet
 from noiselab.data import prepared
 from noiselab.errors import run_script
-from noiselab.features import in_batches, inception_features, judge_features
+from noiselab.families.classifier import task as classifier
+from noiselab.families.diffusion import task as diffusion
 from noiselab.files import read_json, save_arrays
-from noiselab.weights import load_weights
+from noiselab.measures import frechet
+from noiselab.measures.features import in_batches, inception_features, judge_features
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
 
 
 def main() -> None:

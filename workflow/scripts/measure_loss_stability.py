@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from noiselab import distributed, language_model
 from noiselab.data import text
 from noiselab.errors import run_script
+from noiselab.families.language_model import task as language_model
 from noiselab.files import read_json, whole_file
-from noiselab.stats import macro_batch_losses, std_interval
-from noiselab.weights import load_weights
+from noiselab.measures.statistics import macro_batch_losses, std_interval
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab import cost
-from noiselab.config import validate
+from noiselab.answers.layouts import page
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file, write_text
-from noiselab.layouts import page
+from noiselab.planning import cost
+from noiselab.planning.config import validate
 
 SIZES = ["B", "kB", "MB", "GB", "TB"]
 HEADS = {
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
     arguments = parser.parse_args()
     config, results = validate(read_json(arguments.config)), arguments.config.parent
-    from noiselab.flops import estimated  # torch takes seconds: mistakes are told before
+    from noiselab.planning.flops import estimated  # torch takes seconds: mistakes are told before
 
     estimate = estimated(config, results)
     if arguments.out:

@@ -6,9 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from noiselab.config import validate
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json
+from noiselab.planning.config import validate
 
 PLAN = """JSON file, or -: config, the merged configuration; jobs, rule -> names of those that are
 to run (they are like their benchmark files), or null: all that is planned"""
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--conda", action="store_true", help="rules run in conda environments")
     arguments = parser.parse_args()
     try:
-        from noiselab import preflight
+        from noiselab.planning import preflight
     except ImportError as error:
         raise NoiselabError(f"preflight: {error}: make setup") from error
     asked = json.load(sys.stdin) if arguments.plan == "-" else read_json(arguments.plan)

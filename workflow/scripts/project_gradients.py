@@ -6,10 +6,12 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from noiselab import distributed, gradients, language_model
 from noiselab.data import text
 from noiselab.errors import run_script
+from noiselab.families.language_model import task as language_model
 from noiselab.files import read_json, whole_file
+from noiselab.measures import gradients
+from noiselab.training import distributed
 
 
 def main() -> None:

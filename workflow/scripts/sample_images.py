@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab import diffusion, distributed
+from noiselab.answers.pictures import save_grid
 from noiselab.errors import run_script
+from noiselab.families.diffusion import task as diffusion
 from noiselab.files import read_json, whole_file
-from noiselab.metrics import generated_labels
-from noiselab.pictures import save_grid
-from noiselab.weights import load_weights
+from noiselab.measures.metrics import generated_labels
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
 
 
 def main() -> None:

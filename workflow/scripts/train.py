@@ -4,12 +4,12 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-from noiselab import distributed, provenance
 from noiselab.errors import run_script
-from noiselab.files import read_json, save_arrays, write_json
-from noiselab.runs import digest
-from noiselab.training import SNAPSHOT, Settings, finish, train
-from noiselab.weights import load_weights, save_weights
+from noiselab.files import digest, read_json, save_arrays, write_json
+from noiselab.planning import provenance
+from noiselab.training import distributed
+from noiselab.training.loop import SNAPSHOT, Settings, finish, train
+from noiselab.training.weights import load_weights, save_weights
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     folder = arguments.checkpoints / digest(run)[:12]
 
     with distributed.process_group() as device:
-        task = import_module(f"noiselab.{run['family']}").task(run, device)
+        task = import_module(f"noiselab.families.{run['family']}.task").task(run, device)
         settings = Settings(**run["training"])
         model, summary = train(
             task.model,

@@ -1,5 +1,6 @@
 """Files that are either there and whole, or not there."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -54,3 +55,8 @@ def read_json(path: str | Path) -> dict:
         raise NoiselabError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise NoiselabError(f"{path}: not valid JSON ({error})") from error
+
+
+def digest(content) -> str:
+    """SHA-256 of a JSON-able value, independent of key order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -5,9 +5,10 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 
-from noiselab import noise, streams
+from noiselab import streams
 from noiselab.data.prepared import Split
-from noiselab.training import Batch
+from noiselab.noise import corruptions as noise
+from noiselab.training.loop import Batch
 
 
 class Order:

@@ -19,7 +19,7 @@ from noiselab.data.batches import LabelledBatches, Order
 from noiselab.data.encoded import EncodedImages, test_view, train_transforms, train_view
 from noiselab.data.prepared import Split
 from noiselab.errors import NoiselabError, first_line
-from noiselab.training import Batch, Settings, micro_batches
+from noiselab.training.loop import Batch, Settings, micro_batches
 
 PIECE = 64  # images that a loader process makes at once: what a batch is divided into
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from noiselab import noise, streams
+from noiselab import streams
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences, read_sequences
 from noiselab.errors import NoiselabError
-from noiselab.training import Batch
+from noiselab.noise import corruptions as noise
+from noiselab.training.loop import Batch
 
 
 class PairInputs(NamedTuple):

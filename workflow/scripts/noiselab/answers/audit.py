@@ -1,0 +1,147 @@
+"""What the published code does differently from the published text, measured side by side."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from noiselab.answers.claims import mean_cosine
+from noiselab.answers.layouts import NAMES, number_text, page
+from noiselab.answers.tables import seeds_estimate
+from noiselab.measures.statistics import Estimate, difference, over_seeds
+
+TITLE = "Audit: the published text and the published code side by side"
+COLUMNS = ["number", "difference", "dataset", "metric", "unit", "noise_ratio"]
+for side in ("text", "released", "effect"):
+    COLUMNS += [side, f"{side}_low", f"{side}_high"]
+COLUMNS += ["interval", "n_seeds", "says", "reason"]
+NOTES = [
+    "Effect = as released − as in the text, with its 95 % interval: over seeds, paired, where "
+    "there are two or more; else over test items or batches, as if the runs were independent.",
+    "Numbers in the first column are those of docs/AUDIT.md.",
+]
+
+
+def audit_table(
+    entries: dict, metrics: dict[str, pd.DataFrame], gradients: pd.DataFrame | None
+) -> pd.DataFrame:
+    """A row per difference, data set and metric, tidy.
+
+    entries: the content of audit.yaml; metrics: experiment -> rows of runs, as collect_metrics
+    writes them; gradients: rows of measure_gradients. What was not run has a row with the reason.
+    """
+    rows = []
+    for entry in entries.values():
+        keys = {"number": entry["number"], "difference": entry["difference"]}
+        found = list(_compared(entry, metrics, gradients))
+        rows += [keys | row for row in found or [{"reason": _missing(entry, metrics)}]]
+    return pd.DataFrame(rows).reindex(columns=COLUMNS).sort_values("number", kind="stable")
+
+
+def _missing(entry: dict, metrics: dict) -> str:
+    absent = [name for name in (entry["text"], entry["released"]) if name not in metrics]
+    return f"not run: {', '.join(absent)}" if absent else "no such number in both"
+
+
+def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
+    if "noise_ratio" not in entry:
+        yield from _gradients(entry, gradients)
+        return
+    sides = [metrics.get(entry[side]) for side in ("text", "released")]
+    if any(side is None for side in sides):
+        return
+    text, released = (side[side["noise_ratio"] == entry["noise_ratio"]] for side in sides)
+    for dataset in dict.fromkeys(released["dataset"]):
+        for metric in entry["metrics"]:
+            pair = [
+                side[(side["dataset"] == dataset) & (side["metric"] == metric)].sort_values("seed")
+                for side in (text, released)
+            ]
+            if all(len(rows) and rows["value"].notna().all() for rows in pair):
+                keys = {"dataset": dataset, "metric": metric, "unit": pair[0]["unit"].iloc[0]}
+                yield keys | {"noise_ratio": entry["noise_ratio"]} | _effect(*pair)
+
+
+def _effect(text: pd.DataFrame, released: pd.DataFrame) -> dict:
+    """Both sides and their difference, from the rows of their seeds."""
+    before, after = seeds_estimate(text), seeds_estimate(released)
+    effect = difference(after, before)
+    paired = list(text["seed"]) == list(released["seed"]) and len(text) > 1
+    if paired:
+        effect = over_seeds(list(released["value"].to_numpy() - text["value"].to_numpy()), None)
+    return _numbers(before, after, effect) | {"n_seeds": min(len(text), len(released))}
+
+
+def _numbers(before: Estimate, after: Estimate, effect: Estimate) -> dict:
+    row = {"interval": effect.interval, "says": _says(effect)}
+    for side, estimate in (("text", before), ("released", after), ("effect", effect)):
+        row |= {side: estimate.value, f"{side}_low": estimate.ci_low}
+        row[f"{side}_high"] = estimate.ci_high
+    return row
+
+
+def _says(effect: Estimate) -> str:
+    if effect.ci_low is None:
+        return "no interval"
+    if effect.ci_low > 0:
+        return "released is higher"
+    return "released is lower" if effect.ci_high < 0 else "no difference can be seen"
+
+
+def _gradients(entry: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
+    """Mean cosines under both kinds of noise."""
+    if gradients is None:
+        return
+    for metric in entry["metrics"]:
+        sides = [mean_cosine(gradients, entry[side], metric) for side in ("text", "released")]
+        if all(sides):
+            before, after = sides
+            keys = {"dataset": gradients["dataset"].iloc[0], "metric": metric}
+            keys["n_seeds"] = gradients["seed"].nunique()
+            yield keys | _numbers(before, after, difference(after, before))
+
+
+def _grid(table: pd.DataFrame) -> pd.DataFrame:
+    """The table that people read."""
+    rows = []
+    for row in table.to_dict("records"):
+        metric = NAMES.get(row["metric"], row["metric"])
+        unit = f", {row['unit']}" if isinstance(row["unit"], str) and row["unit"] else ""
+        measured = pd.isna(row["reason"])
+        sides = {
+            title: _text(row, side) if measured else ""
+            for title, side in (
+                ("as in the text", "text"),
+                ("as released", "released"),
+                ("effect", "effect"),
+            )
+        }
+        where = f"{metric}{unit}, {row['dataset']}" if measured else "—"
+        rows.append(
+            {"no.": row["number"], "difference": row["difference"], "measured": where}
+            | sides
+            | {"so": row["says"] if measured else row["reason"]}
+        )
+    return pd.DataFrame(rows)
+
+
+def _text(row: dict, side: str) -> str:
+    sign = "+" if side == "effect" else ""
+    numbers = (row[side], row[f"{side}_low"], row[f"{side}_high"])
+    value, low, high = (number_text(n, row["metric"], sign) for n in numbers)
+    return f"{value} [{low}, {high}]" if low else value
+
+
+def markdown(table: pd.DataFrame, tier: str) -> str:
+    """The audit as Markdown."""
+    grid = _grid(table).to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join([f"## {TITLE}", f"Tier {tier}.", grid, *NOTES]) + "\n"
+
+
+def html_page(table: pd.DataFrame, tier: str) -> str:
+    """The audit as a page of its own."""
+    grid = _grid(table).to_html(index=False, border=0, escape=True)
+    notes = "".join(f"<p>{note}</p>" for note in [f"Tier {tier}.", *NOTES])
+    return page(TITLE, f'<div class="scroll wrap">{grid}</div>{notes}')
+
+
+FORMATS = {"md": markdown, "html": html_page}

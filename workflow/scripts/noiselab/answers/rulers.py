@@ -1,0 +1,62 @@
+"""The same loss by several rulers: absolute, relative, and above the noise floor."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from noiselab.noise.theory import (
+    decisions,
+    floor_rise_bound,
+    observed_agreement,
+    observed_posterior,
+)
+
+
+class Losses(NamedTuple):
+    """Metrics that say what a score lost against the clean run of the same seed."""
+
+    absolute: str
+    relative: str  # in per cent of the clean run's score
+    more_is_better: bool
+
+
+LOSSES = {
+    "accuracy": Losses("accuracy_drop", "accuracy_relative_drop", True),
+    "consistency": Losses("consistency_drop", "consistency_relative_drop", True),
+    "nll": Losses("nll_rise", "nll_relative_rise", False),
+    "sequence_nll": Losses("sequence_nll_rise", "nll_relative_rise", False),
+}
+
+
+def lost(score: str, value: float, clean: float) -> float:
+    """What is lost of a score that was `clean`, in its own unit; negative: gained."""
+    return clean - value if LOSSES[score].more_is_better else value - clean
+
+
+def published_loss(values: list[float], score: str, metric: str) -> list[float] | None:
+    """An absolute or relative loss at each noise ratio, from the printed scores; the first is
+    that of the clean run. None: `metric` is no loss of this score."""
+    losses = [lost(score, value, values[0]) for value in values]
+    if metric == LOSSES[score].absolute:
+        return losses
+    if metric == LOSSES[score].relative:
+        return [100 * loss / values[0] for loss in losses]
+    return None
+
+
+def published_floor(
+    score: str, corruption: str, clean: float, error_rate: float, classes: int | None
+) -> float | None:
+    """Noise floor of a printed score, from its clean value alone.
+
+    Accuracies are those of a model that is certain of its decisions; an NLL gets its bound, an
+    upper one; None where the clean value is not enough (per token, under a teacher's noise).
+    """
+    if score == "consistency":
+        return 100 * observed_agreement(clean / 100, error_rate, classes)
+    if score == "accuracy":
+        certain = observed_posterior(np.eye(classes)[:1], corruption, error_rate)
+        return clean * decisions(certain, 1e-9)[0, 0]
+    if score == "nll" and corruption == "uniform_token":
+        return clean + floor_rise_bound(error_rate)
+    return None

@@ -1,0 +1,317 @@
+"""Tidy tables: a row is one cell, with the paper's number, ours, interval, floor and reason.
+
+Columns: family, dataset, stands_in_for, corruption, resample, budget, protocol, source_share (of
+seq2seq), batch_multiplier, classes and train_size (of vision transformers), panel and row (labels
+of the printed block and row), noise_ratio, error_rate, metric, unit, published, ours, ci_low,
+ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, reason. `ours` and `floor`
+are means over seeds; excess = ours - floor. What a table does not have is empty.
+"""
+
+import numpy as np
+import pandas as pd
+
+from noiselab.answers.layouts import BUDGETS, NAMES
+from noiselab.answers.rulers import LOSSES, published_loss
+from noiselab.measures.statistics import Estimate, Interval, over_seeds
+from noiselab.noise.theory import averaged_std
+
+KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
+KEYS += [
+    "source_share",
+    "batch_multiplier",
+    "classes",
+    "train_size",
+    "panel",
+    "row",
+    "noise_ratio",
+    "error_rate",
+    "metric",
+    "unit",
+]
+NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
+NUMBERS += ["floor", "excess", "measured_error_rate", "reason"]
+COLUMNS = KEYS + NUMBERS
+
+
+def tidy(rows: list[dict]) -> pd.DataFrame:
+    """Cells in the order given, all columns present."""
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    table["excess"] = table["ours"] - table["floor"]
+    return table
+
+
+def panel(metric: str, unit: str | float = "") -> str:
+    """Label of a block that shows one metric."""
+    return NAMES.get(metric, metric) + (f" ({unit})" if isinstance(unit, str) and unit else "")
+
+
+def ratio_label(noise_ratio: float) -> str:
+    """Row label as in the paper: correct to incorrect examples."""
+    return f"100:{100 * noise_ratio:g}"
+
+
+# What an experiment that the paper does not have is about, of what its family has.
+MAIN = ["accuracy", "consistency", "nll", "sequence_nll", "fid", "judge_frechet"]
+# What is one cell of a table of runs.
+CELL = ["family", "dataset", "protocol", "source_share", "batch_multiplier", "noise_ratio"]
+CELL += ["metric"]
+# Where a table sets the text beside the code; one protocol alone needs no name.
+PROTOCOLS = {"text": "", "released": ", snapshot"}
+
+
+def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Metrics against noise ratio. metrics: rows of runs as collect_metrics writes them;
+    published: one entry of published.yaml, or {} for an experiment the paper does not have."""
+    wanted = list(published.get("metrics", MAIN))
+    metrics = metrics[metrics["metric"].isin(wanted)]
+    cells = [
+        _run_cell(group) | _published(published, group.iloc[0])
+        for _, group in metrics.groupby(CELL, sort=False, dropna=False)
+    ]
+    if metrics["protocol"].nunique() > 1:
+        cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
+    if _is_batch_ablation(metrics):
+        cells = [c | _by_batch(c) for c in cells]
+    order = ("noise_ratio", "batch_multiplier")
+    return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *(c[k] for k in order))))
+
+
+def _is_batch_ablation(metrics: pd.DataFrame) -> bool:
+    """Whether several batch multipliers were tried at one noise ratio."""
+    tried = metrics.groupby(["dataset", "noise_ratio"])["batch_multiplier"].nunique()
+    return (tried > 1).any()
+
+
+def _by_batch(cell: dict) -> dict:
+    """Labels of a cell where a row is a batch multiplier and a block a noise ratio; the paper's
+    numbers are at one multiplier each."""
+    row, ratio = f"batch × {cell['batch_multiplier']}", f", r = {cell['noise_ratio']:g}"
+    return {"row": row, "panel": cell["panel"] + ratio, "published": np.nan}
+
+
+def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """What noise costs at each number of classes and of images: a row per data set, a block per
+    budget. metrics: as for `runs_table`, of experiments that differ in budget and share clean
+    runs, one noise ratio each."""
+    wanted = ["accuracy", "accuracy_drop", "accuracy_relative_drop"]
+    metrics = metrics[metrics["metric"].isin(wanted)].drop_duplicates(["run_id", "metric"])
+    by = ["classes", "train_size", "dataset", "budget", "noise_ratio", "metric"]
+    cells = []
+    for (classes, size, _, budget, ratio, metric), group in metrics.groupby(by):
+        if ratio > 0 or metric == "accuracy":
+            cell = _run_cell(group)
+            which = BUDGETS[budget] if ratio > 0 else "clean"
+            cell |= {"row": f"{classes:g} classes × {size / classes:g} images"}
+            cells.append(cell | {"panel": f"{cell['panel']}, {which}"})
+    budgets = ["none", "fixed_clean", "fixed_total"]
+    return tidy(
+        sorted(cells, key=lambda c: (wanted.index(c["metric"]), budgets.index(c["budget"])))
+    )
+
+
+def _run_cell(group: pd.DataFrame) -> dict:
+    """One cell from the rows of its seeds."""
+    first = group.iloc[0]
+    values = group["value"].dropna()
+    missing = group["reason"].dropna()
+    cell = {key: first.get(key) for key in KEYS if key not in ("panel", "row")} | {
+        "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
+        "row": ratio_label(first["noise_ratio"]),
+        "ours": values.mean() if len(missing) == 0 else np.nan,
+        "n_seeds": len(values),
+        "items": first["items"],
+        "floor": group["floor"].mean(),
+        "measured_error_rate": group["measured_error_rate"].mean(),
+        "reason": "; ".join(sorted(set(missing))) or None,
+    }
+    if len(missing):
+        return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
+    estimate = seeds_estimate(group)
+    return cell | {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+
+
+def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
+    """Mean of `value`, or of value - floor, over the rows of the seeds with its t-interval; of one
+    seed, its number with its interval over test items. The floor is that of the clean run as it is:
+    its own uncertainty over test items is not in the interval."""
+    first = rows.iloc[0]
+    shift = rows["floor"] if above_floor else 0 * rows["value"]
+    ends = [None if pd.isna(first[k]) else first[k] - shift.iloc[0] for k in ("ci_low", "ci_high")]
+    return over_seeds(list(rows["value"] - shift), Interval(*ends, first["interval"]))
+
+
+def _share(source_share: float) -> str:
+    """Label of a block whose sources are cut short."""
+    cut = pd.notna(source_share) and source_share < 1
+    return f", {100 * source_share:g} % of the source" if cut else ""
+
+
+def _published(published: dict, row: pd.Series) -> dict:
+    """The paper's number for the data set that ours is or stands in for, at full sources."""
+    ratios = published.get("noise_ratios", [])
+    if row["noise_ratio"] not in ratios or row["source_share"] < 1:
+        return {"published": np.nan}
+    values = _published_values(published, row["metric"], row["stands_in_for"])
+    return {"published": values[ratios.index(row["noise_ratio"])] if values else np.nan}
+
+
+def _published_values(published: dict, metric: str, dataset: str) -> list[float] | None:
+    """The paper's numbers of one metric; its losses follow from its scores."""
+    metrics = published.get("metrics", {})
+    for score in LOSSES:
+        values = (metrics.get(score) or {}).get(dataset)
+        losses = published_loss(values, score, metric) if values else None
+        if losses:
+            return losses
+    return (metrics.get(metric) or {}).get(dataset)
+
+
+def teacher_table(decoded: list[dict]) -> pd.DataFrame:
+    """What the noisy teachers wrote, beside the clean targets, from their decoding.json."""
+    cells = []
+    for content in decoded:
+        score, lengths, clean = (content[k] for k in ("score", "lengths", "clean_lengths"))
+        rows = {
+            "ended": (100 * content["ended"], "%"),
+            "empty": (100 * content["empty"], "%"),
+            "identical": (100 * content["identical"], "%"),
+            score["metric"]: (score["value"], ""),
+        }
+        for statistic in ("mean", "q5", "q25", "q50", "q75", "q95", "q100"):
+            rows[f"length_{statistic}"] = (lengths[statistic], "tokens")
+            rows[f"clean_length_{statistic}"] = (clean[statistic], "tokens")
+        keys = {k: content["run"][k] for k in ("dataset", "stands_in_for", "protocol")}
+        for metric, (value, unit) in rows.items():
+            cell = keys | {"panel": "noisy teacher", "row": panel(metric, unit), "unit": unit}
+            cell |= {"metric": metric, "ours": value, "items": content["pairs"], "n_seeds": 1}
+            if metric == score["metric"]:
+                cell |= {k: score[k] for k in ("ci_low", "ci_high", "interval")}
+                cell["items"] = score["pairs"]
+            cells.append(cell)
+    return tidy(cells)
+
+
+def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
+    """Batch and length of planned runs (Algorithm 1, Tables 5 and 6), from their run.json."""
+    cells = []
+    for metric in published["shown"]:
+        for run in sorted(runs, key=lambda r: r["noise_ratio"]):
+            training, ratio = run["training"], run["noise_ratio"]
+            examples = training["steps"] * training["batch_size"]
+            values = {
+                "multiplier": run["batch_multiplier"],
+                "batch_size": training["batch_size"],
+                "steps": training["steps"],
+                "examples": examples,
+                "clean_examples": examples * (1 - run["error_rate"]),
+                "epochs": examples / run.get("train_size", np.nan),
+            }
+            printed = published.get(metric, [])
+            if isinstance(printed, dict):
+                printed = printed.get(run["stands_in_for"], [])
+            printed = dict(zip(published["noise_ratios"], printed, strict=False))
+            cells.append(
+                {key: run.get(key) for key in KEYS}
+                | {"panel": panel(metric), "row": ratio_label(ratio)}
+                | {"metric": metric, "ours": values[metric]}
+                | {"published": printed.get(ratio, np.nan)}
+            )
+    return tidy(cells)
+
+
+def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Mean and spread of the loss over macro-batches (Table 11), means over seeds.
+
+    The floor of a spread is what averaging alone predicts from the smallest batch. Spreads are in
+    nats / 1000. Rows are matched by their order, since smaller tiers measure smaller batches.
+    """
+    cells = []
+    for (dataset, ratio), part in measured.groupby(["dataset", "noise_ratio"], sort=False):
+        model = "clean" if ratio == 0 else "noisy"
+        smallest = part[part["batch_size"] == part["batch_size"].min()]
+        for i, (size, seeds) in enumerate(part.groupby("batch_size")):
+            keys = {"dataset": dataset, "stands_in_for": seeds["stands_in_for"].iloc[0]}
+            keys |= {"noise_ratio": ratio, "error_rate": seeds["error_rate"].iloc[0]}
+            keys |= {"row": f"{size} sequences", "items": seeds["macro_batches"].iloc[0]}
+            printed = _printed_stability(published, model, size, i)
+            floor = averaged_std(smallest["std"].mean(), smallest["batch_size"].iloc[0], size)
+            cells += [
+                keys | _mean_loss(seeds, model) | {"published": printed["mean"]},
+                keys | _spread(seeds, model, floor) | {"published": printed["std"]},
+            ]
+    return tidy(cells)
+
+
+def _printed_stability(published: dict, model: str, size: int, row: int) -> dict[str, float]:
+    """The paper's mean and std at this batch size, or in this row where it has no such size."""
+    sizes, printed = published["batch_sizes"], published["models"][model]
+    at = sizes.index(size) if size in sizes else row
+    return {name: values[at] if at < len(values) else np.nan for name, values in printed.items()}
+
+
+def _mean_loss(seeds: pd.DataFrame, model: str) -> dict:
+    """Mean loss in nats; its interval is over macro-batches where there is one seed."""
+    half = 1.96 * seeds["std"] / np.sqrt(seeds["macro_batches"])  # normal, for there are many
+    ends = Interval((seeds["mean"] - half).iloc[0], (seeds["mean"] + half).iloc[0], "t_batches")
+    cell = {"panel": f"{model} model, {panel('mean', 'nats')}", "metric": "mean", "unit": "nats"}
+    return cell | _over_seeds(seeds["mean"], ends)
+
+
+def _spread(seeds: pd.DataFrame, model: str, floor: float) -> dict:
+    """Standard deviation of the loss, and its floor, in nats / 1000."""
+    first = seeds.iloc[0]
+    ends = Interval(1000 * first["ci_low"], 1000 * first["ci_high"], first["interval"])
+    cell = {"panel": f"{model} model, {panel('std', 'nats/1000')}", "metric": "std"}
+    cell |= {"unit": "nats/1000", "floor": 1000 * floor}
+    return cell | _over_seeds(1000 * seeds["std"], ends)
+
+
+def _over_seeds(values: pd.Series, of_one: Interval) -> dict:
+    """Mean over seeds and its interval; of_one: the interval where there is one seed."""
+    estimate = over_seeds(list(values), of_one)._asdict()
+    return {"ours": estimate.pop("value"), "n_seeds": len(values)} | estimate
+
+
+def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Coherence of per-example gradients (Table 4), means over seeds; a block per noise protocol.
+
+    Cosines come with their smallest and largest value of all seeds, norms with the interval of
+    their mean, over batches where there is one seed.
+    """
+    cells = []
+    by = ["dataset", "protocol", "error_rate", "batch_size"]
+    for (dataset, protocol, error_rate, size), seeds in measured.groupby(by, sort=False):
+        case = f"{100 * error_rate:g} %, batch {size}"
+        keys = {"dataset": dataset, "stands_in_for": seeds["stands_in_for"].iloc[0]}
+        keys |= {"protocol": protocol, "error_rate": error_rate, "items": seeds["batches"].iloc[0]}
+        keys |= {"panel": f"{NAMES[protocol]}, {case}"}
+        for metric in published["metrics"]:
+            cell = _cosine(seeds, metric) if metric.startswith("cosine") else _norm(seeds, metric)
+            missing = None if np.isfinite(cell["ours"]) else "no such pair in any batch"
+            printed = _printed(published, error_rate, size, metric)
+            cell |= {"metric": metric, "row": NAMES[metric], "published": printed}
+            cells.append(keys | cell | {"reason": missing})
+    return tidy(cells)
+
+
+def _cosine(seeds: pd.DataFrame, metric: str) -> dict:
+    """Mean cosine, and the range of all pairs of all seeds."""
+    values = seeds[f"{metric}_mean"].dropna()
+    ends = Interval(seeds[f"{metric}_min"].min(), seeds[f"{metric}_max"].max(), "range")
+    return {"ours": values.mean(), "n_seeds": len(values)} | ends._asdict()
+
+
+def _norm(seeds: pd.DataFrame, metric: str) -> dict:
+    """Mean norm, or ratio of norms, which has no interval where there is one seed."""
+    seeds = seeds.dropna(subset=metric)
+    errors = seeds.get(f"{metric}_se", seeds[metric] * np.nan)
+    ends = [seeds[metric] - 1.96 * errors, seeds[metric] + 1.96 * errors]
+    low, high = (end.mean() for end in ends)
+    return _over_seeds(seeds[metric], Interval(low, high, "t_batches"))
+
+
+def _printed(published: dict, error_rate: float, size: int, metric: str) -> float:
+    """The paper's number for this error rate and batch size."""
+    cases = [(case["error_rate"], case["batch_size"]) for case in published["cases"]]
+    case = (error_rate, size)
+    return published["metrics"][metric][cases.index(case)] if case in cases else np.nan

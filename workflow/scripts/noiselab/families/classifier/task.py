@@ -1,0 +1,122 @@
+"""The classifier family: network, loss and predictions."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from noiselab import streams
+from noiselab.data import prepared
+from noiselab.data.batches import ImageBatches
+from noiselab.data.encoded import EncodedImages
+from noiselab.data.encoded_batches import PIECE, free_threads, views
+from noiselab.data.prepared import Split
+from noiselab.models.resnet import resnet
+from noiselab.training import distributed
+from noiselab.training.loop import Batch, Task
+
+Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
+
+# Name in the configuration -> (channels, size of the images in pixels, classes, **settings) to a
+# network: float [n, channels, size, size] in, logits [n, classes] out.
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "resnet": lambda channels, size, classes, **settings: resnet(channels, classes, **settings),
+}
+
+
+class Classifier(nn.Module):
+    """A network on normalised images: uint8 [n, c, h, w] in, logits [n, C] out."""
+
+    def __init__(self, network: nn.Module, mean: list[float], std: list[float]):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", 255 * torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", 255 * torch.tensor(std)[:, None, None])
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the network sees, float [n, c, h, w]."""
+        return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(self.normalised(images))
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    description, train, test = prepared.read(run["data"])
+    return Task(
+        model=build(run, description),
+        batch=ImageBatches(run, train, device),
+        loss=loss,
+        evaluate=test_accuracy(test, device),
+        predict=lambda model: {"test": predict(model, test.x, device)},
+    )
+
+
+def test_accuracy(test: Split, device: torch.device) -> Callable[[nn.Module], dict[str, float]]:
+    """Evaluation during training: accuracy in per cent on the clean test set."""
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        right = decide(model, test.x, device) == test.y
+        return {"test_accuracy": 100 * float(right.mean())}
+
+    return evaluate
+
+
+def build(run: dict, description: dict) -> Classifier:
+    """The run's classifier with its initial weights, a function of the seed alone."""
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    settings = {k: v for k, v in run["model"].items() if k != "name"}
+    size = description["shape"][-1]
+    network = MODELS[run["model"]["name"]](run["channels"], size, run["classes"], **settings)
+    model = Classifier(network, description["mean"], description["std"])
+    return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats against the labels as given, corrupted or not."""
+    return cross_entropy(model(batch.inputs).float(), batch.targets)
+
+
+def predict(model: nn.Module, images: Images, device: torch.device) -> np.ndarray:
+    """Predicted probabilities float32 [n, C] of test images, in single precision."""
+    return _each(model, images, device, lambda logits: logits.softmax(-1))
+
+
+def decide(
+    model: nn.Module, images: Images, device: torch.device, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """The most probable class of these images (all by default), int64 [n]; -1 where a model that
+    diverged has none."""
+
+    def decision(logits: Tensor) -> Tensor:
+        return torch.where(logits.isfinite().all(-1), logits.argmax(-1), -1)
+
+    return _each(model, images, device, decision, rows)
+
+
+@torch.no_grad()
+def _each(
+    model: nn.Module,
+    images: Images,
+    device: torch.device,
+    function: Callable[[Tensor], Tensor],
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
+    """`function` of the logits of each image, once, whatever the number of processes: each takes
+    a share of the work, all of them get the whole."""
+    model.eval()
+    rows = np.arange(len(images)) if rows is None else rows
+    own = rows[distributed.share(len(rows))]
+    parts = [function(model(x.to(device))) for x in _in_batches(images, own)]
+    return distributed.gathered(torch.cat(parts), len(rows)).cpu().numpy()
+
+
+def _in_batches(images: Images, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
+    """Images number `rows` as evaluation sees them, uint8 [at most `size`, c, h, w]."""
+    if isinstance(images, EncodedImages):
+        yield from views(images, rows, images.size, PIECE, free_threads())
+    else:
+        yield from (torch.from_numpy(images[rows[i : i + size]]) for i in range(0, len(rows), size))

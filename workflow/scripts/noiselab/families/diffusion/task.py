@@ -1,0 +1,170 @@
+"""The diffusion family: EDM on images with their class as condition."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from noiselab import streams
+from noiselab.data import prepared
+from noiselab.data.batches import ImageBatches
+from noiselab.data.prepared import Split
+from noiselab.measures.metrics import generated_labels
+from noiselab.models import edm
+from noiselab.models.unet import unet
+from noiselab.training.loop import Batch, Task
+from noiselab.training.shards import identity, in_shards
+
+LEVELS = edm.Training()
+SHARD = 1000  # images; what a stopped sampling loses at most
+TOGETHER = 250  # images sampled at once
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    _, train, test = prepared.read(run["data"])
+    glance = held_out_batch(run, test, run["evaluation"]["curve_images"], device)
+
+    def test_loss(model: nn.Module) -> dict[str, float]:
+        return {"test_loss": float(loss(model, glance))}
+
+    return Task(
+        model=build(run), batch=DiffusionBatches(run, train, device), loss=loss, evaluate=test_loss
+    )
+
+
+def build(run: dict) -> edm.Denoiser:
+    """The denoiser with its initial weights, a function of the seed alone."""
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    settings = {k: v for k, v in run["model"].items() if k != "name"}
+    network = unet(run["channels"], run["classes"], run["size"], **settings)
+    return edm.Denoiser(network, LEVELS.sigma_data).to(memory_format=torch.channels_last)
+
+
+# ------------------------------------------------------------------------------- training
+
+
+class DiffusionInputs(NamedTuple):
+    """What the loss takes; the labels, corrupted or not, are the condition."""
+
+    images: Tensor  # float [n, c, h, w], -1 to 1
+    condition: Tensor  # one-hot float [n, C]
+    sigma: Tensor  # noise level, float [n]
+    noise: Tensor  # standard normal [n, c, h, w]
+
+
+class DiffusionBatches:
+    """The endless stream of a diffusion model's training examples.
+
+    Images and labels are those of a classifier of the same seed; noise levels and noise are drawn
+    on the device for a whole batch at a time, as a function of seed and step, and each process
+    takes its rows.
+    """
+
+    def __init__(self, run: dict, train: Split, device: torch.device):
+        self.run, self.device = run, device
+        self.examples = ImageBatches(run, train, device)
+        self.shape = (run["training"]["batch_size"], *train.x.shape[1:])
+        self._drawn = lru_cache(maxsize=1)(self._draw)
+
+    def __call__(self, start: int, stop: int) -> Batch:
+        """Examples at positions start … stop - 1, all of one batch; inputs are DiffusionInputs."""
+        step, first = divmod(start, self.shape[0])
+        sigma, noise = (drawn[first : first + stop - start] for drawn in self._drawn(step))
+        images, labels, corrupted = self.examples(start, stop)
+        inputs = DiffusionInputs(scaled(images), condition(labels, self.run), sigma, noise)
+        return Batch(inputs, labels, corrupted)
+
+    def _draw(self, step: int) -> tuple[Tensor, Tensor]:
+        seed = streams.integer(self.run["seed"], "diffusion", step)
+        return draw(self.shape, seed, self.device)
+
+
+def draw(shape: tuple[int, ...], seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Noise levels of training, float [n], and standard normal noise [n, c, h, w]."""
+    generator = torch.Generator(device).manual_seed(seed)
+    u = torch.rand(shape[0], generator=generator, device=device)
+    return LEVELS.noise_levels(u), torch.randn(shape, generator=generator, device=device)
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    """EDM's loss (Eq. 8), mean over pixels and images."""
+    images, conditions, sigma, noise = batch.inputs
+    return edm.denoising_loss(model, images, conditions, sigma, noise, LEVELS.sigma_data).mean()
+
+
+def held_out_batch(run: dict, test: Split, count: int, device: torch.device) -> Batch:
+    """A fixed batch of test images with their clean labels, for the learning curve."""
+    images = torch.from_numpy(np.array(test.x[:count])).to(device)
+    labels = torch.from_numpy(np.array(test.y[:count])).to(device)
+    drawn = draw(images.shape, streams.integer(0, "diffusion-test", 0), device)
+    inputs = DiffusionInputs(scaled(images), condition(labels, run), *drawn)
+    return Batch(inputs, labels, torch.zeros(len(labels), dtype=torch.bool, device=device))
+
+
+def scaled(images: Tensor) -> Tensor:
+    """uint8 pixels as floats from -1 to 1."""
+    return images.float() / 127.5 - 1
+
+
+def pixels(images: Tensor) -> np.ndarray:
+    """Images from -1 to 1 as uint8."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def condition(labels: Tensor, run: dict) -> Tensor:
+    """One-hot float [n, C]."""
+    return one_hot(labels, run["classes"]).float()
+
+
+# ------------------------------------------------------------------------------- sampling
+
+
+def sample_all(
+    model: edm.Denoiser, run: dict, weights: Path, folder: Path, device: torch.device
+) -> Iterator[np.ndarray]:
+    """Generated images as uint8 [at most 1000, c, h, w] at a time; `folder` keeps the finished
+    ones if this is stopped. Image i is the same whatever the batch or the number of processes."""
+    labels = generated_labels(run["evaluation"]["images"], run["classes"])
+    shards = [np.arange(i, min(i + SHARD, len(labels))) for i in range(0, len(labels), SHARD)]
+
+    def make(number: int) -> dict[str, np.ndarray]:
+        batches = np.split(shards[number], range(TOGETHER, len(shards[number]), TOGETHER))
+        parts = [sample(model, run, index, labels[index], device) for index in batches]
+        return {"images": np.concatenate(parts)}
+
+    parts = in_shards(folder / identity(run, weights, SHARD), len(shards), make)
+    return (part["images"] for part in parts)
+
+
+def sample(
+    model: edm.Denoiser, run: dict, index: np.ndarray, labels: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """Images number `index` of a run, uint8 [n, c, h, w]: deterministic Heun from noise that is a
+    function of seed and number."""
+    shape = (run["channels"], run["size"], run["size"])
+    seeds = (streams.integer(run["seed"], "sampling", int(i)) for i in index)
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
+    sigmas = edm.Sampling(steps=run["evaluation"]["sampling_steps"]).noise_levels()
+    conditions = condition(torch.from_numpy(labels).to(device), run)
+    return pixels(edm.sample(model, torch.stack(noise).to(device), conditions, sigmas))
+
+
+# ------------------------------------------------------------------------- classification
+
+
+def class_errors(model: edm.Denoiser, run: dict, test: Split, device: torch.device):
+    """The model as a classifier: denoising errors float64 [n, C] of the first test images given
+    each class, over draws of noise that all share; the smallest is the decision. The draws' noise
+    levels are evenly spaced quantiles of those of training."""
+    count, draws = run["evaluation"]["classified"], run["evaluation"]["draws"]
+    images = scaled(torch.from_numpy(np.array(test.x[:count])).to(device))
+    sigmas = LEVELS.noise_levels((torch.arange(draws, device=device) + 0.5) / draws)
+    seed = streams.integer(0, "classification", 0)
+    _, noise = draw((draws, *images.shape[1:]), seed, device)
+    return edm.class_errors(model, images, sigmas, noise, run["classes"], LEVELS.sigma_data)

@@ -1,0 +1,1 @@
+"""Family language_model."""

@@ -1,0 +1,178 @@
+"""The language-model family: GPT-2 on token sequences."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from noiselab import streams
+from noiselab.data import text
+from noiselab.data.batches import TokenBatches
+from noiselab.noise import theory
+from noiselab.training.loop import Batch, Task
+
+PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
+TOKEN_SCORES = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
+EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    _, train, validation = text.read(run["data"])
+    windows = list(validation_windows(validation, run["model"]["context"]))
+
+    def validation_nll(model: nn.Module) -> dict[str, float]:
+        # A glance for the learning curve; the whole split is scored after training.
+        batch = windows[: run["evaluation"]["curve_sequences"]]
+        return {"validation_nll": float(sequence_nll(model, batch, device).mean())}
+
+    return Task(
+        model=build(run),
+        batch=TokenBatches(run, train, device),
+        loss=loss,
+        evaluate=validation_nll,
+    )
+
+
+def build(run: dict) -> GPT2LMHeadModel:
+    """GPT-2 with its initial weights, a function of the seed alone.
+
+    Tied embeddings, no dropout; the vocabulary is padded to a multiple of 64 (50,257 to
+    50,304), and noise is drawn from the real one.
+    """
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    model = run["model"]
+    config = GPT2Config(
+        vocab_size=math.ceil(run["vocabulary"] / PADDING) * PADDING,
+        n_positions=model["context"],
+        n_layer=model["layers"],
+        n_head=model["heads"],
+        n_embd=model["width"],
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        attn_implementation="sdpa",
+        use_cache=False,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats per token against the targets as given, corrupted or not."""
+    logits = model(batch.inputs).logits
+    return cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten())
+
+
+# --------------------------------------------------------------------------- evaluation
+
+
+def validation_windows(tokens: np.ndarray, context: int) -> Iterator[np.ndarray]:
+    """Cut a text into windows of context + 1 tokens that overlap by one, so that each token but
+    the first is predicted once; the last window may be shorter. int64 [at most context + 1]."""
+    for start in range(0, len(tokens) - 1, context):
+        yield np.asarray(tokens[start : start + context + 1], dtype=np.int64)
+
+
+def random_windows(run: dict, tokens: np.ndarray, stream: str, count: int) -> list[np.ndarray]:
+    """`count` windows of context + 1 tokens at random places of a text."""
+    context = run["model"]["context"]
+    u = streams.uniform(run["seed"], stream, 0, count)
+    places = (u * (len(tokens) - context)).astype(np.int64)
+    return [np.asarray(tokens[p : p + context + 1], dtype=np.int64) for p in places]
+
+
+def batches_of_windows(
+    windows: list[np.ndarray], vocabulary: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Windows of equal length stacked, int64 [n, length], as many as memory allows."""
+    per_batch = max(1, EVALUATION_SIZE // (vocabulary * len(windows[0])))
+    while windows:
+        length = len(windows[0])
+        batch = [w for w in windows[:per_batch] if len(w) == length]
+        windows = windows[len(batch) :]
+        yield torch.from_numpy(np.stack(batch)).to(device)
+
+
+@torch.no_grad()
+def sequence_nll(model: nn.Module, windows: list[np.ndarray], device: torch.device) -> np.ndarray:
+    """NLL of every predicted token in nats, float64 [tokens], in the order of the windows."""
+    parts = []
+    for batch in batches_of_windows(windows, model.config.vocab_size, device):
+        logits = model(batch[:, :-1]).logits.float()
+        parts.append(cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none"))
+    return torch.cat([part.flatten() for part in parts]).double().cpu().numpy()
+
+
+@torch.no_grad()
+def token_scores(
+    model: nn.Module,
+    windows: list[np.ndarray],
+    error_rate: float,
+    vocabulary: int,
+    device: torch.device,
+    names: Sequence[str] = TOKEN_SCORES,
+) -> dict[str, np.ndarray]:
+    """Scores of every predicted token in nats, each float64 [tokens]; `names`: those wanted.
+
+    nll: of the true token; mean_nll: mean over the vocabulary; floor_nll, floor_mean_nll: the
+    same for the model's distribution *after* noise of this rate (what a calibrated noisy model
+    would predict, if this is the clean model); denoised_nll: after taking noise of this rate
+    *out* (if this is the noisy model).
+    """
+    scores: dict[str, list] = {name: [] for name in names}
+    for batch in batches_of_windows(windows, vocabulary, device):
+        logits = model(batch[:, :-1]).logits.double()
+        log_p, true = logits.log_softmax(-1)[..., :vocabulary], batch[:, 1:, None]
+        for name in names:
+            value = _log_probabilities(name, log_p, true, error_rate).mean(-1)
+            scores[name].append(-value.flatten())
+    return {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items()}
+
+
+def _log_probabilities(name: str, log_p: Tensor, true: Tensor, error_rate: float) -> Tensor:
+    """Of the true token [..., 1] or of the vocabulary [..., V], whose mean is the score.
+
+    Only what the score needs: for a small network, passes over the vocabulary in double
+    precision are most of an evaluation.
+    """
+    vocabulary = log_p.shape[-1]
+    match name:
+        case "nll":
+            return log_p.gather(-1, true)
+        case "mean_nll":
+            return log_p
+        case "floor_nll":
+            p = log_p.gather(-1, true).exp()
+            return theory.observed_tokens(p, error_rate, vocabulary).log()
+        case "floor_mean_nll":
+            return theory.observed_tokens(log_p.exp(), error_rate, vocabulary).log()
+        case "denoised_nll":
+            p = theory.denoised_tokens(log_p.exp(), error_rate, vocabulary)
+            return p.gather(-1, true).log()
+    raise ValueError(name)
+
+
+@torch.no_grad()
+def sequence_losses(
+    model: nn.Module, run: dict, tokens: np.ndarray, count: int, device: torch.device
+) -> np.ndarray:
+    """Training loss in nats of `count` sequences of the training text, float64 [count].
+
+    With the run's own noise, drawn from streams that the training did not use (Appendix N).
+    """
+    unseen = run | {"seed": run["seed"] + 1_000_003}
+    batches = TokenBatches(unseen, tokens, device)
+    vocabulary, context = model.config.vocab_size, run["model"]["context"]
+    size = max(1, EVALUATION_SIZE // (vocabulary * context))
+    parts = []
+    for start in range(0, count, size):
+        batch = batches(start, min(start + size, count))
+        logits = model(batch.inputs).logits.float().transpose(1, 2)
+        parts.append(cross_entropy(logits, batch.targets, reduction="none").double().mean(1))
+    return torch.cat(parts).cpu().numpy()

@@ -1,0 +1,1 @@
+"""Family seq2seq."""

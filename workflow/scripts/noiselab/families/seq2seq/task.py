@@ -1,0 +1,179 @@
+"""The sequence-to-sequence family: an encoder-decoder Transformer on pairs of texts."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import MarianConfig, MarianMTModel
+
+from noiselab import streams
+from noiselab.data import pairs
+from noiselab.data.pair_batches import PairBatches, Rows, by_length, source_rows, target_rows
+from noiselab.data.pairs import BEGIN, END, PAD, Pairs
+from noiselab.training.loop import Batch, Task
+
+EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
+SOURCE_TOKENS = 2**17  # positions of a padded batch of sources
+TOGETHER = 256  # sequences decoded or scored at once, at most
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    _, train, validation = pairs.read(run["data"])
+    count = validation.target.count
+    scored = np.arange(min(count, run["evaluation"]["pairs"] or count))
+    glance = scored[: run["evaluation"]["curve_pairs"]]
+
+    def validation_nll(model: nn.Module) -> dict[str, float]:
+        # For the learning curve; all scored pairs follow after training.
+        nll, tokens = sequence_nll(model, run, validation, glance, device)
+        return {"validation_nll": float(nll.sum() / tokens.sum())}
+
+    return Task(
+        model=build(run),
+        batch=PairBatches(run, train, device),
+        loss=loss,
+        evaluate=validation_nll,
+        predict=lambda model: predictions(model, run, validation, scored, device),
+    )
+
+
+def build(run: dict) -> MarianMTModel:
+    """Encoder-decoder (Appendix K.2) with its initial weights, a function of the seed alone.
+
+    Post-norm, ReLU, sinusoidal positions; embeddings of source, target and output are separate
+    unless `shared_embeddings`.
+    """
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    model = run["model"]
+    sides = ("encoder", "decoder")
+    config = MarianConfig(
+        vocab_size=run["vocabulary"],
+        d_model=model["width"],
+        **{f"{side}_layers": model["layers"] for side in sides},
+        **{f"{side}_attention_heads": model["heads"] for side in sides},
+        **{f"{side}_ffn_dim": model["feedforward"] for side in sides},
+        dropout=model["dropout"],
+        activation_function="relu",
+        scale_embedding=True,
+        init_std=model["width"] ** -0.5,  # scaled embeddings of unit variance, as positions have
+        max_position_embeddings=max(run["source_length"], run["target_length"]) + 1,
+        share_encoder_decoder_embeddings=model["shared_embeddings"],
+        tie_word_embeddings=model["shared_embeddings"],
+        attn_implementation="sdpa",
+        use_cache=False,  # for decoding only
+        pad_token_id=PAD,
+        bos_token_id=BEGIN,
+        decoder_start_token_id=BEGIN,
+        eos_token_id=END,
+        forced_eos_token_id=None,
+    )
+    return MarianMTModel(config)
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Cross-entropy in nats against the targets as given, corrupted or not, as this part's share
+    of the mean over the tokens of the whole batch."""
+    return token_nll(
+        model, batch.inputs.source, batch.inputs.decoder_input, batch.targets
+    ).sum() * (batch.inputs.weight)
+
+
+def token_nll(model: nn.Module, source: Tensor, decoder_input: Tensor, labels: Tensor) -> Tensor:
+    """NLL of each label in nats, float [n, T]; 0 where the label is padding.
+
+    source: int64 [n, S]; decoder_input, labels: int64 [n, T].
+    """
+    logits = model(
+        input_ids=source,
+        attention_mask=(source != PAD).long(),
+        decoder_input_ids=decoder_input,  # causal, and padded at the end: needs no mask
+    ).logits.float()
+    nll = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PAD, reduction="none")
+    return nll.view(labels.shape)
+
+
+# --------------------------------------------------------------------------- evaluation
+
+
+@torch.no_grad()
+def sequence_nll(
+    model: nn.Module, run: dict, split: Pairs, index: np.ndarray, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """NLL of whole clean targets in nats, float64 [n], and their tokens, int64 [n].
+
+    index: int [n], which pairs; batches are of similar length, the results in the order asked for.
+    """
+    source, target = source_rows(run, split.source), target_rows(run, split.target)
+    reads, writes = source.lengths[index], target.lengths[index]
+    costs = np.maximum(reads / SOURCE_TOKENS, writes * run["vocabulary"] / EVALUATION_SIZE)
+    nll = np.zeros(len(index))
+    for part in by_length(reads + writes, costs, TOGETHER):
+        rows = torch.from_numpy(target(index[part])).to(device)
+        sources = torch.from_numpy(source(index[part])).to(device)
+        values = token_nll(model, sources, rows[:, :-1], rows[:, 1:])
+        nll[part] = values.double().sum(1).cpu().numpy()
+    return nll, np.maximum(target.lengths[index] - 1, 0)
+
+
+def generation_subset(run: dict, count: int) -> np.ndarray:
+    """A few validation pairs, the same in every run, to generate targets for; int64, ascending.
+    All of them for a noisy teacher (`generated` is None)."""
+    chosen = streams.permutation(0, "generation", 0, count)[: run["evaluation"]["generated"]]
+    return np.sort(chosen)
+
+
+def predictions(
+    model: nn.Module, run: dict, validation: Pairs, scored: np.ndarray, device: torch.device
+) -> dict[str, np.ndarray]:
+    """What is kept of a finished run: NLL in nats and tokens of each scored pair, float64 and
+    int64 [n], and greedy outputs for a fixed subset of pairs as flat tokens with offsets."""
+    model.eval()
+    nll, tokens = sequence_nll(model, run, validation, scored, device)
+    subset = generation_subset(run, validation.source.count)
+    sources = source_rows(run, validation.source)
+    generated, _ = decode(model, sources, subset, run["target_length"], device)
+    return {
+        "nll": nll,
+        "tokens": tokens,
+        "generated_index": subset,
+        "generated": np.concatenate([*generated, np.empty(0, np.uint16)]),
+        "generated_offsets": np.cumsum([0, *map(len, generated)]),
+    }
+
+
+def decode(
+    model: MarianMTModel,
+    sources: Rows,
+    index: np.ndarray,
+    limit: int,
+    device: torch.device,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Greedy targets without symbols, uint16 arrays in the order of `index`, and which ended by
+    the end symbol within `limit` tokens, bool [n]."""
+    targets: list = [None] * len(index)
+    ended = np.zeros(len(index), dtype=bool)
+    lengths = sources.lengths[index]
+    for part in by_length(lengths, lengths / SOURCE_TOKENS, TOGETHER):
+        rows = torch.from_numpy(sources(index[part])).to(device)
+        for i, tokens in zip(part, greedy(model, rows, limit), strict=True):
+            stop = np.flatnonzero(tokens == END)
+            ended[i] = len(stop) > 0
+            targets[i] = tokens[: stop[0]] if len(stop) else tokens
+    return targets, ended
+
+
+@torch.no_grad()
+def greedy(model: MarianMTModel, source: Tensor, limit: int) -> np.ndarray:
+    """The most probable token at each step, with cached keys and values; uint16 [n, at most limit],
+    PAD after the end symbol. source: int64 [n, S]."""
+    tokens = model.generate(
+        input_ids=source,
+        attention_mask=(source != PAD).long(),
+        max_new_tokens=limit,
+        num_beams=1,
+        do_sample=False,
+        use_cache=True,
+        suppress_tokens=[PAD, BEGIN],
+    )
+    return tokens[:, 1:].cpu().numpy().astype(np.uint16)

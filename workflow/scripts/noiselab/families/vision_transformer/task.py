@@ -1,0 +1,74 @@
+"""The vision-transformer family: classifiers as large as ImageNet needs them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from noiselab import streams
+from noiselab.data import prepared
+from noiselab.data.batches import ImageBatches
+from noiselab.data.encoded import EncodedImages
+from noiselab.data.encoded_batches import EncodedBatches
+from noiselab.families.classifier import task as classifier
+from noiselab.families.classifier.task import Classifier
+from noiselab.models.vit import vit
+from noiselab.training.loop import Batch, Task
+
+
+class TransformerClassifier(Classifier):
+    """A vision transformer on normalised images: uint8 [n, c, h, w] in, logits [n, C] out."""
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that are no weights though they are no vectors: class token, positions."""
+        return {f"network.{name}" for name in self.network.no_weight_decay()}
+
+
+def task(run: dict, device: torch.device) -> Task:
+    """Everything that the training loop needs for one run."""
+    description, train, test = prepared.read(run["data"])
+    batches = EncodedBatches if isinstance(train.x, EncodedImages) else ImageBatches
+
+    def predict(model: nn.Module) -> dict[str, np.ndarray]:
+        rows = train_rows(run, train.y)
+        return {
+            "test": classifier.predict(model, test.x, device),
+            "train_rows": rows,
+            "train_decided": classifier.decide(model, train.x, device, rows),
+        }
+
+    return Task(
+        model=build(run, description),
+        batch=batches(run, train, device),
+        loss=smoothed_loss(run),
+        evaluate=classifier.test_accuracy(test, device),
+        predict=predict,
+    )
+
+
+def build(run: dict, description: dict) -> TransformerClassifier:
+    """The run's network with its initial weights, a function of the seed alone."""
+    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
+    settings = {k: v for k, v in run["model"].items() if k != "name"}
+    network = vit(run["channels"], run["classes"], run["size"], **settings)
+    model = TransformerClassifier(network, description["mean"], description["std"])
+    return model.to(memory_format=torch.channels_last)  # for the stem's convolutions
+
+
+def smoothed_loss(run: dict) -> Callable[[nn.Module, Batch], Tensor]:
+    """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed."""
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logits = model(batch.inputs).float()
+        return cross_entropy(logits, batch.targets, label_smoothing=run["label_smoothing"])
+
+    return loss
+
+
+def train_rows(run: dict, labels: np.ndarray) -> np.ndarray:
+    """Training images on which the training accuracy is measured, int64 [n]: all, or the first
+    `train_images` that keep the classes balanced."""
+    wanted = run["evaluation"]["train_images"] or len(labels)
+    return prepared.class_balanced(np.asarray(labels), min(wanted, len(labels)), run["classes"])

@@ -1,0 +1,1 @@
+"""From the configuration to runs, their cost and what they lack."""
