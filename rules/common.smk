@@ -1,10 +1,7 @@
 # Python side of the workflow: paths, the library, and errors as one line.
-import json
-import math
 import os
 import re
 import sys
-from pathlib import Path
 
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"
 ENV = f"{workflow.basedir}/envs/noiselab.yaml"
@@ -20,15 +17,8 @@ os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
 os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env -u HF_HUB_OFFLINE")
 
 sys.path.insert(0, SCRIPTS)
-from noiselab.planning import code as noiselab_code
-from noiselab.planning import config as noiselab_config
-from noiselab.planning import runs as noiselab_runs
 from noiselab.errors import NoiselabError
-
-
-def tier_file(config):
-    """Overlay of the tier that the configuration names."""
-    return _or_exit(noiselab_config.tier_file, config)
+from noiselab.planning import config as noiselab_config
 
 
 def _or_exit(function, *arguments):
@@ -36,3 +26,8 @@ def _or_exit(function, *arguments):
         return function(*arguments)
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
+
+
+def config_files(config):
+    """Configuration files that follow the first, for the tier and the studies that it names."""
+    return _or_exit(noiselab_config.overlays, config)

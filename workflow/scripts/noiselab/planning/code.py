@@ -1,10 +1,12 @@
-"""Which files of the library a script is made of, found by reading its imports."""
+"""The code that a result is made by, found by reading imports."""
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+STUDIES = SCRIPTS.parents[1] / "config" / "studies"
 # `from noiselab.x import y, z` (y may be a module), `import noiselab.x`.
 IMPORTS = re.compile(
     r"^[ \t]*(?:from[ \t]+(noiselab[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)"
@@ -14,29 +16,38 @@ IMPORTS = re.compile(
 
 
 @cache
+def content(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def imported(path: Path) -> frozenset[Path]:
     """Files of the library that a file imports itself, in functions too."""
     found: set[Path] = set()
-    for module, names, plain in IMPORTS.findall(path.read_text(encoding="utf-8")):
+    for module, names, plain in IMPORTS.findall(content(path)):
         parts = re.findall(r"\w+(?=\s*(?:,|\)|#|$|as\b))", names.strip("() \n"), re.MULTILINE)
         for name in [module or plain, *(f"{module}.{part}" for part in parts if module)]:
             found |= files(name)
+    if path.name == "__init__.py" and "import_module(" in content(path):  # finds its modules itself
+        found |= {*path.parent.glob("*.py"), *path.parent.glob("*/family.py")}
     return frozenset(found)
 
 
-def files(module: str) -> set[Path]:
+@cache
+def files(module: str) -> frozenset[Path]:
     """The file of a module and those of its packages; none for a name that is no module."""
     place = SCRIPTS.joinpath(*module.split("."))
     file = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
     if not file.is_file():
-        return set()
-    packages = [
-        folder / "__init__.py" for folder in place.parents if folder.is_relative_to(SCRIPTS)
-    ]
-    return {file, *(package for package in packages if package.is_file())}
+        return frozenset()
+    above = [folder for folder in place.parents if folder.is_relative_to(SCRIPTS)]
+    packages = [folder / "__init__.py" for folder in above]
+    return frozenset({file, *(package for package in packages if package.is_file())})
 
 
-def closure(*starts: Path) -> list[Path]:
+@cache
+def closure(*starts: Path) -> tuple[Path, ...]:
     """The files of `starts` and all that they import, directly or not, sorted."""
     found: set[Path] = set()
     waiting = list(starts)
@@ -45,4 +56,26 @@ def closure(*starts: Path) -> list[Path]:
         if file not in found:
             found.add(file)
             waiting += imported(file)
-    return sorted(found)
+    return tuple(sorted(found))
+
+
+def script(name: str, *modules: str) -> tuple[Path, ...]:
+    """A script, all of the library that it imports, and modules that it finds by name."""
+    more = [file for module in modules for file in files(module)]
+    return closure(SCRIPTS / f"{name}.py", *sorted(more))
+
+
+def published() -> tuple[Path, ...]:
+    """The studies' published numbers, claims and audits."""
+    return tuple(
+        sorted(file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml"))
+    )
+
+
+@cache
+def digest(paths: tuple[Path, ...]) -> str:
+    """SHA-256 of what files say and how they are called, wherever the folder is."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(f"{path.name}\0{content(path)}\0".encode())
+    return total.hexdigest()

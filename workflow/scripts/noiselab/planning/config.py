@@ -1,4 +1,7 @@
-"""Checks of the merged configuration: every mistake is one line that names the key."""
+"""The configuration: its files, and checks of what they say together.
+
+Every mistake is one line that names the key.
+"""
 
 import difflib
 import json
@@ -10,32 +13,82 @@ import jsonschema
 import yaml
 
 from noiselab.errors import NoiselabError
+from noiselab.noise.registry import CORRUPTIONS
+from noiselab.planning import schema
 
 ROOT = Path(__file__).resolve().parents[4]
-SCHEMA = ROOT / "config" / "schema.yaml"
-PUBLISHED = ROOT / "config" / "published.yaml"
-AUDIT = ROOT / "config" / "audit.yaml"
-TIERS = ROOT / "config" / "tiers"
+CONFIG = ROOT / "config"
+SCHEMA = CONFIG / "schema.yaml"
+TIERS = CONFIG / "tiers"
+STUDIES = CONFIG / "studies"
+FAMILY_FILES = CONFIG / "families"
+STUDY_FILES = ("experiments.yaml", "artefacts.yaml")
+
+
+def hint(name: object, known: list[str]) -> str:
+    """What was meant by an unknown name, or all known ones."""
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+
+
+def known_studies() -> list[str]:
+    """Names of the studies, in their order."""
+    return sorted(path.name for path in STUDIES.iterdir() if path.is_dir())
+
+
+def studies(config: dict) -> list[str]:
+    """The studies that a configuration selects; NoiselabError names one that there is not."""
+    chosen, known = config.get("studies"), known_studies()
+    if chosen == "all":
+        return known
+    chosen = [chosen] if isinstance(chosen, str) else chosen or []
+    for name in chosen:
+        if name not in known:
+            raise NoiselabError(f"config key studies: no study {name!r} ({hint(name, known)})")
+    return list(chosen)
 
 
 def tier_file(config: dict) -> Path:
     """Overlay of `config["tier"]`; NoiselabError if there is no such tier."""
-    path = TIERS / f"{config.get('tier')}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in TIERS.glob("*.yaml")))
-        raise NoiselabError(f"config key tier: no tier {config.get('tier')!r} (known: {known})")
-    return path
+    known = sorted(path.stem for path in TIERS.glob("*.yaml"))
+    tier = config.get("tier")
+    if tier not in known:
+        raise NoiselabError(f"config key tier: no tier {tier!r} ({hint(tier, known)})")
+    return TIERS / f"{tier}.yaml"
 
 
-def load(*overlays: dict | str | Path, tier: str | None = None) -> dict:
-    """The configuration as the Snakefile sees it: defaults, then the tier, then the overlays."""
-    changes = [o if isinstance(o, dict) else _read(o) for o in overlays]
-    config = _read(ROOT / "config" / "config.yaml")
-    tiers = [c["tier"] for c in (config, *changes) if "tier" in c]
-    config = merge(config, _read(tier_file({"tier": tier or tiers[-1]})))
+def overlays(config: dict) -> list[Path]:
+    """The files that follow config.yaml, each laid over those before: families, chosen studies,
+    tier, and what the tier changes in these studies."""
+    tier, chosen = tier_file(config), studies(config)
+    files = sorted(FAMILY_FILES.glob("*.yaml"))
+    files += [STUDIES / study / name for study in chosen for name in STUDY_FILES]
+    files += [tier, *(STUDIES / study / "tiers" / tier.name for study in chosen)]
+    return [file for file in files if file.is_file()]
+
+
+def load(*changes: dict | str | Path, tier: str | None = None) -> dict:
+    """The configuration as the Snakefile sees it: defaults, studies and tier, then `changes`."""
+    changes = [c if isinstance(c, dict) else read_yaml(c) for c in changes]
+    selected = read_yaml(CONFIG / "config.yaml")
+    for change in changes:
+        selected |= {key: change[key] for key in ("tier", "studies") if key in change}
+    if tier:
+        selected["tier"] = tier
+    config = standard(selected)
     for change in changes:
         config = merge(config, change)
     return validate(config)
+
+
+def standard(selected: dict) -> dict:
+    """The configuration of the files alone, for the tier and the studies of `selected`; not yet
+    validated."""
+    config = read_yaml(CONFIG / "config.yaml")
+    config |= {key: selected[key] for key in ("tier", "studies")}
+    for file in overlays(config):
+        config = merge(config, read_yaml(file))
+    return config
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -47,9 +100,16 @@ def merge(base: dict, changes: dict) -> dict:
     return merged
 
 
+def typed(config: dict) -> dict:
+    """The configuration with string keys throughout, and numbers that Snakemake's `--config` nests
+    as strings."""
+    return _typed(json.loads(json.dumps(config)))  # YAML keys such as 0.5 become strings
+
+
 def validate(config: dict) -> dict:
-    """The configuration with string keys throughout; NoiselabError at the first mistake."""
-    config = _typed(json.loads(json.dumps(config)))  # YAML keys such as 0.5 become strings
+    """The configuration, typed; NoiselabError at the first mistake."""
+    config = typed(config)
+    config["studies"] = studies(config)
     errors = sorted(_validator().iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise NoiselabError(_one_line(errors[0]))
@@ -60,7 +120,7 @@ def validate(config: dict) -> dict:
 
 
 def _typed(value):
-    """Numbers, booleans and null as such: Snakemake's `--config` nests them as strings."""
+    """Numbers, booleans and null as such."""
     if isinstance(value, dict):
         return {key: _typed(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -81,27 +141,48 @@ def _one_line(error: jsonschema.ValidationError) -> str:
         return f"config key {key}: {error.message}"
     known = list(error.schema["properties"])
     unknown = next(k for k in error.instance if k not in known)
-    close = difflib.get_close_matches(unknown, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
     prefix = "" if key == "(top level)" else f"{key}."
-    return f"config key {prefix}{unknown}: unknown key ({hint})"
+    return f"config key {prefix}{unknown}: unknown key ({hint(unknown, known)})"
 
 
 @cache
 def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(_read(SCHEMA))
+    # Analyses of the studies have resources of their own.
+    files = [file for study in known_studies() for file in (STUDIES / study).glob("artefacts.yaml")]
+    entries = [entry for file in files for entry in read_yaml(file)["artefacts"].values()]
+    rules = {e.get("resources") or e["builder"] for e in entries if e["kind"] == "analysis"}
+    return jsonschema.Draft202012Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
 
 
-def published() -> dict:
-    """The paper's numbers: config/published.yaml."""
-    return _read(PUBLISHED)
+def _of_studies(name: str, chosen: list[str] | None) -> dict:
+    """The entries of a file of the studies, all of them by default; two studies share no name."""
+    merged: dict = {}
+    for study in known_studies() if chosen is None else chosen:
+        file = STUDIES / study / name
+        content = read_yaml(file) if file.is_file() else {}
+        for key in content:
+            if key in merged and not isinstance(merged[key], dict):
+                raise NoiselabError(f"{file}: {key} is in another study, too")
+        merged = merge(merged, content)
+    return merged
 
 
-def audit() -> dict:
-    """What is compared between the paper's text and its code: config/audit.yaml."""
-    return _read(AUDIT)
+def published(chosen: list[str] | None = None) -> dict:
+    """The papers' numbers and claims, of these studies or of all."""
+    return _of_studies("published.yaml", chosen) | _of_studies("claims.yaml", chosen)
 
 
-def _read(path: str | Path) -> dict:
+def audit(chosen: list[str] | None = None) -> dict:
+    """What is compared between the papers' texts and their code."""
+    return _of_studies("audit.yaml", chosen)
+
+
+@cache
+def _content(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def read_yaml(path: str | Path) -> dict:
+    """The content of a YAML file."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader) or {}
+    return yaml.load(_content(Path(path)), Loader=loader) or {}

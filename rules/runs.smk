@@ -1,0 +1,63 @@
+# One run.json per run, written by the shell (a hundred starts of Python would take a minute), then
+# the stages of each family.
+localrules:
+    run_config,
+
+
+rule run_config:
+    output:
+        f"{RESULTS}/runs/{{run}}/run.json",
+    input:
+        unpack(WIRING.inputs("run_config/{run}")),
+    log:
+        f"{RESULTS}/logs/run_config/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/run_config/{{run}}.tsv"
+    conda:
+        ENV
+    params:
+        content=lambda wildcards: WIRING.content(f"run_config/{wildcards.run}"),
+    shell:
+        "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
+
+
+def shown_in_report(stage, option, file):
+    """A stage's output, as an entry of Snakemake's report where it is one."""
+    if option != stage.shown:
+        return file
+    title = FAMILIES[stage.family].title
+    labels = {"result": "{run}", "format": "png"}
+    return report(
+        file,
+        caption=f"{CAPTIONS}/samples.rst",
+        category=title,
+        subcategory="Generated images",
+        labels=labels,
+    )
+
+
+for stage in WIRING.stages:
+
+    rule:
+        name:
+            stage.rule
+        input:
+            unpack(WIRING.inputs(WIRING.name(stage))),
+        output:
+            **{o: shown_in_report(stage, o, f) for o, f in WIRING.outputs(stage).items()},
+        log:
+            f"{RESULTS}/logs/{WIRING.name(stage)}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{WIRING.name(stage)}.tsv"
+        wildcard_constraints:
+            **WIRING.constraints(stage),
+        localrule: stage.local
+        conda:
+            ENV
+        threads: WIRING.threads(stage)
+        resources:
+            **WIRING.resources(stage),
+        params:
+            **WIRING.params(stage),
+        shell:
+            WIRING.command(stage)

@@ -1,0 +1,53 @@
+"""Kinds of data sets: what each is made of once it is prepared, and by which rule."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data set."""
+
+    rule: str  # that prepares it
+    files: tuple[str, ...]  # prepared, beside dataset.json
+    download: str | None  # rule that fetches it where there is no local copy; None: embedded
+    packages: tuple[str, ...] = ()  # that embedded data come out of, where the data set names none
+
+
+IMAGES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
+FILES = tuple(
+    f"{split}{suffix}"
+    for split in ("train", "test")
+    for suffix in (".bin", "_offsets.npy", "_y.npy")
+)
+TOKENS = ("train.npy", "validation.npy", "tokenizer.json")
+PAIRS = (
+    *(
+        f"{split}_{side}{suffix}.npy"
+        for split in ("train", "validation")
+        for side in ("source", "target")
+        for suffix in ("", "_offsets")
+    ),
+    "tokenizer.json",
+)
+
+KINDS = {
+    "digits": Kind("prepare_images", IMAGES, None, ("sklearn",)),
+    "glyphs": Kind("prepare_images", IMAGES, None, ("matplotlib", "PIL")),
+    "cifar": Kind("prepare_images", IMAGES, "download_images"),
+    "image_files": Kind("prepare_image_files", FILES, "download_image_files"),
+    "docstrings": Kind("prepare_text", TOKENS, None),
+    "text": Kind("prepare_text", TOKENS, "download_text"),
+    "docstring_pairs": Kind("prepare_pairs", PAIRS, None),
+    "pairs": Kind("prepare_pairs", PAIRS, "download_pairs"),
+}
+
+
+def prepared_by(rule: str) -> tuple[str, ...]:
+    """The kinds that a rule prepares."""
+    return tuple(name for name, kind in KINDS.items() if kind.rule == rule)
+
+
+IMAGE_KINDS = prepared_by("prepare_images")  # arrays that fit in memory
+FILE_KINDS = prepared_by("prepare_image_files")  # decoded on the way
+TEXT_KINDS = prepared_by("prepare_text")
+PAIR_KINDS = prepared_by("prepare_pairs")

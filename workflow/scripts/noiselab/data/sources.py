@@ -1,0 +1,76 @@
+"""Which files a real data set was prepared from, so that other files below `data.root` are noticed.
+
+Kept beside the prepared arrays: size, time and SHA-256 of each file, or, of folders with very many
+files, names and sizes alone. Where size and time are as they were, nothing is read.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from noiselab.files import digest, write_json
+
+FILE = "sources.json"
+MANY = 20_000  # files; of more, contents are not compared
+
+
+def folders(spec: dict) -> list[str]:
+    """Folders below data.root that a real data set is made from."""
+    return [p["folder"] for p in spec.get("parts") or []] or [spec.get("source") or spec["name"]]
+
+
+def listing(root: Path, folders: Iterable[str]) -> dict[str, list[int]]:
+    """File relative to `root` -> size in bytes and time of change in ns, of all in these folders
+    but hidden ones. A link to a folder is not followed."""
+    found = {}
+    for folder in folders:
+        for place, subfolders, names in os.walk(root / folder):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            for name in names:
+                if not name.startswith("."):
+                    path = Path(place, name)
+                    status = path.stat()
+                    key = path.relative_to(root).as_posix()
+                    found[key] = [status.st_size, status.st_mtime_ns]
+    return found
+
+
+def write(folder: Path, root: Path, folders: Iterable[str]) -> None:
+    """Keep what the data set in `folder` was prepared from."""
+    files = listing(root, folders)
+    if len(files) > MANY:
+        write_json(folder / FILE, {"many": len(files), "digest": _names(files)})
+        return
+    content = {name: [*status, _sha256(root / name)] for name, status in files.items()}
+    write_json(folder / FILE, {"files": content})
+
+
+def differ(root: Path, folders: Iterable[str], kept: dict) -> bool:
+    """Whether other files are there than those that were kept. A folder that is not there any more
+    is no reason to make data again that are there."""
+    files = listing(root, folders)
+    if not files:
+        return False
+    if "many" in kept:
+        return _names(files) != kept["digest"]
+    before = kept["files"]
+    if files.keys() != before.keys():
+        return True
+    return any(_changed(root / name, files[name], before[name]) for name in files)
+
+
+def _changed(path: Path, now: list[int], before: list) -> bool:
+    """Whether a file has another content; read only where its time is another."""
+    if now == before[:2]:
+        return False
+    return now[0] != before[0] or _sha256(path) != before[2]
+
+
+def _names(files: dict[str, list[int]]) -> str:
+    return digest(sorted((name, size) for name, (size, _) in files.items()))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

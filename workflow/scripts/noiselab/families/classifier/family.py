@@ -1,0 +1,45 @@
+"""Convolutional classifiers of small images."""
+
+from noiselab.data.kinds import IMAGE_KINDS
+from noiselab.families.descriptor import (
+    CLEAN,
+    COUNT,
+    COUNTS,
+    HISTORY,
+    POSITIVE,
+    PREDICTIONS,
+    Family,
+    File,
+    Model,
+    scoring,
+    training,
+)
+
+RESNET = Model({"width": COUNT, "blocks": COUNTS})
+
+FAMILY = Family(
+    name="classifier",
+    title="Classifiers",
+    order=1,
+    kinds=IMAGE_KINDS,
+    models={"resnet": RESNET},
+    facts=lambda spec, recipe: {
+        "classes": spec["classes"],
+        "channels": spec["channels"],
+        "augment": {"crop": spec["crop"], "flip": spec["flip"]},
+    },
+    recipe={"epochs": POSITIVE},
+    clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    stages=(
+        training("classifier", predictions=True),
+        scoring(
+            "classifier",
+            local=True,
+            reads={
+                "history": File(HISTORY),
+                "predictions": File(PREDICTIONS),
+                "clean": File(PREDICTIONS, CLEAN),
+            },
+        ),
+    ),
+)

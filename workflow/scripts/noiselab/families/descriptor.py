@@ -1,0 +1,146 @@
+"""What planning knows of a model family: its data, its runs and the stages of their way.
+
+A descriptor is plain data and small functions. It imports nothing heavy, since it is read by each
+call of Snakemake; networks, losses and scores are in the family's task.py and score.py.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
+SUMMARY, PREDICTIONS, METRICS = "training.json", "predictions.npz", "metrics.json"
+OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a stage reads: `name` in the folder of the run itself or of its parent in a role.
+    A run without such a parent has none. name: may depend on the run (dict of run.json)."""
+
+    name: str | Callable[[dict], str]
+    role: str = OWN
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step on the way of a run, which is one rule: a script, what it reads and what it writes."""
+
+    name: str  # begins the names of its jobs, logs and benchmarks
+    rule: str
+    script: str  # below workflow/scripts, without .py
+    reads: Mapping[str, File]  # option of the script -> file
+    writes: Mapping[str, str]  # option of the script -> name in the run's folder
+    # Option and folder name below the run's checkpoints, where an attempt leaves what the next uses.
+    work: tuple[str, str] | None = None
+    also: Mapping[str, File] = field(default_factory=dict)  # read, but found through run.json
+    data: bool = True  # reads the arrays of the run's data set
+    # Option -> (data set) -> name of a file more of it, or None.
+    data_files: Mapping[str, Callable[[dict], str | None]] = field(default_factory=dict)
+    processes: bool = False  # may be several, one per GPU
+    local: bool = False  # takes seconds: made where Snakemake runs
+    # Cheap to make again, so it follows changes of the code: of the script and these modules.
+    modules: tuple[str, ...] | None = None
+    resources: str | None = None  # rule whose resources it has; None: its own
+    # A stage of a parent's folder, made once for all that share it, in one of these variants, which
+    # `variant` picks for a run; {variant} in `writes`.
+    role: str = OWN
+    variants: tuple[str, ...] = ()
+    variant: Callable[[dict], str] | None = None
+    inception: Callable[[dict], bool] | None = None  # whether a run needs Inception's weights
+    shown: str | None = None  # which of `writes` Snakemake's report shows
+    family: str = ""  # filled in where the stages of all families are listed
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that a recipe can name."""
+
+    settings: Mapping[str, dict]  # name -> JSON schema
+    # (settings, data set, recipe) -> why such a network cannot be, or None
+    mistake: Callable[[dict, dict, dict], str | None] = lambda model, spec, recipe: None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A list in an experiment, each value of which makes runs of its own."""
+
+    key: str  # of the run
+    default: object
+    schema: dict  # JSON schema of the list
+    label: Callable[[object], str]  # what a value adds to the run's id
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family."""
+
+    name: str
+    title: str  # in the report
+    order: int  # of appearance
+    kinds: tuple[str, ...]  # of data sets
+    models: Mapping[str, Model]
+    facts: Callable[[dict, dict], dict]  # (data set, recipe) -> the family's own keys of a run
+    clean_examples: Callable[[dict, dict], float]  # (data set, recipe): visited by the clean run
+    stages: tuple[Stage, ...]  # in the order of their making; the last writes metrics.json
+    recipe: Mapping[str, dict] = field(default_factory=dict)  # its own settings, as JSON schema
+    experiment: Mapping[str, Axis] = field(default_factory=dict)  # its own keys of an experiment
+    snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
+    judge: str | None = None  # family whose clean run judges what a run generates
+    teacher: bool = False  # wrong targets are those of a clean run that is stopped early
+    # Stages of runs in special roles, by role: a noisy teacher's decoding.
+    role_stages: Mapping[str, tuple[Stage, ...]] = field(default_factory=dict)
+
+    def all_stages(self) -> tuple[Stage, ...]:
+        """All its stages, those of special roles too."""
+        return self.stages + sum(self.role_stages.values(), ())
+
+
+def training(family: str, *, predictions: bool = False, work: str = "", **also: File) -> Stage:
+    """The stage that trains. predictions: whether it ends with predictions of test data; also:
+    files of parents that it reads."""
+    writes = {"weights": WEIGHTS, "history": HISTORY, "summary": SUMMARY}
+    return Stage(
+        name="train",
+        rule=f"train_{family}",
+        script="train",
+        reads={"run": File(RUN)},
+        also=also,
+        writes=writes | ({"predictions": PREDICTIONS} if predictions else {}),
+        work=("checkpoints", work),
+        processes=True,
+    )
+
+
+def scoring(family: str, modules: tuple[str, ...] | None = (), **more) -> Stage:
+    """The stage that scores a run, with the floor from the clean run of its seed. modules: of the
+    scoring that the script finds by the family's name; None: too long to follow the code."""
+    reads = {"run": File(RUN), "summary": File(SUMMARY), **more.pop("reads")}
+    return Stage(
+        name="evaluate",
+        rule=f"evaluate_{family}",
+        script=more.pop("script", f"evaluate_{family}"),
+        reads=reads,
+        writes={"metrics": METRICS},
+        modules=modules,
+        **more,
+    )
+
+
+# JSON schema of settings that several networks and recipes have.
+COUNT = {"type": "integer", "minimum": 1}
+POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+COUNTS = {"type": "array", "minItems": 1, "items": COUNT}
+SOME = {"type": ["integer", "null"], "minimum": 1}
+
+
+def heads_mistake(model: dict, spec: dict, recipe: dict) -> str | None:
+    """Attention heads share the width."""
+    if model["width"] % model["heads"]:
+        return f"model.heads: {model['heads']} heads cannot share a width of {model['width']}"
+    return None
+
+
+def settings(**properties: dict) -> dict:
+    """JSON schema of a mapping with these keys and no others."""
+    return {"type": "object", "additionalProperties": False, "properties": properties}

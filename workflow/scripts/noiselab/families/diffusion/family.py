@@ -1,0 +1,142 @@
+"""Class-conditional diffusion models of small images, judged by the classifier of the same data."""
+
+from noiselab.data.kinds import IMAGE_KINDS
+from noiselab.families.descriptor import (
+    CLEAN,
+    COUNT,
+    COUNTS,
+    POSITIVE,
+    PREDICTIONS,
+    RUN,
+    SHARE,
+    WEIGHTS,
+    Family,
+    File,
+    Model,
+    Stage,
+    scoring,
+    settings,
+    training,
+)
+
+JUDGE = "judge"  # the role of the clean classifier that judges the images
+FEATURES = ("judge", "inception")  # whose features a Fréchet distance is of
+
+
+def features(run: dict) -> str:
+    """Whose features a run's images are compared by."""
+    return run["evaluation"]["features"]
+
+
+def by_inception(run: dict) -> bool:
+    """Whether a run's images are compared by Inception's features."""
+    return features(run) == "inception"
+
+
+SAMPLING = Stage(
+    name="sample",
+    rule="sample_images",
+    script="sample_images",
+    reads={"run": File(RUN), "weights": File(WEIGHTS)},
+    writes={"samples": "samples.npy", "grid": "samples.png"},
+    data=False,
+    work=("shards", "samples"),
+    processes=True,
+    shown="grid",
+)
+MEASURING = Stage(
+    name="measure",
+    rule="measure_generated",
+    script="measure_generated",
+    reads={
+        "run": File(RUN),
+        "weights": File(WEIGHTS),
+        "samples": File("samples.npy"),
+        "judge_run": File(RUN, JUDGE),
+        "judge_weights": File(WEIGHTS, JUDGE),
+    },
+    writes={"measured": "measured.npz", "moments": "moments.npz"},
+    inception=by_inception,
+)
+# Once per judge, whatever the number of diffusion runs.
+MEASURING_DATA = Stage(
+    name="measure",
+    rule="measure_training_set",
+    script="measure_training_set",
+    reads={"judge_run": File(RUN), "judge_weights": File(WEIGHTS)},
+    writes={"out": "training_set-{variant}.npz"},
+    resources="measure_generated",
+    role=JUDGE,
+    variants=FEATURES,
+    variant=features,
+    inception=by_inception,
+)
+
+
+def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
+    """Why such a network cannot be."""
+    halved = 2 ** (len(model["multipliers"]) - 1)
+    if spec["size"] % halved:
+        levels = len(model["multipliers"])
+        return (
+            f"model.multipliers: a U-Net of {levels} levels needs an image size that divides by "
+            f"{halved}, not {spec['size']}"
+        )
+    return None
+
+
+UNET = Model(
+    {
+        "width": COUNT,
+        "multipliers": COUNTS,
+        "blocks": COUNT,
+        "attention": {"type": "array", "items": COUNT},
+        "dropout": SHARE,
+    },
+    mistake,
+)
+
+FAMILY = Family(
+    name="diffusion",
+    title="Diffusion models",
+    order=3,
+    kinds=IMAGE_KINDS,
+    models={"unet": UNET},
+    facts=lambda spec, recipe: {
+        "classes": spec["classes"],
+        "channels": spec["channels"],
+        "size": spec["size"],
+        "augment": {"crop": 0, "flip": spec["flip"]},
+        "evaluation": recipe["evaluation"],
+    },
+    clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    judge="classifier",
+    recipe={
+        "epochs": POSITIVE,
+        "evaluation": settings(
+            curve_images=COUNT,
+            images={"type": "integer", "minimum": 2},
+            sampling_steps={"type": "integer", "minimum": 2},
+            features={"enum": list(FEATURES)},
+            classified=COUNT,
+            draws=COUNT,
+        )
+    },
+    stages=(
+        training("diffusion", work="training"),
+        SAMPLING,
+        MEASURING,
+        MEASURING_DATA,
+        scoring(
+            "diffusion",
+            local=True,
+            reads={
+                "measured": File("measured.npz"),
+                "clean": File("measured.npz", CLEAN),
+                "judge": File(PREDICTIONS, JUDGE),
+                "moments": File("moments.npz"),
+                "reference": File(lambda run: f"training_set-{features(run)}.npz", JUDGE),
+            },
+        ),
+    ),
+)

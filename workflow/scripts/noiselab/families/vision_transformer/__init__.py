@@ -1,1 +1,0 @@
-"""Family vision_transformer."""

@@ -1,0 +1,109 @@
+"""Vision transformers: classifiers as large as ImageNet needs them."""
+
+from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
+from noiselab.families.descriptor import (
+    CLEAN,
+    COUNT,
+    HISTORY,
+    POSITIVE,
+    PREDICTIONS,
+    SHARE,
+    SOME,
+    Family,
+    File,
+    Model,
+    heads_mistake,
+    scoring,
+    settings,
+    training,
+)
+
+
+def facts(spec: dict, recipe: dict) -> dict:
+    """The family's own keys of run.json."""
+    return {
+        "classes": spec["classes"],
+        "channels": spec["channels"],
+        "size": spec["size"],
+        "train_size": spec["train_size"],
+        "augment": augmentation(spec, recipe),
+        "label_smoothing": recipe["label_smoothing"],
+        "evaluation": recipe["evaluation"],
+    }
+
+
+def augmentation(spec: dict, recipe: dict) -> dict:
+    """What training does to an image: files are cut to a random part and go through RandAugment,
+    small images in memory are shifted."""
+    if spec["kind"] in FILE_KINDS:
+        return {"flip": spec["flip"]} | {k: recipe[k] for k in ("crop_scale", "randaugment")}
+    return {"crop": spec["crop"], "flip": spec["flip"]}
+
+
+def clean_examples(spec: dict, recipe: dict) -> float:
+    """Examples that the clean run visits."""
+    if recipe["steps"]:
+        return recipe["steps"] * recipe["batch_size"]
+    return recipe["epochs"] * spec["train_size"]
+
+
+def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
+    """Why such a network cannot be."""
+    if spec["size"] % model["patch"]:
+        return f"model.patch: patches of {model['patch']} pixels do not divide {spec['size']}"
+    if model["stem"] == "convolution" and model["patch"].bit_count() > 1:
+        return f"model.patch: {model['patch']} is no power of two, which stem: convolution needs"
+    return heads_mistake(model, spec, recipe)
+
+
+VIT = Model(
+    {
+        "patch": COUNT,
+        "layers": COUNT,
+        "heads": COUNT,
+        "width": COUNT,
+        "drop_path": SHARE,
+        "stem": {"enum": ["patch", "convolution"]},
+        "pool": {"enum": ["token", "avg"]},
+        "initialization": {"enum": ["timm", "moco"]},
+    },
+    mistake,
+)
+
+FAMILY = Family(
+    name="vision_transformer",
+    title="Vision transformers",
+    order=2,
+    kinds=(*IMAGE_KINDS, *FILE_KINDS),
+    models={"vit": VIT},
+    facts=facts,
+    clean_examples=clean_examples,
+    snapshots=True,
+    recipe={
+        "epochs": POSITIVE,
+        "steps": SOME,
+        "multiplier_divides": {"enum": ["steps", "epochs"]},
+        "label_smoothing": SHARE,
+        "crop_scale": {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": 2,
+            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        },
+        "randaugment": {"type": ["string", "null"]},
+        "evaluation": settings(train_images=SOME),
+    },
+    stages=(
+        training("vision_transformer", predictions=True),
+        scoring(
+            "vision_transformer",
+            script="evaluate_classifier",
+            local=True,
+            reads={
+                "history": File(HISTORY),
+                "predictions": File(PREDICTIONS),
+                "clean": File(PREDICTIONS, CLEAN),
+            },
+        ),
+    ),
+)

@@ -1,0 +1,162 @@
+"""Tables, figures and analyses: from the entries of the configuration to what is planned."""
+
+from dataclasses import dataclass, replace
+
+from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
+from noiselab.planning.choices import CHOICES
+from noiselab.planning.config import hint
+from noiselab.planning.runs import Plan
+
+FAMILY_TITLES = {"all": "All families"}
+FAMILY_TITLES |= {family.name: family.title for family in FAMILIES.values()} | {"theory": "Theory"}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A table, a figure or an analysis that is planned."""
+
+    name: str
+    entry: dict  # of the configuration
+    experiments: tuple[str, ...] = ()  # those of its entry that are planned
+    analyses: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()  # ids of the runs whose files it reads
+    options: dict | None = None  # of an analysis
+
+    @property
+    def kind(self) -> str:
+        """table, figure or analysis."""
+        return self.entry["kind"]
+
+    @property
+    def job(self) -> str:
+        """Name of the job that makes it."""
+        return f"{'analysis' if self.kind == 'analysis' else self.kind + 's'}/{self.name}"
+
+    @property
+    def chapter(self) -> str:
+        """The report's chapter that it is in."""
+        return FAMILY_TITLES[self.entry["family"]]
+
+
+def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
+    """The artefacts whose sources are planned, in the order of the configuration. Experiments that
+    no entry names, nor the audit, have a table of their own name."""
+    entries = config["artefacts"]
+    _check(config, plan)
+    named = {e for entry in entries.values() for e in entry.get("experiments", ())} | audited
+    found = {
+        name: _resolved(name, entry, config, plan, audited)
+        for name, entry in entries.items()
+        if entry["kind"] == "analysis"
+    }
+    found = {name: artefact for name, artefact in found.items() if artefact}
+    for kind in ("table", "figure"):
+        for name, entry in entries.items():
+            if entry["kind"] == kind:
+                artefact = _resolved(name, entry, config, plan, audited)
+                artefact = artefact and _sourced(artefact, found)
+                if artefact:
+                    found[name] = artefact
+        if kind == "table":
+            shown = {e for artefact in found.values() for e in artefact.experiments}
+            for name, runs in plan.experiments.items():
+                alone = name not in named or (name not in shown and name not in audited)
+                if alone and name not in found:
+                    found[name] = _own_table(name, plan.runs[runs[0]]["family"])
+    order = [*entries, *plan.experiments]
+    return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
+
+
+def _own_table(name: str, family: str) -> Artefact:
+    """The table of an experiment that no entry names."""
+    entry = {"kind": "table", "family": family, "builder": "runs", "experiments": [name]}
+    return Artefact(name, entry, experiments=(name,))
+
+
+def _resolved(name: str, entry: dict, config: dict, plan: Plan, audited: set[str]):
+    """An artefact with its planned experiments and its runs; None where these are not planned."""
+    wanted = entry.get("experiments", ())
+    experiments = tuple(e for e in wanted if e in plan.experiments)
+    enough = any if entry.get("needs") == "any" else all
+    if wanted and not enough(e in plan.experiments for e in wanted):
+        return None
+    runs: tuple[str, ...] = ()
+    if "runs" in entry:
+        runs = _runs(entry["runs"], config, plan, audited)
+        if not runs:
+            return None
+    options = None
+    if entry["kind"] == "analysis":
+        settings = config["analyses"].get(entry.get("settings"), {})
+        options = {option: settings[option] for option in entry.get("options", ())}
+    sources = {key: tuple(entry.get(key, ())) for key in ("analyses", "tables")}
+    return Artefact(name, entry, experiments, runs=runs, options=options, **sources)
+
+
+def _sourced(artefact: Artefact, found: dict[str, Artefact]) -> Artefact | None:
+    """An artefact with those of its analyses and tables that are planned; None where they are not
+    enough."""
+    sources = artefact.analyses + artefact.tables
+    enough = any if artefact.entry.get("needs") == "any" else all
+    if sources and not enough(source in found for source in sources):
+        return None
+    return replace(artefact, tables=tuple(table for table in artefact.tables if table in found))
+
+
+def _runs(chosen: dict, config: dict, plan: Plan, audited: set[str]) -> tuple[str, ...]:
+    """Ids of runs that an entry chooses."""
+    if "experiment" in chosen:
+        runs = plan.experiments.get(_experiment(chosen["experiment"], config), [])
+    else:
+        shown = (plan.experiments[e] for e in plan.experiments if e not in audited)
+        runs = [run for ids in shown for run in ids]
+    return tuple(CHOICES[chosen["choose"]](plan, runs)) if runs else ()
+
+
+def _experiment(name: str, config: dict) -> str:
+    """An experiment's name, or that which a section of `analyses` names."""
+    section = name.removeprefix("analyses.")
+    return config["analyses"][section]["experiment"] if section != name else name
+
+
+def _check(config: dict, plan: Plan) -> None:
+    """Entries must name what there is. NoiselabError names the key."""
+    entries, experiments = config["artefacts"], config["experiments"]
+    kinds = {name: entry["kind"] for name, entry in entries.items()}
+    for name, entry in entries.items():
+        key = f"config key artefacts.{name}"
+        known = {
+            "family": list(FAMILY_TITLES),
+            "experiments": list(experiments),
+            "analyses": [n for n, kind in kinds.items() if kind == "analysis"],
+            "tables": [n for n, kind in kinds.items() if kind == "table"] + list(experiments),
+        }
+        for part, names in known.items():
+            for source in [entry[part]] if part == "family" else entry.get(part, ()):
+                if source not in names:
+                    raise NoiselabError(f"{key}.{part}: no {source!r} ({hint(source, names)})")
+        choose = entry.get("runs", {}).get("choose")
+        if choose is not None and choose not in CHOICES:
+            known_choices = hint(choose, list(CHOICES))
+            raise NoiselabError(f"{key}.runs.choose: no choice {choose!r} ({known_choices})")
+        settings = entry.get("settings")
+        if settings is not None and settings not in config["analyses"]:
+            known_settings = hint(settings, list(config["analyses"]))
+            raise NoiselabError(f"{key}.settings: no {settings!r} ({known_settings})")
+        for option in entry.get("options", ()):
+            if option not in config["analyses"].get(settings, {}):
+                raise NoiselabError(f"config key analyses.{settings}.{option}: missing")
+        if entry["kind"] == "analysis" and "runs" in entry:
+            _check_family(entry, config)
+
+
+def _check_family(entry: dict, config: dict) -> None:
+    """An analysis measures runs of its own family."""
+    experiment = _experiment(entry["runs"]["experiment"], config)
+    if config["experiments"].get(experiment, {}).get("family") != entry["family"]:
+        raise NoiselabError(
+            f"config key analyses.{entry.get('settings')}.experiment: {experiment!r} is no "
+            f"experiment with {FAMILY_TITLES[entry['family']].lower()}"
+        )

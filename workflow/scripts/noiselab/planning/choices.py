@@ -1,0 +1,50 @@
+"""Which runs an artefact is made from: functions (plan, ids of an experiment's runs) -> ids."""
+
+from noiselab.families.descriptor import CLEAN
+from noiselab.planning.runs import TEACHER, Plan
+
+
+def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:
+    """Those of the first data set and seed, least noise first."""
+    first = plan.runs[runs[0]]
+    same = [
+        run
+        for run in runs
+        if all(plan.runs[run][key] == first[key] for key in ("dataset", "seed"))
+    ]
+    return sorted(same, key=lambda run: plan.runs[run]["noise_ratio"])
+
+
+def one_seed(plan: Plan, runs: list[str]) -> list[str]:
+    """Those of the first seed."""
+    return [run for run in runs if plan.runs[run]["seed"] == plan.runs[runs[0]]["seed"]]
+
+
+def clean_runs(plan: Plan, runs: list[str]) -> list[str]:
+    """The clean run of each seed."""
+    return plan.parents(CLEAN, runs)
+
+
+def first_clean_run(plan: Plan, runs: list[str]) -> list[str]:
+    """The clean run of the first seed."""
+    return clean_runs(plan, runs)[:1]
+
+
+def clean_and_noisiest(plan: Plan, runs: list[str]) -> list[str]:
+    """The clean and the noisiest run of each seed."""
+    chosen = []
+    for clean in clean_runs(plan, runs):
+        siblings = [run for run in runs if plan.runs[run]["parents"][CLEAN] == clean]
+        chosen += [clean, max(siblings, key=lambda run: plan.runs[run]["noise_ratio"])]
+    return chosen
+
+
+def teachers(plan: Plan, runs: list[str]) -> list[str]:
+    """The noisy teachers of runs."""
+    return plan.parents(TEACHER, runs)
+
+
+CHOICES = {
+    choice.__name__: choice
+    for choice in (noise_ratios, one_seed, clean_runs, first_clean_run, clean_and_noisiest, teachers)
+}

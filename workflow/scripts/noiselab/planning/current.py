@@ -1,0 +1,73 @@
+"""Whether a result is what the plan would make now.
+
+Each job leaves a record, the digest of what it was made from: settings, code where it is cheap, and
+the same of all before it (noiselab.planning.graph). A result without the planned digest is made
+again, whatever the times of files say, and without Snakemake's own notes.
+"""
+
+import json
+from pathlib import Path
+
+from noiselab.data import sources
+from noiselab.errors import NoiselabError
+from noiselab.families.descriptor import SUMMARY
+from noiselab.files import digest, read_json
+from noiselab.planning.graph import Graph, Job
+
+
+def record(graph: Graph, job: Job) -> str:
+    """File that has the digest of what a job's outputs were made from."""
+    shared = job.run is not None or job.name.startswith("prepare")
+    folder = graph.places.results if shared else graph.places.answers
+    return f"{folder}/records/{job.name}"
+
+
+def is_stale(graph: Graph, job: Job) -> bool:
+    """Whether a job's outputs are there, but not made from what is planned."""
+    there = [Path(file) for file in job.outputs.values() if Path(file).exists()]
+    if not there:
+        return False
+    if job.rule == "run_config":
+        return not _has_content(there[0], job.content)
+    if _text(Path(record(graph, job))) != graph.digest(job.name):
+        return True
+    if job.name.startswith("prepare/"):
+        return _replaced(graph, job)
+    return job.name.startswith("train/") and _other_data(graph, job)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _has_content(path: Path, content: object) -> bool:
+    """Whether a JSON file says just this."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    except (OSError, ValueError):
+        return False
+
+
+def _replaced(graph: Graph, job: Job) -> bool:
+    """Whether the files that a real data set was made from are others now."""
+    folder = job.name.partition("/")[2]
+    if graph.places.root is None:
+        return False
+    spec = graph.plan.datasets[folder]
+    kept = Path(graph.places.results, "data", folder, sources.FILE)
+    folders = sources.folders(spec)
+    return kept.is_file() and sources.differ(Path(graph.places.root), folders, read_json(kept))
+
+
+def _other_data(graph: Graph, job: Job) -> bool:
+    """Whether a run was trained on other data than are there now."""
+    place = Path(graph.places.results, "runs", job.run, SUMMARY)
+    described = Path(graph.plan.runs[job.run]["data"], "dataset.json")
+    try:
+        trained_on = read_json(place).get("digests", {}).get("data")
+        return described.is_file() and trained_on != digest(read_json(described))
+    except NoiselabError:
+        return True

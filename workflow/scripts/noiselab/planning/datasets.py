@@ -1,0 +1,59 @@
+"""Data sets as the configuration has them: their specifications, complete and checked."""
+
+import re
+
+from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, KINDS
+from noiselab.errors import NoiselabError
+from noiselab.planning.config import merge
+
+
+def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
+    """Specification of data set `name`. `glyphs-N` (N classes) comes from the template `glyphs`,
+    and `glyphs-NxM` (M training images per class) from `glyphs-N`, each with its own changes."""
+    spec = definitions.get(name)
+    match = re.fullmatch(r"glyphs-(\d+)(?:x(\d+))?", name)
+    if match:
+        of_classes = definitions.get(f"glyphs-{match.group(1)}", {})
+        own = {"train_per_class": int(match.group(2))} if match.group(2) else {}
+        spec = merge(merge(definitions["glyphs"], of_classes), own | (spec or {}))
+        spec["classes"] = int(match.group(1))
+    if spec is None or name == "glyphs":
+        known = ", ".join([*(d for d in definitions if d != "glyphs"), "glyphs-N"])
+        raise NoiselabError(f"config key {key}: unknown data set {name!r} (known: {known})")
+    if spec["kind"] in IMAGE_KINDS:
+        spec = _with_sizes(spec, name)
+    return spec | {"name": name}
+
+
+def _with_sizes(spec: dict, name: str) -> dict:
+    """An image data set with its numbers of images."""
+    for split in ("train", "test"):
+        if f"{split}_per_class" in spec:
+            spec = spec | {f"{split}_size": spec["classes"] * spec[f"{split}_per_class"]}
+        if f"{split}_size" not in spec:
+            raise NoiselabError(f"config key datasets.{name}: {split}_size is missing")
+    return spec
+
+
+def is_real(spec: dict) -> bool:
+    """Whether a data set has to be downloaded or found in a local folder."""
+    return KINDS[spec["kind"]].download is not None
+
+
+def source_folder(spec: dict) -> str:
+    """Name of a real data set's folder below data.root; subsets share one."""
+    return spec.get("source") or spec["name"]
+
+
+def check_source(config: dict, spec: dict) -> None:
+    """Data that no hub has, or that several folders hold, must lie in a local folder."""
+    of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS)
+    parts, outside = spec.get("parts") or [], spec.get("out_of_domain")
+    local = not spec.get("hub") or parts or outside
+    if of_hub and local and config["data"]["root"] is None:
+        folders = [part["folder"] for part in parts] or [source_folder(spec)]
+        folders += [outside["folder"]] if outside else []
+        raise NoiselabError(
+            f"config key data.root: must be set for data set {spec['name']}, which is not "
+            f"downloaded: to the folder that holds {', '.join(f'{f}/' for f in folders)}"
+        )

@@ -1,0 +1,314 @@
+"""The jobs of a plan: what each reads, writes and is made from.
+
+Rules, cost, checks before the first job and the digests that say what is current all come from this
+one list. A job is named like its benchmark file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from noiselab.data.kinds import KINDS
+from noiselab.families import FAMILIES
+from noiselab.families.descriptor import OWN, METRICS, RUN, Stage
+from noiselab.files import digest
+from noiselab.planning import code
+from noiselab.planning.artefacts import Artefact
+from noiselab.planning.datasets import is_real, source_folder
+from noiselab.planning.runs import TEACHER, Plan, reads_snapshots
+
+INCEPTION = "inception/pt_inception-2015-12-05-6726825d.pth"  # pytorch-fid's weights
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow."""
+
+    name: str
+    rule: str
+    inputs: dict[str, tuple[str, ...]]  # option of its script, or a name -> files
+    outputs: dict[str, str]  # option -> file
+    resources: str | None = None  # rule whose resources it has; None: seconds of a core
+    run: str | None = None  # the run that it is a stage of
+    content: object = None  # what it is made from beside files, as JSON
+    # Files of code that it follows, since it is cheap to make again.
+    code: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> list[str]:
+        """All that it reads."""
+        return [file for files in self.inputs.values() for file in files]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are, relative to the folder that Snakemake works in."""
+
+    results: str  # of the tier: data and runs
+    answers: str  # tables, figures and reports; the same folder where the settings are the tier's
+    downloads: str  # data sets that were downloaded
+    root: str | None = None  # local copies of data sets
+
+    def source(self, folder: str) -> str:
+        """The folder of a real data set."""
+        return f"{self.root or self.downloads}/{folder}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All jobs of a plan by name."""
+
+    plan: Plan
+    config: dict
+    places: Places
+    artefacts: dict[str, Artefact]
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    def add(self, job: Job) -> None:
+        """One more job; what several share is the same."""
+        self.jobs[job.name] = job
+
+    @cached_property
+    def producers(self) -> dict[str, str]:
+        """File -> name of the job that makes it."""
+        return {file: job.name for job in self.jobs.values() for file in job.outputs.values()}
+
+    def needs(self, name: str) -> list[str]:
+        """Names of the jobs whose files a job reads."""
+        makers = (self.producers.get(file) for file in self.jobs[name].files)
+        return [maker for maker in dict.fromkeys(makers) if maker]
+
+    def closure(self, goals: Iterable[str]) -> set[str]:
+        """Names of the jobs that `goals` need, themselves included."""
+        found: set[str] = set()
+        waiting = list(goals)
+        while waiting:
+            name = waiting.pop()
+            if name in self.jobs and name not in found:
+                found.add(name)
+                waiting += self.needs(name)
+        return found
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {}
+
+    def digest(self, name: str) -> str:
+        """What a job's outputs are made from: its own content and code, and that of all before it.
+        Files that no job makes are not in it."""
+        if name not in self._digests:
+            job = self.jobs[name]
+            before = sorted(self.digest(need) for need in self.needs(name))
+            self._digests[name] = digest([name, job.content, code.digest(job.code), before])
+        return self._digests[name]
+
+
+def graph(plan: Plan, config: dict, places: Places, artefacts: dict[str, Artefact]) -> Graph:
+    """The jobs from data to tables and figures."""
+    whole = Graph(plan, config, places, artefacts)
+    for folder, spec in plan.datasets.items():
+        _prepare(whole, folder, spec)
+    for run in plan.runs.values():
+        _run(whole, run)
+    for name, runs in plan.experiments.items():
+        _collect(whole, name, runs)
+    for artefact in artefacts.values():
+        ADDITIONS[artefact.kind](whole, artefact)
+    _answers(whole)
+    return whole
+
+
+def prepared(places: Places, folder: str, spec: dict) -> list[str]:
+    """The files of a prepared data set."""
+    files = (*KINDS[spec["kind"]].files, "dataset.json")
+    return [f"{places.results}/data/{folder}/{file}" for file in files]
+
+
+def _prepare(whole: Graph, folder: str, spec: dict) -> None:
+    """A data set, and text out of its domain, which trains nothing again where it changes."""
+    places, kind = whole.places, KINDS[spec["kind"]]
+    local = places.root or not is_real(spec)
+    source = [] if local else [f"{places.downloads}/{source_folder(spec)}/.complete"]
+    content = {key: value for key, value in spec.items() if key != "out_of_domain"}
+    outputs = {Path(file).name: file for file in prepared(places, folder, spec)}
+    whole.add(
+        Job(
+            f"prepare/{folder}",
+            kind.rule,
+            {"source": tuple(source)},
+            outputs,
+            kind.rule,
+            content=content,
+        )
+    )
+    if spec.get("out_of_domain"):
+        place = f"{places.results}/data/{folder}"
+        name = f"prepare_out_of_domain/{folder}"
+        inputs = {"tokenizer": (f"{place}/tokenizer.json",)}
+        out = {"out": f"{place}/out_of_domain.npy"}
+        whole.add(Job(name, "prepare_out_of_domain", inputs, out, content=spec["out_of_domain"]))
+
+
+def _run(whole: Graph, run: dict) -> None:
+    """The stages of a run's way."""
+    run_id, place = run["run_id"], f"{whole.places.results}/runs/{run['run_id']}"
+    name = f"run_config/{run_id}"
+    whole.add(Job(name, "run_config", {}, {"run": f"{place}/{RUN}"}, run=run_id, content=run))
+    for stage in run_stages(whole.plan, run):
+        target = run if stage.role == OWN else whole.plan.runs[run["parents"][stage.role]]
+        variant = stage.variant(run) if stage.variant else ""
+        whole.add(_stage(whole, stage, run, target, variant))
+
+
+def run_stages(plan: Plan, run: dict) -> tuple[Stage, ...]:
+    """The stages of a run: all of its family, or those of the special role that it has."""
+    family = FAMILIES[run["family"]]
+    for role, stages in family.role_stages.items():
+        if run["run_id"] in plan.parents(role):
+            return (family.stages[0], *stages)
+    return family.stages
+
+
+def _stage(whole: Graph, stage: Stage, run: dict, target: dict, variant: str) -> Job:
+    """One stage of the run `target`, as the run `run` needs it."""
+    places, run_id = whole.places, target["run_id"]
+    folder = f"{places.results}/runs"
+    inputs: dict[str, tuple[str, ...]] = {}
+    spec_folder = Path(target["data"]).name
+    spec = whole.plan.datasets[spec_folder]
+    if stage.data:
+        inputs["data"] = tuple(prepared(places, spec_folder, spec))
+    for option, file in {**stage.reads, **stage.also}.items():
+        holder = run_id if file.role == OWN else target["parents"].get(file.role)
+        name = file.name if isinstance(file.name, str) else file.name(run)
+        inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
+    for option, chosen in stage.data_files.items():
+        name = chosen(spec)
+        inputs[option] = (f"{target['data']}/{name}",) if name else ()
+    if stage.inception:
+        inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
+    outputs = {
+        option: f"{folder}/{run_id}/{name.format(variant=variant)}"
+        for option, name in stage.writes.items()
+    }
+    followed: tuple[Path, ...] = ()
+    if stage.modules is not None:
+        followed = code.script(stage.script, *stage.modules)
+    resources = None if stage.local else stage.resources or stage.rule
+    name = f"{stage.name}/{run_id}" + (f"-{variant}" if variant else "")
+    return Job(name, stage.rule, inputs, outputs, resources, run_id, code=followed)
+
+
+def _collect(whole: Graph, experiment: str, runs: list[str]) -> None:
+    """The metrics of an experiment's runs as one table."""
+    places = whole.places
+    files = tuple(f"{places.results}/runs/{run}/{METRICS}" for run in runs)
+    snapshots = reads_snapshots(whole.config["experiments"][experiment])
+    whole.add(
+        Job(
+            f"collect/{experiment}",
+            "collect_metrics",
+            {"metrics": files},
+            {"out": f"{places.answers}/metrics/{experiment}.csv"},
+            content={"snapshots": snapshots},
+            code=code.script("collect_metrics"),
+        )
+    )
+
+
+def _table(whole: Graph, artefact: Artefact) -> None:
+    """A table, from metrics, analyses or files of runs."""
+    files = _sources(whole, artefact)
+    place = f"{whole.places.answers}/tables/{artefact.name}"
+    outputs = {suffix: f"{place}.{suffix}" for suffix in ("csv", "html", "md", "tex")}
+    _made(whole, artefact, "make_table", files, outputs)
+
+
+def _figure(whole: Graph, artefact: Artefact) -> None:
+    """A figure, from tables, analyses or files of runs."""
+    place = f"{whole.places.answers}/figures/{artefact.name}"
+    outputs = {suffix: f"{place}.{suffix}" for suffix in ("svg", "png")}
+    _made(whole, artefact, "make_figure", _sources(whole, artefact), outputs)
+
+
+def _made(whole: Graph, artefact: Artefact, script: str, files: tuple, outputs: dict) -> None:
+    inputs = {"files": files, **_run_files(whole, artefact, "run.json")}
+    content = [artefact.entry, artefact.runs, whole.config["tier"]]
+    followed = code.script(script) + code.published()
+    job = Job(artefact.job, artefact.name, inputs, outputs, content=content, code=followed)
+    whole.add(job)
+
+
+def _sources(whole: Graph, artefact: Artefact) -> tuple[str, ...]:
+    """The files that a table or figure is made from."""
+    answers = whole.places.answers
+    files = [f"{answers}/metrics/{experiment}.csv" for experiment in artefact.experiments]
+    for analysis in artefact.analyses:
+        files += whole.jobs[f"analysis/{analysis}"].outputs.values()
+    if name := artefact.entry.get("runs", {}).get("file"):
+        files += [f"{whole.places.results}/runs/{run}/{name}" for run in artefact.runs]
+    elif artefact.kind == "figure" and not artefact.analyses:
+        files += [f"{answers}/tables/{table}.csv" for table in artefact.tables]
+    return tuple(files)
+
+
+def _run_files(whole: Graph, artefact: Artefact, name: str) -> dict[str, tuple[str, ...]]:
+    """A file of each of an artefact's runs."""
+    return {"runs": tuple(f"{whole.places.results}/runs/{run}/{name}" for run in artefact.runs)}
+
+
+def _analysis(whole: Graph, artefact: Artefact) -> None:
+    """A measurement that is no training."""
+    entry, runs = artefact.entry, artefact.runs
+    inputs = _run_files(whole, artefact, "run.json")
+    if entry.get("runs", {}).get("weights"):
+        inputs["weights"] = _run_files(whole, artefact, "weights.safetensors")["runs"]
+    folders = dict.fromkeys(Path(whole.plan.runs[run]["data"]).name for run in runs)
+    sets = [prepared(whole.places, f, whole.plan.datasets[f]) for f in folders]
+    inputs["data"] = tuple(file for files in sets for file in files)
+    names = entry.get("files", [f"{artefact.name}.csv"])
+    outputs = {f"out{i}": f"{whole.places.answers}/analysis/{n}" for i, n in enumerate(names)}
+    whole.add(
+        Job(
+            artefact.job,
+            artefact.name,
+            inputs,
+            outputs,
+            (entry.get("resources") or entry["builder"]) if runs else None,
+            content=artefact.options,
+            code=code.script(entry["builder"]),
+        )
+    )
+
+
+def _answers(whole: Graph) -> None:
+    """Verdicts, the audit and what was run, from all metrics."""
+    answers, experiments = whole.places.answers, list(whole.plan.experiments)
+    metrics = tuple(f"{answers}/metrics/{experiment}.csv" for experiment in experiments)
+    analyses = {
+        name: tuple(whole.jobs[f"analysis/{name}"].outputs.values())
+        for name in ("gradients", "loss_stability")
+        if name in whole.artefacts
+    }
+    content = [whole.config["tier"], whole.config["studies"]]
+    parts = {
+        "claims": (f"{answers}/claims", ("json", "html", "md", "csv"), analyses),
+        "tables/audit": (f"{answers}/tables/audit", ("csv", "html", "md"), analyses),
+        "overview": (f"{answers}/overview", ("html",), _descriptions(whole)),
+    }
+    for name, (place, suffixes, more) in parts.items():
+        rule = name.rpartition("/")[2]
+        outputs = {suffix: f"{place}.{suffix}" for suffix in suffixes}
+        followed = code.script(f"make_{rule}") + code.published()
+        inputs = {"metrics": metrics, **more}
+        whole.add(Job(name, rule, inputs, outputs, content=content, code=followed))
+
+
+def _descriptions(whole: Graph) -> dict[str, tuple[str, ...]]:
+    """dataset.json of each data set."""
+    place = f"{whole.places.results}/data"
+    return {"data": tuple(f"{place}/{folder}/dataset.json" for folder in whole.plan.datasets)}
+
+
+ADDITIONS = {"analysis": _analysis, "table": _table, "figure": _figure}

@@ -1,0 +1,112 @@
+"""Settings of one's own beside a tier's: where their tables and reports go, and what they share.
+
+Runs and data sets that are as the tier has them are shared with it. Others have a name of their
+own, so that no experiment of one's own costs the tier what it has.
+"""
+
+from dataclasses import dataclass, replace
+
+from noiselab.files import digest
+from noiselab.planning import config as configuration
+from noiselab.planning.runs import Plan, plan
+
+# Keys that say where and how something is computed, not what.
+MEANS = ("name", "studies", "data", "warm_start", "preflight", "max_runtime", "resources", "cost")
+LENGTH = 6  # digits of a digest in a name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A plan, and what of it is one's own."""
+
+    plan: Plan
+    name: str | None = None  # of the folder of its answers; None: all is the tier's
+    differing: tuple[str, ...] = ()  # keys of the configuration
+
+
+def settings(config: dict, results: str) -> Settings:
+    """The plan of a validated configuration, apart from the tier's where it differs."""
+    whole = plan(config, results)
+    standard = configuration.typed(configuration.standard(config))
+    keys = differences(config, standard)
+    if not keys:
+        return Settings(whole)
+    standard["data"] = config["data"]
+    usual = plan(configuration.validate(standard), results)
+    apart = separated(whole, usual, results)
+    changed = [e for e, runs in apart.experiments.items() if usual.experiments.get(e) != runs]
+    changed = [e for e in changed if config["only"] is None] or list(apart.experiments)
+    name = config["name"] or _name(changed, {key: config.get(key) for key in keys})
+    return Settings(_restricted(apart, changed), name, tuple(keys))
+
+
+def differences(config: dict, standard: dict) -> list[str]:
+    """Keys of the configuration that are not as in its files, such as `experiments.table2`."""
+    keys = []
+    for key in sorted(set(config) | set(standard)):
+        ours, theirs = config.get(key), standard.get(key)
+        if key in MEANS or ours == theirs:
+            continue
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            parts = sorted(set(ours) | set(theirs))
+            keys += [f"{key}.{part}" for part in parts if ours.get(part) != theirs.get(part)]
+        else:
+            keys.append(key)
+    return keys
+
+
+def _name(experiments: list[str], different: dict) -> str:
+    return experiments[0] if len(experiments) == 1 else digest([experiments, different])[:8]
+
+
+def separated(whole: Plan, usual: Plan, results: str) -> Plan:
+    """The plan with other names for the data sets and runs that the tier has otherwise."""
+    folders = {
+        name: f"{name}-{digest(spec)[:LENGTH]}" if usual.datasets.get(name, spec) != spec else name
+        for name, spec in whole.datasets.items()
+    }
+    runs = {
+        run_id: run | {"data": f"{results}/data/{folders[run['dataset']]}"}
+        for run_id, run in whole.runs.items()
+    }
+    names: dict[str, str] = {}
+    while True:  # a run whose parent has another name is another run
+        found = {
+            run_id: f"{run_id}-o{digest(run)[:LENGTH]}"
+            for run_id, run in runs.items()
+            if run_id not in names and run_id in usual.runs
+            if _named(run, names, results) != usual.runs[run_id]
+        }
+        if not found:
+            break
+        names |= found
+    return Plan(
+        {names.get(run_id, run_id): _named(run, names, results) for run_id, run in runs.items()},
+        {e: [names.get(run, run) for run in ids] for e, ids in whole.experiments.items()},
+        {folders[name]: spec for name, spec in whole.datasets.items()},
+    )
+
+
+def _named(run: dict, names: dict[str, str], results: str) -> dict:
+    """A run under its name, with its parents under theirs."""
+    parents = {role: names.get(parent, parent) for role, parent in run["parents"].items()}
+    changes = {"run_id": names.get(run["run_id"], run["run_id"]), "parents": parents}
+    if "teacher_targets" in run:
+        changes["teacher_targets"] = f"{results}/runs/{parents['teacher']}/targets"
+    return run | changes
+
+
+def _restricted(whole: Plan, experiments: list[str]) -> Plan:
+    """The plan of these experiments alone, with the parents of their runs."""
+    chosen = {name: whole.experiments[name] for name in experiments}
+    waiting = [run for runs in chosen.values() for run in runs]
+    needed: set[str] = set()
+    while waiting:
+        run = waiting.pop()
+        if run not in needed:
+            needed.add(run)
+            waiting += whole.runs[run]["parents"].values()
+    runs = {run_id: run for run_id, run in whole.runs.items() if run_id in needed}
+    used = {run["data"].rpartition("/")[2] for run in runs.values()}
+    datasets = {name: spec for name, spec in whole.datasets.items() if name in used}
+    return replace(whole, runs=runs, experiments=chosen, datasets=datasets)

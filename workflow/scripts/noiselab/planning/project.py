@@ -1,0 +1,165 @@
+"""All of a plan for the rules: its jobs, where they put what, and what the reports show of it."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from noiselab.families.descriptor import RUN, SUMMARY, METRICS
+from noiselab.planning import artefacts, config as configuration, own
+from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
+from noiselab.planning.choices import one_seed
+from noiselab.planning.datasets import is_real
+from noiselab.planning.graph import Graph, Places, graph
+
+CAPTIONS = configuration.ROOT / "workflow" / "report"
+DOWNLOADS = "data"
+# What the report shows beside tables and figures: piece -> file.
+PIECES = {
+    "claims": "claims.json",
+    "audit": "tables/audit.html",
+    "cost": "cost.html",
+    "overview": "overview.html",
+}
+FRONT = "figure_spectrum"  # stands before the families
+
+
+@dataclass(frozen=True)
+class Project:
+    """A plan with what the reports show of it."""
+
+    graph: Graph
+    note: str | None  # for who runs it
+
+    # ------------------------------------------------------------------- Snakemake's own report
+
+    def caption(self, artefact: Artefact) -> str:
+        """Caption file of an artefact; those without one share that of tables."""
+        named = artefact.entry.get("caption", f"{artefact.name}.rst")
+        own_file = CAPTIONS / named
+        return str(own_file if own_file.is_file() else CAPTIONS / "table.rst")
+
+    def shelf(self, artefact: Artefact) -> dict[str, str]:
+        """Where Snakemake's report has an artefact."""
+        kind = {"figure": "Figures", "table": "Tables", "analysis": "Analyses"}[artefact.kind]
+        return {"category": artefact.chapter, "subcategory": kind}
+
+    def labels(self, artefact: Artefact) -> dict[str, dict[str, str]]:
+        """Output that Snakemake's report shows -> how it is called. Entries are sorted as text: two
+        blanks put Table 2 before Table 10."""
+        if artefact.kind == "figure":
+            return {"svg": {"result": artefact.entry["title"], "format": "svg"}}
+        if artefact.kind == "analysis":
+            return {}
+        numbered = re.fullmatch(r"(table|figure)(\d+)(?:_runs)?", artefact.name)
+        name = f"{numbered[1].capitalize()} {numbered[2]:>2}" if numbered else artefact.name
+        formats = {"csv": "data (csv)", "html": "as printed"}
+        return {key: {"result": name, "format": text} for key, text in formats.items()}
+
+    def shown(self) -> list[str]:
+        """Files that Snakemake's report shows."""
+        files = []
+        for artefact in self.artefacts("table", "figure"):
+            outputs = self.graph.jobs[artefact.job].outputs
+            files.append(outputs["csv" if artefact.kind == "table" else "svg"])
+            if artefact.entry["builder"] == "samples":
+                files += [f"{self._runs}/{run}/samples.png" for run in artefact.runs]
+        answers = self.graph.places.answers
+        files += [f"{answers}/claims.html", f"{answers}/tables/audit.html"]
+        return [*files, f"{answers}/overview.html"]
+
+    # -------------------------------------------------------------------------------- the report
+
+    @property
+    def _runs(self) -> str:
+        return f"{self.graph.places.results}/runs"
+
+    def artefacts(self, *kinds: str) -> list[Artefact]:
+        """The planned artefacts of these kinds, in their order."""
+        return [a for a in self.graph.artefacts.values() if a.kind in kinds]
+
+    def structure(self) -> dict:
+        """What make_report.py has to know."""
+        graph, places = self.graph, self.graph.places
+        items = [self._item(artefact) for artefact in self.artefacts("figure", "table")]
+        order = list(FAMILY_TITLES.values())
+        items.sort(key=lambda item: order.index(item["category"]))
+        front = next((item for item in items if item["name"] == FRONT), None)
+        pieces = {name: f"{places.answers}/{file}" for name, file in PIECES.items()}
+        return {
+            "tier": graph.config["tier"],
+            "results": places.results,
+            "workflow_report": "workflow_report.html",
+            "items": [item for item in items if item is not front],
+            "pieces": pieces | {"spectrum": front},
+            "runs": list(graph.plan.runs),
+            "datasets": [
+                {"file": f"{places.results}/data/{folder}/dataset.json", "real": is_real(spec)}
+                for folder, spec in graph.plan.datasets.items()
+            ],
+            "not_planned": [
+                e for e in graph.config["experiments"] if e not in graph.plan.experiments
+            ],
+        }
+
+    def _item(self, artefact: Artefact) -> dict:
+        """A table or figure as the report takes it. A table's page has its title; the runs of a
+        figure are those of its tables."""
+        table = artefact.kind == "table"
+        return {
+            "category": artefact.chapter,
+            "name": artefact.name,
+            "title": None if table else artefact.entry["title"],
+            "kind": artefact.kind,
+            "paths": list(self.graph.jobs[artefact.job].outputs.values()),
+            "caption": os.path.basename(self.caption(artefact)),
+            "runs": self.runs_behind(artefact) if table else [],
+            "tables": list(artefact.tables),
+        }
+
+    def runs_behind(self, artefact: Artefact) -> list[str]:
+        """Ids of the runs that a table is made from."""
+        runs = [run for e in artefact.experiments for run in self.graph.plan.experiments[e]]
+        for analysis in artefact.analyses:
+            runs += self.graph.artefacts[analysis].runs
+        return list(dict.fromkeys([*runs, *artefact.runs]))
+
+    def report_files(self) -> list[str]:
+        """Files that the report is made from."""
+        structure = self.structure()
+        items = structure["items"] + [structure["pieces"]["spectrum"] or {"paths": []}]
+        files = [path for item in items for path in item["paths"]]
+        files += [structure["pieces"][name] for name in PIECES]
+        files += [dataset["file"] for dataset in structure["datasets"]]
+        for run in self.graph.plan.runs:
+            files += [f"{self._runs}/{run}/{part}" for part in (RUN, SUMMARY)]
+        for runs in self.graph.plan.experiments.values():
+            files += [f"{self._runs}/{run}/{METRICS}" for run in runs]
+        return list(dict.fromkeys(files))
+
+
+def plan(config: dict, results: str) -> Project:
+    """The project of a validated configuration. results: folder of the tier."""
+    settings = own.settings(config, results)
+    answers = f"{results}/own/{settings.name}" if settings.name else results
+    places = Places(results, answers, DOWNLOADS, config["data"]["root"])
+    audited = audit_experiments(config, settings.plan)
+    planned = artefacts.planned(config, settings.plan, audited)
+    whole = graph(settings.plan, config, places, planned)
+    return Project(whole, _note(settings, answers))
+
+
+def audit_experiments(config: dict, plan) -> set[str]:
+    """Experiments that only the audit shows: those that a comparison names as released, and that no
+    artefact names."""
+    named = {e for entry in config["artefacts"].values() for e in entry.get("experiments", ())}
+    compared = configuration.audit(config["studies"]).values()
+    return {entry["released"] for entry in compared} & set(plan.experiments) - named
+
+
+def _note(settings: own.Settings, answers: str) -> str | None:
+    """What who runs it must know about settings of their own."""
+    if not settings.name:
+        return None
+    keys = ", ".join(settings.differing[:3]) + (", …" if len(settings.differing) > 3 else "")
+    return f"settings of your own ({keys}): tables and reports go to {answers}/"
