@@ -11,13 +11,17 @@ IMPORTS = re.compile(
     r"|import[ \t]+(noiselab[\w.]*))",
     re.MULTILINE,
 )
+# How a package imports all of its modules, whatever their names.
+DISCOVERY = "iter_modules(__path__)"
 
 
 @cache
 def imported(path: Path) -> frozenset[Path]:
     """Files of the library that a file imports itself, in functions too."""
-    found: set[Path] = set()
-    for module, names, plain in IMPORTS.findall(path.read_text(encoding="utf-8")):
+    text = path.read_text(encoding="utf-8")
+    discovers = path.name == "__init__.py" and DISCOVERY in text
+    found = set(path.parent.glob("*.py")) if discovers else set()
+    for module, names, plain in IMPORTS.findall(text):
         parts = re.findall(r"\w+(?=\s*(?:,|\)|#|$|as\b))", names.strip("() \n"), re.MULTILINE)
         for name in [module or plain, *(f"{module}.{part}" for part in parts if module)]:
             found |= files(name)
