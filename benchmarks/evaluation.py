@@ -14,6 +14,7 @@ from noiselab.families.diffusion import task as diffusion
 from noiselab.families.language_model import task as language_model
 from noiselab.families.seq2seq import task as seq2seq
 from noiselab.measures import frechet
+from noiselab.noise.corruptions.tokens import UniformToken
 
 AREA = "evaluation"
 
@@ -132,11 +133,12 @@ def token_scores(bench: Bench) -> None:
     run, task = case(bench, "language_model")
     model = shake(task.model, 0.1).eval()
     vocabulary, rate, context = run["vocabulary"], run["error_rate"], run["model"]["context"]
+    noise = UniformToken(rate, vocabulary)
     validation = text.read(run["data"])[2]
     windows = list(language_model.validation_windows(validation, context))[:100]
 
     def ours() -> np.ndarray:
-        scores = language_model.token_scores(model, windows, rate, vocabulary, bench.device)
+        scores = language_model.token_scores(model, windows, noise, vocabulary, bench.device)
         return np.stack(list(scores.values()))
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 
 from comparing import Bench, benchmark
 from noiselab import streams
-from noiselab.noise import corruptions as noise
+from noiselab.noise.corruptions.labels import UniformLabel
 
 COUNT = 1024
 
@@ -29,7 +29,7 @@ def label_noise(bench: Bench) -> None:
 
 def vectorised(labels: np.ndarray, classes: int):
     u = streams.uniform(0, "noise", 7 * COUNT, 8 * COUNT)
-    return noise.corrupt(labels, u, "uniform_label", 0.5, classes)
+    return UniformLabel(0.5, classes).draw(labels, u)
 
 
 def on_tensor(labels: torch.Tensor, classes: int) -> torch.Tensor:

@@ -15,7 +15,8 @@ from noiselab.families.classifier.task import build as build_classifier
 from noiselab.families.diffusion import task as diffusion
 from noiselab.measures import features, metrics
 from noiselab.models import edm
-from noiselab.noise import theory
+from noiselab.noise.corruptions.clean import Clean
+from noiselab.noise.corruptions.labels import UniformLabel
 from noiselab.planning import config, runs
 
 torch.set_num_threads(1)
@@ -248,7 +249,7 @@ def test_consistency_floor_by_simulation(error_rate, classes):
     # Training pairs with the label `wanted`: its image is of that class but for the noise.
     shown = np.where(rng.random(n) < error_rate, wrong, wanted)
     seen = np.where(rng.random(n) < a, shown, (shown + rng.integers(1, classes, n)) % classes)
-    floor = theory.observed_agreement(a, error_rate, classes)
+    floor = UniformLabel(error_rate, classes).observed_agreement(a)
     assert (seen == wanted).mean() == pytest.approx(floor, abs=4 * 0.5 / np.sqrt(n))
 
 
@@ -266,7 +267,7 @@ def test_scores_by_hand():
     judge = np.eye(10)[np.full(50, 3)]
     judge[:2] = np.eye(10)[[4, 4]]
     scores = metrics.diffusion_metrics(
-        own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, 10, 0.5
+        own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, 10, UniformLabel(0.5, 10)
     )
     values = {name: score["value"] for name, score in scores.items()}
     expected = {"consistency": 40, "judge_accuracy": 96, "denoising_accuracy": 90}
@@ -283,7 +284,7 @@ def test_scores_by_hand():
 def test_a_clean_run_is_its_own_floor():
     clean = measured(np.arange(100) < 90, np.arange(50) < 40)
     scores = metrics.diffusion_metrics(
-        clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, 10, 0
+        clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, 10, Clean()
     )
     for name in ("consistency", "consistency_drop", "consistency_relative_drop"):
         assert scores[name]["value"] == pytest.approx(scores[name]["floor"])
@@ -292,8 +293,9 @@ def test_a_clean_run_is_its_own_floor():
 def test_a_model_that_diverged_has_empty_values_and_the_reason():
     clean = measured(np.arange(100) < 90, np.arange(50) < 40)
     own = clean | {"class_errors": np.full((50, 10), np.nan)}
-    labels = np.full(50, 3)
-    scores = metrics.diffusion_metrics(own, clean, np.eye(10)[labels], labels, {"fid": 1}, 10, 0.5)
+    labels, noise = np.full(50, 3), UniformLabel(0.5, 10)
+    judge = np.eye(10)[labels]
+    scores = metrics.diffusion_metrics(own, clean, judge, labels, {"fid": 1}, 10, noise)
     assert {score["value"] for score in scores.values()} == {None}
     assert {score["reason"] for score in scores.values()} == {"training diverged"}
 

@@ -13,8 +13,8 @@ from noiselab.data.batches import TokenBatches
 from noiselab.families.language_model import task as language_model
 from noiselab.measures import statistics as stats
 from noiselab.measures.metrics import language_model_metrics
-from noiselab.noise import corruptions as noise
-from noiselab.noise import theory
+from noiselab.noise.corruptions.clean import Clean
+from noiselab.noise.corruptions.tokens import UniformToken
 from noiselab.planning import config, runs
 from noiselab.training import loop as training
 
@@ -138,7 +138,8 @@ def test_token_scores_equal_a_loop_over_tokens(tokens):
     run = lm_run()
     model = language_model.build(run).eval()
     windows = list(language_model.validation_windows(tokens[:50], 16))
-    scores = language_model.token_scores(model, windows, 0.5, 60, CPU)
+    noise = UniformToken(0.5, 60)
+    scores = language_model.token_scores(model, windows, noise, 60, CPU)
     expected = []
     for window in windows:
         logits = model(torch.from_numpy(window[None, :-1])).logits[0].detach().double()
@@ -158,7 +159,7 @@ def test_token_scores_equal_a_loop_over_tokens(tokens):
     expected = -np.log(torch.tensor(expected).numpy()).T
     for name, column in zip(language_model.TOKEN_SCORES, expected, strict=True):
         assert scores[name] == pytest.approx(column, abs=1e-9)
-        alone = language_model.token_scores(model, windows, 0.5, 60, CPU, [name])
+        alone = language_model.token_scores(model, windows, noise, 60, CPU, [name])
         assert alone.keys() == {name}
         assert np.array_equal(alone[name], scores[name])
     assert language_model.sequence_nll(model, windows, CPU) == pytest.approx(expected[0], abs=1e-5)
@@ -196,20 +197,19 @@ def test_floors_are_reached_by_the_bayes_optimal_predictor_of_noisy_text(chain, 
     transition, text = chain
     inputs, targets = text[:-1], text[1:]
     u = np.random.default_rng(1).random(len(targets))
-    noisy, _ = noise.corrupt(targets, u, "uniform_token", error_rate, 8)
+    noise = UniformToken(error_rate, 8)
+    noisy, _ = noise.draw(targets, u)
     counts = np.zeros((8, 8))
     np.add.at(counts, (inputs, noisy), 1)
     learned = counts / counts.sum(1, keepdims=True)  # optimal, from the noisy text alone
 
-    q = theory.observed_tokens(transition, error_rate, 8)
+    q = noise.observed(transition)
     clean_nll = -np.log(learned[inputs, targets]).mean()
     assert clean_nll == pytest.approx(-np.log(q[inputs, targets]).mean(), abs=1e-3)
     noisy_nll = -np.log(learned[inputs, noisy]).mean()
-    floor = theory.expected_noisy_nll(
-        -np.log(q[inputs, targets]), -np.log(q).mean(1)[inputs], error_rate
-    )
+    floor = noise.expected_nll(-np.log(q[inputs, targets]), -np.log(q).mean(1)[inputs])
     assert noisy_nll == pytest.approx(floor.mean(), abs=2e-3)
-    denoised = theory.denoised_tokens(learned, error_rate, 8)
+    denoised = noise.denoised(learned)
     true_nll = -np.log(transition[inputs, targets]).mean()
     assert -np.log(denoised[inputs, targets]).mean() == pytest.approx(true_nll, abs=2e-3)
 
@@ -217,16 +217,17 @@ def test_floors_are_reached_by_the_bayes_optimal_predictor_of_noisy_text(chain, 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1, 0.5])
 def test_denoising_undoes_the_noise(error_rate):
     p = np.random.default_rng(0).dirichlet(np.ones(50), 20)
-    q = theory.observed_tokens(p, error_rate, 50)
-    assert np.allclose(theory.denoised_tokens(q, error_rate, 50), p, atol=1e-7)
-    tensor = theory.denoised_tokens(torch.from_numpy(q), error_rate, 50)
+    noise = UniformToken(error_rate, 50)
+    q = noise.observed(p)
+    assert np.allclose(noise.denoised(q), p, atol=1e-7)
+    tensor = noise.denoised(torch.from_numpy(q))
     assert np.allclose(tensor.numpy(), p, atol=1e-7)
 
 
 @pytest.mark.parametrize("error_rate", [0.1, 0.5])
 def test_clean_floor_lies_at_most_minus_log_of_one_minus_e_above_the_clean_nll(error_rate):
     p = np.random.default_rng(0).random(10_000)
-    rise = -np.log(theory.observed_tokens(p, error_rate, 50257)) + np.log(p)
+    rise = -np.log(UniformToken(error_rate, 50257).observed(p)) + np.log(p)
     assert rise.max() <= -math.log(1 - error_rate)
 
 
@@ -236,22 +237,22 @@ def test_a_calibrated_noisy_model_has_no_excess():
     p = rng.dirichlet(np.ones(30), 64)
     true = rng.integers(0, 30, 64)
     rows = np.arange(64)
-    e = 0.3
-    q = theory.observed_tokens(p, e, 30)
+    noise = UniformToken(0.3, 30)
+    q = noise.observed(p)
 
     def scores(model):
-        noisy = theory.observed_tokens(model, e, 30)
+        noisy = noise.observed(model)
         return {
             "nll": -np.log(model[rows, true]),
             "mean_nll": -np.log(model).mean(1),
             "floor_nll": -np.log(noisy[rows, true]),
             "floor_mean_nll": -np.log(noisy).mean(1),
-            "denoised_nll": -np.log(theory.denoised_tokens(model, e, 30)[rows, true]),
+            "denoised_nll": -np.log(noise.denoised(model)[rows, true]),
         }
 
     splits = ("validation", "train", "out_of_domain")
     own, clean = ({s: scores(m) for s in splits} for m in (q, p))
-    metrics = language_model_metrics(own, clean, e, context=16)
+    metrics = language_model_metrics(own, clean, noise, context=16)
     for score in metrics.values():
         assert score["value"] == pytest.approx(score["floor"], abs=1e-6)
     assert metrics["nll"]["interval"] == "t_sequences"
@@ -267,21 +268,23 @@ def test_text_out_of_domain_is_scored_like_clean_test_text(tokens):
     other = language_model.build(lm_run() | {"seed": 1}).eval()
     windows = list(language_model.validation_windows(tokens[:500], 16))
 
-    def scores(model, e, splits):
-        scored = language_model.token_scores(model, windows, e, 60, CPU)
+    def scores(model, noise, splits):
+        scored = language_model.token_scores(model, windows, noise, 60, CPU)
         return dict.fromkeys(splits, scored)
 
     both = ("validation", "train", "out_of_domain")
-    for own, e in ((model, 0.0), (other, 0.5)):
-        arguments = scores(own, e, both), scores(model, e, both), e, 16
+    noise = UniformToken(0.5, 60)
+    for own, of_run in ((model, Clean()), (other, noise)):
+        arguments = scores(own, of_run, both), scores(model, of_run, both), of_run, 16
         metrics = language_model_metrics(*arguments)
         assert metrics["out_of_domain_nll"] == metrics["nll"]
         assert metrics["out_of_domain_nll_rise"] == metrics["nll_rise"]
-        if e == 0:
+        if own is model:
             score = metrics["out_of_domain_nll"]
             assert score["floor"] == pytest.approx(score["value"], abs=1e-9)
             assert metrics["out_of_domain_nll_rise"]["value"] == 0
-    without = language_model_metrics(*(scores(m, 0.5, both[:2]) for m in (other, model)), 0.5, 16)
+    parts = (scores(m, noise, both[:2]) for m in (other, model))
+    without = language_model_metrics(*parts, noise, 16)
     assert without == {k: v for k, v in metrics.items() if not k.startswith("out_of_domain")}
 
 

@@ -7,7 +7,8 @@ from sklearn.metrics import accuracy_score
 
 from noiselab.measures import metrics
 from noiselab.measures import statistics as stats
-from noiselab.noise import corruptions as noise
+from noiselab.noise.corruptions.clean import Clean
+from noiselab.noise.corruptions.labels import ShiftLabel, UniformLabel
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_scores_equal_their_definitions(predictions):
 
 def test_a_clean_run_is_its_own_floor(predictions):
     p, labels = predictions
-    scores = metrics.classifier_metrics(p, labels, p, "none", 0.0)
+    scores = metrics.classifier_metrics(p, labels, p, Clean())
     for score in scores.values():
         assert score["value"] == pytest.approx(score["floor"], abs=1e-12)
 
@@ -48,11 +49,11 @@ def test_published_tvd_and_kl_are_consistent_with_nats():
 def test_a_diverged_model_has_empty_cells_and_a_reason(predictions):
     p, labels = predictions
     broken = np.full_like(p, np.nan)
-    scores = metrics.classifier_metrics(broken, labels, p, "uniform_label", 0.5)
+    scores = metrics.classifier_metrics(broken, labels, p, UniformLabel(0.5, 6))
     assert scores["accuracy"]["value"] is None
     assert scores["accuracy"]["floor"] is not None
     assert scores["accuracy"]["reason"] == "training diverged"
-    orphan = metrics.classifier_metrics(p, labels, broken, "uniform_label", 0.5)
+    orphan = metrics.classifier_metrics(p, labels, broken, UniformLabel(0.5, 6))
     assert orphan["accuracy"]["floor"] is None
     assert orphan["accuracy"]["value"] > 0
 
@@ -100,12 +101,9 @@ def test_accuracy_on_labels_drawn_anew_is_what_drawing_them_gives():
     """Against the noise function itself, for uniform and for shifted labels."""
     rng = np.random.default_rng(1)
     labels, decided = rng.integers(0, 5, 400), rng.integers(0, 5, 400)
-    for corruption in ("uniform_label", "shift_label"):
-        scores = metrics.training_metrics(decided, labels, labels, None, corruption, 0.4, 5)
-        drawn = [
-            noise.corrupt(labels, rng.random(400), corruption, 0.4, 5)[0] == decided
-            for _ in range(2000)
-        ]
+    for noise in (UniformLabel(0.4, 5), ShiftLabel(0.4, 5)):
+        scores = metrics.training_metrics(decided, labels, labels, None, noise)
+        drawn = [noise.draw(labels, rng.random(400))[0] == decided for _ in range(2000)]
         simulated = 100 * np.mean(drawn)
         assert scores["noisy_train_accuracy"]["value"] == pytest.approx(simulated, abs=0.2)
         assert scores["train_accuracy"]["value"] == 100 * np.mean(decided == labels)
@@ -115,14 +113,14 @@ def test_accuracy_on_labels_drawn_anew_is_what_drawing_them_gives():
 
 def test_accuracy_on_fixed_labels_counts_those():
     labels, observed, decided = np.array([[0, 1, 2, 3], [0, 1, 3, 3], [0, 2, 3, 3]])
-    scores = metrics.training_metrics(decided, labels, labels, observed, "uniform_label", 0.2, 4)
+    scores = metrics.training_metrics(decided, labels, labels, observed, UniformLabel(0.2, 4))
     assert scores["train_accuracy"]["value"] == 50
     assert scores["noisy_train_accuracy"]["value"] == 75
 
 
 def test_a_model_without_decisions_has_no_training_accuracy():
     labels = np.arange(4)
-    scores = metrics.training_metrics(-np.ones(4, int), labels, labels, None, "none", 0.0, 4)
+    scores = metrics.training_metrics(-np.ones(4, int), labels, labels, None, Clean())
     assert {s["reason"] for s in scores.values()} == {"training diverged"}
 
 
@@ -130,7 +128,7 @@ def test_lost_accuracy_is_paired_over_images(predictions):
     p, labels = predictions
     rng = np.random.default_rng(2)
     noisy = np.where(rng.random((3000, 1)) < 0.2, rng.permutation(p), p)
-    scores = metrics.classifier_metrics(noisy, labels, p, "uniform_label", 0.5)
+    scores = metrics.classifier_metrics(noisy, labels, p, UniformLabel(0.5, 6))
     own, clean = (100 * np.mean(q.argmax(1) == labels) for q in (noisy, p))
     assert scores["accuracy_drop"]["value"] == pytest.approx(clean - own)
     assert scores["accuracy_relative_drop"]["value"] == pytest.approx(100 * (1 - own / clean))

@@ -8,9 +8,10 @@ from helpers import random_images, small_run
 from noiselab import streams
 from noiselab.data.batches import ImageBatches
 from noiselab.errors import NoiselabError
-from noiselab.noise import corruptions as noise
-from noiselab.noise import theory
+from noiselab.noise.corruptions.labels import LabelMatrix, ShiftLabel, UniformLabel
+from noiselab.noise.draws import taught_labels
 from noiselab.noise.matrix import read_matrix
+from noiselab.noise.registry import corruption
 
 DRAWS = 1_000_000
 
@@ -21,11 +22,11 @@ def draws():
     return labels, streams.uniform(0, "noise", 0, DRAWS)
 
 
-@pytest.mark.parametrize("corruption", ["uniform_label", "shift_label"])
+@pytest.mark.parametrize("kind", [UniformLabel, ShiftLabel])
 @pytest.mark.parametrize("error_rate", [1 / 11, 3 / 13, 1 / 3, 0.5])
-def test_rate_is_within_four_standard_errors(draws, corruption, error_rate):
+def test_rate_is_within_four_standard_errors(draws, kind, error_rate):
     labels, u = draws
-    observed, corrupted = noise.corrupt(labels, u, corruption, error_rate, 10)
+    observed, corrupted = kind(error_rate, 10).draw(labels, u)
     standard_error = np.sqrt(error_rate * (1 - error_rate) / DRAWS)
     assert abs(corrupted.mean() - error_rate) < 4 * standard_error
     assert np.array_equal(observed != labels, corrupted)  # never the true class, and only these
@@ -34,7 +35,7 @@ def test_rate_is_within_four_standard_errors(draws, corruption, error_rate):
 @pytest.mark.parametrize("true", [0, 3, 9])
 def test_uniform_label_is_uniform_over_the_other_classes(draws, true):
     _, u = draws
-    observed, _ = noise.corrupt(np.full(DRAWS, true), u, "uniform_label", 0.5, 10)
+    observed, _ = UniformLabel(0.5, 10).draw(np.full(DRAWS, true), u)
     counts = np.bincount(observed, minlength=10)
     others = np.delete(counts, true)
     assert stats.chisquare(others).pvalue > 1e-4
@@ -43,7 +44,7 @@ def test_uniform_label_is_uniform_over_the_other_classes(draws, true):
 
 def test_uniform_label_agrees_with_algorithm_3_in_distribution(draws):
     labels, u = draws
-    observed, _ = noise.corrupt(labels, u, "uniform_label", 1 / 3, 10)
+    observed, _ = UniformLabel(1 / 3, 10).draw(labels, u)
     rng = np.random.default_rng(1)
     reference = np.zeros((10, 10))
     for label in labels[:60000]:
@@ -57,27 +58,27 @@ def test_uniform_label_agrees_with_algorithm_3_in_distribution(draws):
 
 def test_shift_label_is_always_the_next_class(draws):
     labels, u = draws
-    observed, corrupted = noise.corrupt(labels, u, "shift_label", 0.5, 10)
+    observed, corrupted = ShiftLabel(0.5, 10).draw(labels, u)
     assert np.array_equal(observed[corrupted], (labels[corrupted] + 1) % 10)
 
 
 def test_smaller_noise_is_nested_in_larger(draws):
     labels, u = draws
-    _, few = noise.corrupt(labels, u, "uniform_label", 1 / 11, 10)
-    _, many = noise.corrupt(labels, u, "uniform_label", 0.5, 10)
+    _, few = UniformLabel(1 / 11, 10).draw(labels, u)
+    _, many = UniformLabel(0.5, 10).draw(labels, u)
     assert np.all(many[few])
 
 
 def test_two_classes_always_flip():
     labels = np.arange(1000) % 2
-    observed, _ = noise.corrupt(labels, np.zeros(1000), "uniform_label", 0.5, 2)
+    observed, _ = UniformLabel(0.5, 2).draw(labels, np.zeros(1000))
     assert np.array_equal(observed, 1 - labels)
 
 
 def test_the_largest_u_below_e_stays_in_range():
     e = 1 / 3
     u = np.full(10, np.nextafter(e, 0))
-    observed, corrupted = noise.corrupt(np.arange(10), u, "uniform_label", e, 10)
+    observed, corrupted = UniformLabel(e, 10).draw(np.arange(10), u)
     assert corrupted.all()
     assert np.array_equal(observed, (np.arange(10) + 9) % 10)
 
@@ -97,9 +98,7 @@ def confusions(classes=10, seed=0) -> np.ndarray:
 @pytest.mark.parametrize("error_rate", [1 / 11, 0.5, 1.0])
 def test_wrong_labels_have_the_frequencies_of_their_rows(draws, error_rate):
     (labels, u), wrong = draws, confusions()
-    observed, corrupted = noise.corrupt(
-        labels, u, "label_matrix", error_rate, 10, noise.Rows(wrong)
-    )
+    observed, corrupted = LabelMatrix(error_rate, wrong).draw(labels, u)
     assert np.array_equal(corrupted, u < error_rate)
     assert np.array_equal(observed != labels, corrupted)
     counts = np.zeros((10, 10))
@@ -112,17 +111,18 @@ def test_wrong_labels_have_the_frequencies_of_their_rows(draws, error_rate):
 
 def test_the_matrix_of_shifted_labels_gives_the_same_labels_as_their_name(draws):
     labels, u = draws
-    by_name = noise.corrupt(labels, u, "shift_label", 1 / 3, 10)
-    rows = noise.Rows(theory.WRONG_LABELS["shift_label"](10))
-    assert np.array_equal(by_name, noise.corrupt(labels, u, "label_matrix", 1 / 3, 10, rows))
+    by_name = ShiftLabel(1 / 3, 10)
+    by_matrix = LabelMatrix(1 / 3, by_name.wrong_labels())
+    assert np.array_equal(by_name.draw(labels, u), by_matrix.draw(labels, u))
 
 
 def test_the_matrix_of_uniform_labels_gives_their_distribution(draws):
     labels, u = draws
-    rows = noise.Rows(theory.WRONG_LABELS["uniform_label"](10))
+    by_name = UniformLabel(0.5, 10)
+    by_matrix = LabelMatrix(0.5, by_name.wrong_labels())
     tables = np.zeros((2, 10, 10))
-    for table, draw in zip(tables, (None, rows), strict=True):
-        observed, _ = noise.corrupt(labels, u, "uniform_label", 0.5, 10, draw)
+    for table, noise in zip(tables, (by_name, by_matrix), strict=True):
+        observed, _ = noise.draw(labels, u)
         np.add.at(table, (labels, observed), 1)
     assert np.array_equal(np.diagonal(tables[0]), np.diagonal(tables[1]))
     assert stats.chi2_contingency(tables.reshape(2, -1)).pvalue > 1e-4
@@ -132,14 +132,14 @@ def test_the_matrix_of_uniform_labels_gives_their_distribution(draws):
 def test_no_v_leads_to_a_label_that_its_row_does_not_have(v):
     for classes in (2, 3, 10, 1000):
         wrong, labels = confusions(classes, seed=classes), np.arange(classes)
-        drawn = noise.Rows(wrong)(labels, np.full(classes, v), classes)
+        drawn = LabelMatrix(1.0, wrong).replacements(labels, np.full(classes, v))
         assert drawn.dtype == labels.dtype
         assert np.all(wrong[labels, drawn] > 0)
 
 
 def test_labels_of_a_matrix_corrupted_at_a_small_rate_stay_so_at_a_larger(draws):
-    (labels, u), rows = draws, noise.Rows(confusions())
-    few, many = (noise.corrupt(labels, u, "label_matrix", e, 10, rows)[1] for e in (1 / 11, 0.5))
+    (labels, u), wrong = draws, confusions()
+    few, many = (LabelMatrix(e, wrong).draw(labels, u)[1] for e in (1 / 11, 0.5))
     assert np.all(many[few])
 
 
@@ -155,8 +155,9 @@ def test_a_run_is_taught_labels_of_its_file(tmp_path, resample):
     wrong = confusions()
     run = matrix_run(tmp_path, wrong, resample=resample)
     labels = np.arange(100_000) % 10
-    observed, corrupted = noise.observed_labels(run, labels, np.arange(100_000), 0, 100_000)
-    matrix = theory.transition_matrix("label_matrix", 0.5, 10, wrong)
+    noise = corruption(run)
+    observed, corrupted = taught_labels(noise, run, labels, np.arange(100_000), 0, 100_000)
+    matrix = 0.5 * np.eye(10) + 0.5 * wrong
     counts = np.zeros((10, 10))
     np.add.at(counts, (labels, observed), 1)
     standard_error = np.sqrt(matrix * (1 - matrix) / 10_000) + 1e-12
@@ -169,7 +170,7 @@ def test_a_file_that_changed_after_planning_is_refused(tmp_path):
     np.savetxt(tmp_path / "wrong.csv", confusions(seed=1), delimiter=",")
     assert read_matrix(run["wrong_labels"]["path"])[1] != run["wrong_labels"]["sha256"]
     with pytest.raises(NoiselabError, match=r"wrong\.csv has changed since this run was planned"):
-        noise.observed_labels(run, np.arange(10), np.arange(10), 0, 10)
+        corruption(run)
 
 
 # ------------------------------------------------------------ noise as the training sees it

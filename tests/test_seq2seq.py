@@ -15,7 +15,7 @@ from noiselab.errors import NoiselabError
 from noiselab.families.seq2seq import task as seq2seq
 from noiselab.families.seq2seq import teacher
 from noiselab.files import write_json
-from noiselab.noise import corruptions as noise
+from noiselab.noise.registry import corruption
 from noiselab.planning import config, runs
 from noiselab.training import loop as training
 
@@ -171,7 +171,7 @@ def test_by_length_holds_its_limits():
 
 def test_exactly_the_share_is_corrupted_and_nested_across_ratios(folder):
     sets = [
-        set(np.flatnonzero(noise.corrupted_pairs(run_of(folder, ratio), COUNT)))
+        set(np.flatnonzero(corruption(run_of(folder, ratio)).chosen(COUNT)))
         for ratio in (0, 0.1, 0.3, 0.5, 1.0)
     ]
     rates = [r / (1 + r) for r in (0, 0.1, 0.3, 0.5, 1.0)]
@@ -197,7 +197,7 @@ def test_released_selection_is_by_index_modulo_100(folder):
     shares = []
     for ratio in (0.1, 0.3, 0.5, 1.0):
         run = run_of(folder, ratio, protocol="released")
-        corrupted = noise.corrupted_pairs(run, 1000)
+        corrupted = corruption(run).chosen(1000)
         expected = [i % 100 < 100 * run["error_rate"] for i in range(1000)]
         assert corrupted.tolist() == expected
         shares.append(100 * corrupted.mean())

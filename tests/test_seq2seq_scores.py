@@ -9,7 +9,8 @@ import pytest
 from noiselab.answers import tables
 from noiselab.measures import metrics, text_scores
 from noiselab.measures import statistics as stats
-from noiselab.noise import theory
+from noiselab.noise.corruptions.clean import Clean
+from noiselab.noise.corruptions.teacher import Teacher
 from noiselab.planning import config
 
 RATES = [1 / 11, 0.3 / 1.3, 1 / 3, 0.5]
@@ -27,7 +28,7 @@ def test_sequence_floor_by_enumeration(error_rate):
     clean, teacher = rng.dirichlet(np.ones(3), (2, 3))
     sequences = list(itertools.product(range(3), repeat=4))
     p, t = (np.array([bigram_nll(s, m) for s in sequences]) for m in (clean, teacher))
-    floor = theory.observed_sequences(p, t, error_rate)
+    floor = Teacher(error_rate).observed_nll(p, t)
     assert np.exp(-floor).sum() == pytest.approx(1)
     direct = -np.log((1 - error_rate) * np.exp(-p) + error_rate * np.exp(-t))
     assert floor == pytest.approx(direct)
@@ -40,14 +41,16 @@ def test_sequence_floor_by_enumeration(error_rate):
 @pytest.mark.parametrize("error_rate", RATES)
 def test_sequence_floor_is_bounded_by_minus_log_of_the_clean_share(error_rate):
     clean = np.array([1.0, 30.0, 500.0, 900.0])
-    floor = theory.observed_sequences(clean, np.array([2.0, 90.0, 499.0, 2000.0]), error_rate)
+    teacher = np.array([2.0, 90.0, 499.0, 2000.0])
+    floor = Teacher(error_rate).observed_nll(clean, teacher)
     assert (floor <= clean - np.log(1 - error_rate) + 1e-12).all()
     assert floor[-1] == pytest.approx(clean[-1] - np.log(1 - error_rate))
     assert np.isfinite(floor).all()  # sequences of such NLLs have no probability in float64
 
 
 def test_without_noise_the_floor_is_the_clean_model():
-    assert theory.observed_sequences(np.array([3.0]), np.array([1.0]), 0.0) == pytest.approx(3)
+    for noise in (Teacher(0.0), Clean()):
+        assert noise.observed_nll(np.array([3.0]), np.array([1.0])) == 3
 
 
 NEVER = np.zeros(500, dtype=bool)  # the teacher never writes the true target
@@ -57,7 +60,7 @@ def test_a_target_that_the_teacher_writes_itself_costs_less_than_nothing():
     """With probability e it is certain: q = (1 - e) p + e."""
     clean = kept([10, 10], [5, 5])
     right = np.array([True, False])
-    score = metrics.seq2seq_metrics(clean, clean, right, 0.5)["sequence_nll"]
+    score = metrics.seq2seq_metrics(clean, clean, right, Teacher(0.5))["sequence_nll"]
     expected = np.mean([-np.log(0.5 * np.exp(-10) + 0.5), 10 + np.log(2)])
     assert score["floor"] == pytest.approx(expected)
 
@@ -68,7 +71,7 @@ def kept(nll, tokens):
 
 def test_scores_by_hand():
     clean, own = kept([10, 20], [5, 15]), kept([13, 23], [5, 15])
-    scores = metrics.seq2seq_metrics(own, clean, NEVER[:2], 0.5)
+    scores = metrics.seq2seq_metrics(own, clean, NEVER[:2], Teacher(0.5))
     values = {name: score["value"] for name, score in scores.items()}
     assert values == pytest.approx(
         {
@@ -92,14 +95,14 @@ def test_scores_by_hand():
 
 def test_a_clean_run_is_its_own_floor_and_has_no_rise():
     clean = kept([10, 20, 5], [5, 15, 3])
-    for score in metrics.seq2seq_metrics(clean, clean, NEVER[:3], 0.0).values():
+    for score in metrics.seq2seq_metrics(clean, clean, NEVER[:3], Clean()).values():
         assert score["value"] == score["floor"]
         assert score["value"] == 0 or score["unit"] in ("nats/token", "nats/sequence")
 
 
 def test_a_model_that_diverged_has_empty_values_and_the_reason():
     scores = metrics.seq2seq_metrics(
-        kept([np.nan, 1], [1, 1]), kept([1, 1], [1, 1]), NEVER[:2], 0.0
+        kept([np.nan, 1], [1, 1]), kept([1, 1], [1, 1]), NEVER[:2], Clean()
     )
     assert scores["nll"]["value"] is None
     assert scores["nll"]["reason"] == "training diverged"
@@ -119,7 +122,7 @@ def test_paired_rises_have_narrow_intervals():
     rng = np.random.default_rng(0)
     base, tokens = rng.gamma(5, 10, 500), rng.integers(5, 40, 500)
     scores = metrics.seq2seq_metrics(
-        kept(base + 1 + rng.normal(0, 0.1, 500), tokens), kept(base, tokens), NEVER, 0.0
+        kept(base + 1 + rng.normal(0, 0.1, 500), tokens), kept(base, tokens), NEVER, Clean()
     )
     width = {n: s["ci_high"] - s["ci_low"] for n, s in scores.items()}
     assert width["sequence_nll_rise"] < 0.02 * width["sequence_nll"]

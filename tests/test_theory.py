@@ -1,130 +1,46 @@
-"""The noise floor against simulation and closed forms."""
+"""Floors and the paper's theory against simulation and closed forms."""
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
 from noiselab.measures import statistics as stats
-from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
-from noiselab.noise import corruptions as noise
+from noiselab.measures.metrics import classifier_metrics, decisions
 from noiselab.noise import theory
+from noiselab.noise.corruptions.labels import ShiftLabel, UniformLabel
+from noiselab.noise.corruptions.teacher import Teacher
+from noiselab.noise.corruptions.tokens import UniformToken
 
-CORRUPTIONS = ["uniform_label", "shift_label"]
 RATES = [1 / 11, 3 / 13, 1 / 3, 0.5]
-
-
-# Those that are registered: a new one is covered without a new test.
-@pytest.mark.parametrize("corruption", theory.WRONG_LABELS)
-@pytest.mark.parametrize("classes", [2, 3, 7, 10])
-def test_every_corruption_of_labels_says_which_other_label_it_gives(corruption, classes):
-    wrong = theory.WRONG_LABELS[corruption](classes)
-    assert wrong.shape == (classes, classes)
-    assert np.all(wrong >= 0)
-    assert np.all(np.diagonal(wrong) == 0)
-    assert wrong.sum(1) == pytest.approx(np.ones(classes), abs=1e-12)
-
-
-@pytest.mark.parametrize("corruption", theory.WRONG_LABELS)
-@pytest.mark.parametrize("error_rate", RATES)
-def test_transition_matrix_is_what_the_corruption_does(corruption, error_rate):
-    matrix = theory.transition_matrix(corruption, error_rate, 7)
-    labels = np.arange(700_000) % 7
-    observed, _ = noise.corrupt(
-        labels, np.random.default_rng(0).random(700_000), corruption, error_rate, 7
-    )
-    counts = np.zeros((7, 7))
-    np.add.at(counts, (labels, observed), 1)
-    standard_error = np.sqrt(matrix * (1 - matrix) / 100_000) + 1e-12
-    assert np.all(np.abs(counts / 100_000 - matrix) < 5 * standard_error)
-
-
-def test_observed_posterior_is_the_printed_formula():
-    p = np.random.default_rng(0).dirichlet(np.ones(6), 50)
-    e = 0.3
-    uniform = (1 - e) * p + e * (1 - p) / 5
-    shift = (1 - e) * p + e * np.roll(p, 1, axis=1)
-    assert np.allclose(theory.observed_posterior(p, "uniform_label", e), uniform, atol=1e-14)
-    assert np.allclose(theory.observed_posterior(p, "shift_label", e), shift, atol=1e-14)
-    assert np.allclose(theory.observed_posterior(p, "none", 0), p)
-
-
-def test_transition_matrix_of_a_matrix_of_wrong_labels():
-    wrong = np.array([[0, 0.25, 0.75], [1, 0, 0], [0.5, 0.5, 0]])
-    matrix = theory.transition_matrix("label_matrix", 0.2, 3, wrong)
-    expected = [[0.8, 0.05, 0.15], [0.2, 0.8, 0], [0.1, 0.1, 0.8]]
-    assert np.allclose(matrix, expected, atol=1e-15)
-    for name, of_name in theory.WRONG_LABELS.items():
-        by_name = theory.transition_matrix(name, 0.3, 5)
-        assert np.array_equal(by_name, theory.transition_matrix("x", 0.3, 5, of_name(5)))
-    with pytest.raises(ValueError, match="no transition matrix for corruption 'label_matrix'"):
-        theory.transition_matrix("label_matrix", 0.2, 3)
-
-
-def test_floor_of_a_matrix_is_the_score_of_a_calibrated_classifier():
-    """Of one that knows p(y|x) and has learned the observed labels exactly, simulated."""
-    rng = np.random.default_rng(2)
-    wrong = rng.dirichlet(np.ones(5), 5) * (1 - np.eye(5))
-    wrong /= wrong.sum(1, keepdims=True)
-    p = rng.dirichlet(np.full(5, 0.5), 40)
-    kind = np.repeat(np.arange(40), 20_000)
-    labels = (p[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
-    observed, _ = noise.corrupt(
-        labels, rng.random(len(kind)), "label_matrix", 0.5, 5, noise.Rows(wrong)
-    )
-    counts = np.zeros((40, 5))
-    np.add.at(counts, (kind, observed), 1)
-    learned = counts / 20_000
-    kind, labels = kind[::10], labels[::10]
-    scores = classifier_metrics(learned[kind], labels, p[kind], "label_matrix", 0.5, wrong)
-    for name, tolerance in (("accuracy", 0.5), ("sampled_accuracy", 0.1)):
-        assert scores[name]["value"] == pytest.approx(scores[name]["floor"], abs=tolerance)
-    clean = accuracy(confusion_matrix(p[kind], labels))
-    assert scores["accuracy"]["floor"] < clean - 1  # this noise does turn decisions
-
-
-@pytest.mark.parametrize("corruption", theory.WRONG_LABELS)
-@pytest.mark.parametrize("error_rate", RATES)
-def test_floor_is_the_score_of_a_model_that_learned_the_corrupted_labels(corruption, error_rate):
-    """An observer that counts noisy labels per type of input reaches the floor."""
-    rng = np.random.default_rng(1)
-    types = rng.dirichlet(np.full(4, 0.5), 30)  # p(y | type), known
-    kind = np.repeat(np.arange(30), 20_000)
-    labels = (types[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
-    noisy, _ = noise.corrupt(labels, rng.random(len(kind)), corruption, error_rate, 4)
-    counts = np.zeros((30, 4))
-    np.add.at(counts, (kind, noisy), 1)
-    learned = confusion_matrix((counts / 20_000)[kind], labels)
-    floor = confusion_matrix(theory.observed_posterior(types, corruption, error_rate)[kind], labels)
-    assert accuracy(learned) == pytest.approx(accuracy(floor), abs=1.0)
 
 
 @pytest.mark.parametrize("error_rate", RATES)
 def test_uniform_noise_leaves_the_decision_unchanged(error_rate):
     p = np.random.default_rng(0).dirichlet(np.full(5, 0.5), 200_000)
-    q = theory.observed_posterior(p, "uniform_label", error_rate)
+    q = UniformLabel(error_rate, 5).observed(p)
     assert np.array_equal(q.argmax(1), p.argmax(1))
 
 
 def test_beyond_its_limit_uniform_noise_inverts_the_decision():
     p = np.array([[0.7, 0.2, 0.1]])
-    q = theory.observed_posterior(p, "uniform_label", 0.9)  # limit (C - 1) / C = 0.667
+    q = UniformLabel(0.9, 3).observed(p)  # limit (C - 1) / C = 0.667
     assert q.argmax() == 2
 
 
 def test_shift_at_one_half_is_an_exact_tie_for_a_certain_model():
     labels = np.arange(100) % 10
     certain = np.eye(10)[labels].astype(np.float32)
-    scores = classifier_metrics(certain, labels, certain, "shift_label", 0.5)
+    scores = classifier_metrics(certain, labels, certain, ShiftLabel(0.5, 10))
     assert scores["accuracy"]["floor"] == 50
     assert scores["kl"]["floor"] == pytest.approx(0, abs=1e-12)
-    below = classifier_metrics(certain, labels, certain, "shift_label", 1 / 3)
+    below = classifier_metrics(certain, labels, certain, ShiftLabel(1 / 3, 10))
     assert below["accuracy"]["floor"] == 100
 
 
 def test_ties_share_their_weight():
     p = np.array([[0.4, 0.4, 0.2], [0.2, 0.5, 0.3]])
-    assert np.array_equal(theory.decisions(p), [[0.5, 0.5, 0], [0, 1, 0]])
-    assert np.array_equal(theory.decisions(p, tie=0.25), [[1 / 3] * 3, [0, 0.5, 0.5]])
+    assert np.array_equal(decisions(p), [[0.5, 0.5, 0], [0, 1, 0]])
+    assert np.array_equal(decisions(p, tie=0.25), [[1 / 3] * 3, [0, 0.5, 0.5]])
 
 
 # --------------------------------------------------------------------------- bounds
@@ -135,12 +51,12 @@ def test_the_bound_of_the_rise_is_its_supremum_over_models_and_vocabularies(erro
     p = np.logspace(-9, 0, 2000)
 
     def rise(vocabulary):
-        return np.log(p) - np.log(theory.observed_tokens(p, error_rate, vocabulary))
+        return np.log(p) - np.log(UniformToken(error_rate, vocabulary).observed(p))
 
     bound = theory.floor_rise_bound(error_rate)
     assert all(np.all(rise(vocabulary) < bound) for vocabulary in (2, 100, 50_257))
     assert rise(1e9).max() == pytest.approx(bound, rel=1e-6)  # no chance hits
-    assert theory.observed_sequences(7.0, np.inf, error_rate) - 7 == pytest.approx(bound)
+    assert Teacher(error_rate).observed_nll(7.0, np.inf) - 7 == pytest.approx(bound)
 
 
 def test_the_bound_at_the_papers_ratios_is_ln_of_one_plus_r():
@@ -149,31 +65,26 @@ def test_the_bound_at_the_papers_ratios_is_ln_of_one_plus_r():
     assert theory.floor_rise_bound([0, *RATES]) == pytest.approx(printed, abs=5e-5)
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("kind", [UniformLabel, ShiftLabel])
 @pytest.mark.parametrize("classes", [2, 3, 7, 20])
-def test_where_another_class_overtakes_a_certain_model(corruption, classes):
+def test_where_another_class_overtakes_a_certain_model(kind, classes):
     rates = np.linspace(0, 1, 1001)
     certain = np.eye(classes)[:1]
-    q = np.concatenate([theory.observed_posterior(certain, corruption, e) for e in rates])
+    q = np.concatenate([kind(e, classes).observed(certain) for e in rates])
     overtaken = q[:, 1:].max(1) >= q[:, 0] - 1e-12
     first = rates[overtaken.argmax()]
     assert overtaken.any()
-    expected = theory.overtaking_error_rate(corruption, classes)
+    expected = kind(0.5, classes).overtaking_rate
     assert first == pytest.approx(expected, abs=rates[1])
     assert first >= expected - 1e-9
 
 
 def test_only_uniform_noise_keeps_the_decision_of_an_uncertain_model_up_to_there():
     p = np.random.default_rng(0).dirichlet(np.ones(4), 10_000)
-    for corruption, keeps in (("uniform_label", True), ("shift_label", False)):
-        below = 0.98 * theory.overtaking_error_rate(corruption, 4)
-        q = theory.observed_posterior(p, corruption, below)
+    for kind, keeps in ((UniformLabel, True), (ShiftLabel, False)):
+        below = 0.98 * kind(0.5, 4).overtaking_rate
+        q = kind(below, 4).observed(p)
         assert np.array_equal(q.argmax(1), p.argmax(1)) == keeps
-
-
-def test_no_class_overtakes_where_no_label_is_wrong():
-    with pytest.raises(ValueError, match="no class overtakes"):
-        theory.overtaking_error_rate("none", 10)
 
 
 # --------------------------------------------------------------------------- information
@@ -199,7 +110,7 @@ def conditional_entropy(joint: np.ndarray) -> float:
 @pytest.mark.parametrize("classes", [2, 3, 10, 100])
 @pytest.mark.parametrize("error_rate", [0, 0.01, *RATES, 0.9, 1])
 def test_information_loss_is_that_of_the_joint_distribution(classes, error_rate):
-    joint = theory.transition_matrix("uniform_label", error_rate, classes) / classes
+    joint = UniformLabel(error_rate, classes).transitions / classes
     entropy = np.log2(classes)
     loss = theory.relative_information_loss(error_rate, classes)
     assert loss == pytest.approx(1 - mutual_information(joint) / entropy, abs=1e-12)
@@ -210,7 +121,7 @@ def test_information_loss_is_that_of_the_joint_distribution(classes, error_rate)
 def test_information_loss_is_that_of_sampled_labels(error_rate):
     labels = np.arange(1_000_000) % 5
     u = np.random.default_rng(0).random(len(labels))
-    observed, _ = noise.corrupt(labels, u, "uniform_label", error_rate, 5)
+    observed, _ = UniformLabel(error_rate, 5).draw(labels, u)
     counts = np.zeros((5, 5))
     np.add.at(counts, (labels, observed), 1)
     sampled = 1 - mutual_information(counts) / np.log2(5)
@@ -242,7 +153,7 @@ def test_information_loss_is_greatest_where_labels_are_independent(classes):
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])
 def test_there_each_label_is_as_likely_whatever_the_true_one(classes):
     rate = theory.uninformative_error_rate(classes)
-    assert np.ptp(theory.transition_matrix("uniform_label", rate, classes)) < 1e-12
+    assert np.ptp(UniformLabel(rate, classes).transitions) < 1e-12
 
 
 # --------------------------------------------------------------------------- sample complexity
@@ -268,7 +179,7 @@ def test_sample_bound_grows_with_capacity_and_with_what_is_asked():
 def test_clean_examples_are_those_that_noise_leaves(error_rate):
     labels = np.zeros(100_000, dtype=np.int64)
     u = np.random.default_rng(0).random(len(labels))
-    _, corrupted = noise.corrupt(labels, u, "uniform_label", error_rate, 10)
+    _, corrupted = UniformLabel(error_rate, 10).draw(labels, u)
     left = theory.clean_examples(len(labels), error_rate)
     assert left == pytest.approx((~corrupted).sum(), abs=5 * np.sqrt(len(labels) / 4))
 

@@ -17,7 +17,7 @@ from noiselab.families.classifier import task as classifier
 from noiselab.families.vision_transformer import task as vision_transformer
 from noiselab.files import write_json
 from noiselab.models.vit import vit
-from noiselab.noise import corruptions as noise
+from noiselab.noise.draws import taught_labels
 from noiselab.planning import config, runs
 from noiselab.training import distributed
 from noiselab.training.loop import Settings, build_optimizer, train
@@ -213,6 +213,6 @@ def test_labels_as_taught_are_the_same_for_scores_and_training():
     images = random_images(60, 1, run["size"], run["classes"])
     batches = ImageBatches(run, images, CPU)
     taught = batches(60, 120).targets.numpy()  # the second epoch, in its order
-    again, corrupted = noise.observed_labels(run, images.y, np.arange(60), 0, 60)
+    again, corrupted = taught_labels(batches.noise, run, images.y, np.arange(60), 0, 60)
     assert (again[batches.indices(60, 120)] == taught).all()
     assert corrupted.any()

@@ -10,7 +10,8 @@ from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.files import read_json
 from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics
-from noiselab.noise import corruptions as noise
+from noiselab.noise.draws import taught_labels
+from noiselab.noise.registry import corruption
 from noiselab.planning.provenance import write_metrics
 
 
@@ -38,21 +39,16 @@ def main() -> None:
 def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
     """Test scores, and training scores where the predictions have them; `prefix`: of the model's
     snapshot on its way."""
-    noise_of_run, drawn = (run["corruption"], run["error_rate"]), noise.rows_of(run)
-    wrong = drawn.wrong if drawn else None
-    scores = classifier_metrics(
-        own[f"{prefix}test"], labels["test"], clean["test"], *noise_of_run, wrong
-    )
+    noise = corruption(run)
+    scores = classifier_metrics(own[f"{prefix}test"], labels["test"], clean["test"], noise)
     if "train_rows" not in own:
         return scores
     rows, observed = own["train_rows"], None
     if run["resample"] == "fixed":
-        observed, _ = noise.observed_labels(run, labels["train"], rows, 0, len(rows))
+        observed, _ = taught_labels(noise, run, labels["train"], rows, 0, len(rows))
     decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
     true = labels["train"][rows]
-    return scores | training_metrics(
-        decided, clean_decided, true, observed, *noise_of_run, run["classes"], wrong
-    )
+    return scores | training_metrics(decided, clean_decided, true, observed, noise)
 
 
 if __name__ == "__main__":

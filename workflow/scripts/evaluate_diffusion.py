@@ -10,6 +10,7 @@ from noiselab.errors import run_script
 from noiselab.files import read_json
 from noiselab.measures import frechet
 from noiselab.measures.metrics import diffusion_metrics
+from noiselab.noise.registry import corruption
 from noiselab.planning.provenance import write_metrics
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         np.asarray(test.y),
         {"fid" if run["evaluation"]["features"] == "inception" else "judge_frechet": distance},
         run["classes"],
-        run["error_rate"],
+        corruption(run),
     )
     write_metrics(arguments.metrics, run, arguments.summary, metrics)
 

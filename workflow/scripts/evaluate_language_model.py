@@ -8,6 +8,7 @@ from noiselab.errors import run_script
 from noiselab.families.language_model import task as language_model
 from noiselab.files import read_json
 from noiselab.measures.metrics import language_model_metrics
+from noiselab.noise.registry import corruption
 from noiselab.planning.provenance import write_metrics
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     arguments = parser.parse_args()
     run = read_json(arguments.run)
+    noise = corruption(run)
     _, train, validation = text.read(run["data"])
     crops, context = run["evaluation"]["crops"], run["model"]["context"]
     windows = {
@@ -44,15 +46,15 @@ def main() -> None:
             model = load_weights(weights, language_model.build(run), device).eval()
             of_noisy_text = (f"{prefix}nll", f"{prefix}mean_nll")
             names = dict.fromkeys(windows, ("nll", of_clean_text)) | {"train": of_noisy_text}
-            noise = run["error_rate"], run["vocabulary"]
+            noisy = noise, run["vocabulary"]
             return {
-                split: language_model.token_scores(model, part, *noise, device, names[split])
+                split: language_model.token_scores(model, part, *noisy, device, names[split])
                 for split, part in windows.items()
             }
 
         own = scores(arguments.weights, "", "denoised_nll")
         clean = scores(arguments.clean, "floor_", "floor_nll")
-    metrics = language_model_metrics(own, clean, run["error_rate"], context)
+    metrics = language_model_metrics(own, clean, noise, context)
     write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 

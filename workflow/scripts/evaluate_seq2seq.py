@@ -10,7 +10,7 @@ from noiselab.errors import run_script
 from noiselab.files import read_json
 from noiselab.measures.metrics import UNITS, seq2seq_metrics
 from noiselab.measures.text_scores import score
-from noiselab.noise.corruptions import corrupted_pairs
+from noiselab.noise.registry import corruption
 from noiselab.planning.provenance import write_metrics
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     if arguments.teacher:
         right = identical(np.load(arguments.teacher[0]), validation, run)[: len(right)]
     metrics = {
-        **seq2seq_metrics(own, clean, right, run["error_rate"]),
+        **seq2seq_metrics(own, clean, right, corruption(run)),
         **generation_score(run, own, validation),
         **corruption_shares(run, train),
     }
@@ -63,7 +63,7 @@ def generation_score(run: dict, own: dict, validation: pairs.Pairs) -> dict:
 
 def corruption_shares(run: dict, train: pairs.Pairs) -> dict:
     """Share of target tokens that are the teacher's, in per cent (that of pairs is e)."""
-    corrupted = corrupted_pairs(run, train.target.count)
+    corrupted = corruption(run).chosen(train.target.count)
     clean = train.target.lengths()
     written = pairs.read_sequences(run["teacher_targets"]).lengths() if corrupted.any() else clean
     tokens = np.where(corrupted, written, clean)

@@ -4,12 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noiselab.noise.theory import (
-    decisions,
-    floor_rise_bound,
-    observed_agreement,
-    observed_posterior,
-)
+from noiselab.measures.metrics import decisions
+from noiselab.noise.registry import CORRUPTIONS, corruption
+from noiselab.noise.theory import floor_rise_bound
 
 
 class Losses(NamedTuple):
@@ -45,18 +42,18 @@ def published_loss(values: list[float], score: str, metric: str) -> list[float] 
 
 
 def published_floor(
-    score: str, corruption: str, clean: float, error_rate: float, classes: int | None
+    score: str, name: str, clean: float, error_rate: float, classes: int | None
 ) -> float | None:
-    """Noise floor of a printed score, from its clean value alone.
+    """Noise floor of a printed score, from its clean value alone. name: of the corruption.
 
     Accuracies are those of a model that is certain of its decisions; an NLL gets its bound, an
     upper one; None where the clean value is not enough (per token, under a teacher's noise).
     """
-    if score == "consistency":
-        return 100 * observed_agreement(clean / 100, error_rate, classes)
-    if score == "accuracy":
-        certain = observed_posterior(np.eye(classes)[:1], corruption, error_rate)
-        return clean * decisions(certain, 1e-9)[0, 0]
-    if score == "nll" and corruption == "uniform_token":
+    if score == "nll" and CORRUPTIONS[name].target == "token":
         return clean + floor_rise_bound(error_rate)
-    return None
+    if score not in ("accuracy", "consistency"):
+        return None
+    noise = corruption({"corruption": name, "error_rate": error_rate, "classes": classes})
+    if score == "consistency":
+        return 100 * noise.observed_agreement(clean / 100)
+    return clean * decisions(noise.observed(np.eye(classes)[:1]), 1e-9)[0, 0]

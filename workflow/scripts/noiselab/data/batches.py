@@ -7,7 +7,8 @@ import torch
 
 from noiselab import streams
 from noiselab.data.prepared import Split
-from noiselab.noise import corruptions as noise
+from noiselab.noise.draws import taught_labels, taught_tokens
+from noiselab.noise.registry import corruption
 from noiselab.training.loop import Batch
 
 
@@ -34,6 +35,7 @@ class LabelledBatches:
 
     def __init__(self, run: dict, labels: np.ndarray, device: torch.device):
         self.run, self.device = run, device
+        self.noise = corruption(run)
         self.labels = np.asarray(labels)
         self.order = Order(run["seed"], len(self.labels))
 
@@ -43,7 +45,7 @@ class LabelledBatches:
 
     def corrupted_labels(self, index: np.ndarray, start: int, stop: int):
         """Labels as trained on, int64 [n], and which are corrupted, bool [n]."""
-        return noise.observed_labels(self.run, self.labels, index, start, stop)
+        return taught_labels(self.noise, self.run, self.labels, index, start, stop)
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device, non_blocking=True)
@@ -91,32 +93,20 @@ class TokenBatches:
 
     def __init__(self, run: dict, tokens: np.ndarray, device: torch.device):
         self.run, self.tokens, self.device = run, tokens, device
-        self.context = run["model"]["context"]
+        self.noise, self.context = corruption(run), run["model"]["context"]
 
     def __call__(self, start: int, stop: int) -> Batch:
         """Sequences at positions start … stop - 1: inputs and targets int64 [n, context]."""
         places = self.places(start, stop)
         text = self.tokens[places[:, None] + np.arange(self.context + 1)].astype(np.int64)
         inputs, targets = text[:, :-1], text[:, 1:]
-        targets, corrupted = self._corrupted(targets, places, start, stop)
+        targets, corrupted = taught_tokens(self.noise, self.run, targets, places, start)
         return Batch(*map(self._to_device, (inputs, targets, corrupted)))
 
     def places(self, start: int, stop: int) -> np.ndarray:
         """Index of the first token of each sequence, int64 [n]."""
         u = streams.uniform(self.run["seed"], "order", start, stop)
         return (u * (len(self.tokens) - self.context)).astype(np.int64)
-
-    def _corrupted(self, targets: np.ndarray, places: np.ndarray, start: int, stop: int):
-        run, length = self.run, self.context
-        if run["corruption"] == "none":
-            return targets, np.zeros(targets.shape, dtype=bool)
-        if run["resample"] == "fixed":  # drawn once per token of the text
-            rows = [streams.uniform(run["seed"], "noise", p, p + length) for p in places]
-            u = np.stack(rows)
-        else:  # drawn anew at every visit
-            u = streams.uniform(run["seed"], "noise", start * length, stop * length)
-            u = u.reshape(targets.shape)
-        return noise.corrupt(targets, u, run["corruption"], run["error_rate"], run["vocabulary"])
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)

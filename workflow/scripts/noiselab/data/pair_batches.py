@@ -10,7 +10,7 @@ import torch
 from noiselab import streams
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences, read_sequences
 from noiselab.errors import NoiselabError
-from noiselab.noise import corruptions as noise
+from noiselab.noise.registry import corruption
 from noiselab.training.loop import Batch
 
 
@@ -63,7 +63,7 @@ def target_rows(run: dict, target: Sequences) -> Rows:
 
 def noisy_targets(run: dict, clean: Sequences) -> tuple[Sequences, np.ndarray]:
     """Targets as trained on, and which of them are the teacher's, bool [N]."""
-    corrupted = noise.corrupted_pairs(run, clean.count)
+    corrupted = corruption(run).chosen(clean.count)
     if not corrupted.any():
         return clean, corrupted
     teacher = read_sequences(run["teacher_targets"])

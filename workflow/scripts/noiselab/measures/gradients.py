@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from noiselab import streams
 from noiselab.data.batches import TokenBatches
 from noiselab.noise import theory
+from noiselab.noise.corruptions.tokens import UniformToken
 
 PAIRS = ("clean_clean", "corrupt_corrupt", "clean_corrupt")
 POSITIONS = 2048  # that go through the transformer at a time: two sequences of GPT-2's 1,024
@@ -42,7 +43,7 @@ def noisy_batches(
     run: a clean run; tokens: its training text, int [n]; protocol: as in `units_of_batch`. Yields
     inputs and targets, int64 [size, T], and corrupted, bool [size, T], or [size] for `sequences`.
     """
-    noisy = run | {"corruption": "uniform_token", "resample": "fresh"}
+    noisy = run | {"corruption": UniformToken.name, "resample": "fresh"}
     spans = [(i * size, (i + 1) * size) for i in range(count)]
     if protocol == "tokens":
         stream = TokenBatches(noisy | {"error_rate": error_rate}, tokens, device)

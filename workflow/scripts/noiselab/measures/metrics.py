@@ -10,15 +10,7 @@ from noiselab.measures.statistics import (
     sequence_interval,
     wilson_interval,
 )
-from noiselab.noise.theory import (
-    TIE,
-    decisions,
-    expected_noisy_nll,
-    observed_agreement,
-    observed_posterior,
-    observed_sequences,
-    transition_matrix,
-)
+from noiselab.noise.base import Corruption
 
 UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
 UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
@@ -54,6 +46,13 @@ def _marginals(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return confusion.sum(axis=1) / total, confusion.sum(axis=0) / total
 
 
+def decisions(p: np.ndarray, tie: float = 0.0) -> np.ndarray:
+    """The most probable class of each row as weights, float64 [n, C]. Classes within `tie` of
+    the best share the weight, as they would on average if ties were broken at random."""
+    best = p >= p.max(axis=1, keepdims=True) - tie
+    return best / best.sum(axis=1, keepdims=True)
+
+
 def confusion_matrix(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> np.ndarray:
     """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]."""
     confusion = np.zeros((p.shape[1], p.shape[1]))
@@ -68,21 +67,18 @@ def classifier_metrics(
     p: np.ndarray,
     labels: np.ndarray,
     clean_p: np.ndarray,
-    corruption: str,
-    error_rate: float,
-    wrong: np.ndarray | None = None,
+    noise: Corruption,
 ) -> dict[str, dict]:
     """All scores of a classifier.
 
     p: [n, C] predicted probabilities; labels: [n] clean test labels; clean_p: [n, C]
-    probabilities of the clean run of the same seed, from which the floor follows; wrong: [C, C],
-    W of `label_matrix`.
+    probabilities of the clean run of the same seed, from which the floor follows; noise: that of
+    the labels of training.
     Returns metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason}.
     A model whose probabilities are not finite has empty values and the reason.
     """
-    tie = 0.0 if corruption == "none" else TIE
-    observed = observed_posterior(clean_p, corruption, error_rate, wrong)
-    floors = _scores(observed, labels, tie)
+    observed = _observed(clean_p, noise)
+    floors = _scores(observed, labels, noise.tie)
     values = _scores(p, labels)
     diverged = None if np.isfinite(p).all() else "training diverged"
     scores = {
@@ -102,7 +98,14 @@ def classifier_metrics(
         lost = ("accuracy_drop", "accuracy_relative_drop")
         return scores | {name: _diverged(name, len(labels)) for name in lost}
     right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
-    return scores | drops("accuracy", right, clean_right, floors["accuracy"])
+    floor = np.nan if floors["accuracy"] is None else floors["accuracy"]
+    return scores | drops("accuracy", right, clean_right, floor)
+
+
+def _observed(clean_p: np.ndarray, noise: Corruption) -> np.ndarray:
+    """What a calibrated model predicts, float64 [n, C]; not a number where that is unknown."""
+    observed = noise.observed(clean_p)
+    return np.full(clean_p.shape, np.nan) if observed is None else observed
 
 
 def drops(score: str, right: np.ndarray, clean_right: np.ndarray, floor: float) -> dict[str, dict]:
@@ -128,26 +131,21 @@ def training_metrics(
     clean_decided: np.ndarray,
     labels: np.ndarray,
     observed: np.ndarray | None,
-    corruption: str,
-    error_rate: float,
-    classes: int,
-    wrong: np.ndarray | None = None,
+    noise: Corruption,
 ) -> dict[str, dict]:
     """Accuracy on training images, as `classifier_metrics` gives scores: against the true labels
     and against those that the model was taught.
 
     decided, clean_decided: decisions int [n] of the model and of the clean run of its seed;
     negative: it has none. labels: true ones, int [n]. observed: those taught, or None where they
-    are drawn anew at every visit: then the expected agreement with them counts. wrong: [C, C], W
-    of `label_matrix`.
+    are drawn anew at every visit: then the expected agreement with them counts. noise: theirs.
     """
     if (decided < 0).any():
         names = ("train_accuracy", "noisy_train_accuracy")
         return {name: _diverged(name, len(labels)) for name in names}
-    transitions = transition_matrix(corruption, error_rate, classes, wrong)
 
     def agreement(decisions: np.ndarray) -> np.ndarray:
-        drawn = transitions[labels, decisions] if observed is None else decisions == observed
+        drawn = noise.chance(labels, decisions) if observed is None else decisions == observed
         return 100.0 * drawn
 
     right, clean_right = decided == labels, clean_decided == labels
@@ -194,7 +192,7 @@ def _interval(name: str, p: np.ndarray, labels: np.ndarray) -> Interval:
     return bootstrap_interval(SCORES[name], confusion)
 
 
-def language_model_metrics(own: dict, clean: dict, error_rate: float, context: int) -> dict:
+def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: int) -> dict:
     """All scores of a language model, as `classifier_metrics` gives them.
 
     own, clean: split ("validation", "train") -> per-token scores of the model and of the clean
@@ -208,7 +206,7 @@ def language_model_metrics(own: dict, clean: dict, error_rate: float, context: i
 
     def noisy(scores: dict, prefix: str = "") -> np.ndarray:
         nll, mean_nll = scores[f"{prefix}nll"], scores[f"{prefix}mean_nll"]
-        return expected_noisy_nll(nll, mean_nll, error_rate)
+        return noise.expected_nll(nll, mean_nll)
 
     def clean_text(split: str, prefix: str = "") -> dict:
         nll, base, floor = own[split]["nll"], clean[split]["nll"], clean[split]["floor_nll"]
@@ -245,7 +243,7 @@ def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int)
     }
 
 
-def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, error_rate: float) -> dict:
+def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Corruption) -> dict:
     """NLL of a sequence-to-sequence model, as `classifier_metrics` gives scores.
 
     own, clean: `nll` float [n] in nats and `tokens` int [n] of the same clean validation targets,
@@ -254,7 +252,7 @@ def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, error_rat
     and the relative rise, which is the same per token and per sequence.
     """
     nll, base, tokens = own["nll"], clean["nll"], clean["tokens"]
-    floor = observed_sequences(base, np.where(teacher_right, 0.0, np.inf), error_rate)
+    floor = noise.observed_nll(base, np.where(teacher_right, 0.0, np.inf))
     pairs = np.ones(len(nll))
     scores = {
         "nll": (nll, floor, tokens),
@@ -286,7 +284,7 @@ def diffusion_metrics(
     labels: np.ndarray,
     distance: dict[str, float],
     classes: int,
-    error_rate: float,
+    noise: Corruption,
 ) -> dict:
     """All scores of a diffusion model, as `classifier_metrics` gives them.
 
@@ -307,7 +305,7 @@ def diffusion_metrics(
         return {name: _diverged(name, len(own["decided"])) for name in names}
     hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
     right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
-    floor = 100 * observed_agreement(clean_hits.mean(), error_rate, classes)
+    floor = 100 * noise.observed_agreement(clean_hits.mean())
     scores = {
         "consistency": _share_score(hits, floor),
         # Image by image: those of the same place start from the same noise at every ratio.

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
-from noiselab.noise import theory
+from noiselab.noise.base import Corruption
 from noiselab.training.loop import Batch, Task
 
 PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
@@ -113,7 +113,7 @@ def sequence_nll(model: nn.Module, windows: list[np.ndarray], device: torch.devi
 def token_scores(
     model: nn.Module,
     windows: list[np.ndarray],
-    error_rate: float,
+    noise: Corruption,
     vocabulary: int,
     device: torch.device,
     names: Sequence[str] = TOKEN_SCORES,
@@ -121,40 +121,37 @@ def token_scores(
     """Scores of every predicted token in nats, each float64 [tokens]; `names`: those wanted.
 
     nll: of the true token; mean_nll: mean over the vocabulary; floor_nll, floor_mean_nll: the
-    same for the model's distribution *after* noise of this rate (what a calibrated noisy model
-    would predict, if this is the clean model); denoised_nll: after taking noise of this rate
-    *out* (if this is the noisy model).
+    same for the model's distribution *after* this noise (what a calibrated noisy model would
+    predict, if this is the clean model); denoised_nll: after taking this noise *out* (if this is
+    the noisy model).
     """
     scores: dict[str, list] = {name: [] for name in names}
     for batch in batches_of_windows(windows, vocabulary, device):
         logits = model(batch[:, :-1]).logits.double()
         log_p, true = logits.log_softmax(-1)[..., :vocabulary], batch[:, 1:, None]
         for name in names:
-            value = _log_probabilities(name, log_p, true, error_rate).mean(-1)
+            value = _log_probabilities(name, log_p, true, noise).mean(-1)
             scores[name].append(-value.flatten())
     return {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items()}
 
 
-def _log_probabilities(name: str, log_p: Tensor, true: Tensor, error_rate: float) -> Tensor:
+def _log_probabilities(name: str, log_p: Tensor, true: Tensor, noise: Corruption) -> Tensor:
     """Of the true token [..., 1] or of the vocabulary [..., V], whose mean is the score.
 
     Only what the score needs: for a small network, passes over the vocabulary in double
     precision are most of an evaluation.
     """
-    vocabulary = log_p.shape[-1]
     match name:
         case "nll":
             return log_p.gather(-1, true)
         case "mean_nll":
             return log_p
         case "floor_nll":
-            p = log_p.gather(-1, true).exp()
-            return theory.observed_tokens(p, error_rate, vocabulary).log()
+            return noise.observed(log_p.gather(-1, true).exp()).log()
         case "floor_mean_nll":
-            return theory.observed_tokens(log_p.exp(), error_rate, vocabulary).log()
+            return noise.observed(log_p.exp()).log()
         case "denoised_nll":
-            p = theory.denoised_tokens(log_p.exp(), error_rate, vocabulary)
-            return p.gather(-1, true).log()
+            return noise.denoised(log_p.exp()).gather(-1, true).log()
     raise ValueError(name)
 
 

@@ -1,0 +1,314 @@
+"""Every registered corruption does what it says: a new one is covered without a new test."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noiselab.errors import NoiselabError
+from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
+from noiselab.noise import registry
+from noiselab.noise.base import CORRUPTIONS, TIE
+from noiselab.noise.corruptions.clean import Clean
+from noiselab.noise.corruptions.labels import (
+    LabelCorruption,
+    LabelMatrix,
+    ShiftLabel,
+    UniformLabel,
+)
+from noiselab.noise.corruptions.tokens import UniformToken
+from noiselab.planning import code
+
+RATES = [1 / 11, 3 / 13, 1 / 3, 0.5]
+DRAWN = [name for name, kind in CORRUPTIONS.items() if kind.target in ("label", "token")]
+LABELS = [name for name, kind in CORRUPTIONS.items() if issubclass(kind, LabelCorruption)]
+SCRIPTS = Path(code.SCRIPTS)
+
+
+def confusions(classes: int) -> np.ndarray:
+    """A matrix of wrong labels, float [C, C]."""
+    wrong = np.random.default_rng(classes).dirichlet(np.full(classes, 0.5), classes) + 0.01
+    np.fill_diagonal(wrong, 0)
+    return wrong / wrong.sum(1, keepdims=True)
+
+
+def matrix_option(folder: Path, classes: int) -> str:
+    np.savetxt(folder / "wrong.csv", confusions(classes), delimiter=",")
+    return str(folder / "wrong.csv")
+
+
+# What a test gives for the option of a corruption. One that has another needs another entry.
+OPTIONS = {"wrong_labels": matrix_option}
+
+
+@pytest.fixture
+def build(tmp_path):
+    """(name, error rate, number of classes) -> corruption, as planned and read from a run."""
+
+    def corruption(name: str, rate: float, classes: int):
+        experiment = {key: OPTIONS[key](tmp_path, classes) for key in CORRUPTIONS[name].options}
+        spec = {"name": "any", "classes": classes, "vocabulary": classes}
+        run = {"corruption": name, "error_rate": rate, "seed": 0, **spec}
+        return registry.corruption(run | CORRUPTIONS[name].planned(experiment, spec))
+
+    return corruption
+
+
+def frequencies(first: np.ndarray, second: np.ndarray, count: int, columns: int) -> np.ndarray:
+    """Share of each second value next to each first one, float [count, columns]."""
+    counts = np.zeros((count, columns))
+    np.add.at(counts, (first, second), 1)
+    return counts / counts.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("classes", [2, 3, 7, 10])
+def test_every_corruption_of_labels_says_which_other_label_it_gives(build, name, classes):
+    wrong = build(name, 0.5, classes).wrong_labels()
+    assert wrong.shape == (classes, classes)
+    assert np.all(wrong >= 0)
+    assert np.all(np.diagonal(wrong) == 0)
+    assert wrong.sum(1) == pytest.approx(np.ones(classes), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("error_rate", [*RATES, 1.0])
+def test_transitions_are_what_drawing_gives(build, name, error_rate):
+    """What a calibrated model predicts of certain inputs is a row of T."""
+    noise = build(name, error_rate, 7)
+    matrix = noise.observed(np.eye(7))
+    assert np.all(matrix >= 0)
+    assert matrix.sum(1) == pytest.approx(np.ones(7), abs=1e-12)
+    targets = np.arange(700_000) % 7
+    drawn, corrupted = noise.draw(targets, np.random.default_rng(0).random(700_000))
+    assert drawn.dtype == targets.dtype
+    assert np.array_equal(drawn[~corrupted], targets[~corrupted])
+    assert abs(corrupted.mean() - error_rate) < 5 * np.sqrt(error_rate / 700_000)
+    standard_error = np.sqrt(matrix * (1 - matrix) / 100_000) + 1e-12
+    assert np.all(np.abs(frequencies(targets, drawn, 7, 7) - matrix) < 5 * standard_error)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("error_rate", RATES)
+def test_observed_is_what_an_observer_of_drawn_targets_counts(build, name, error_rate):
+    noise, rng = build(name, error_rate, 5), np.random.default_rng(1)
+    p = rng.dirichlet(np.full(5, 0.5), 20)
+    kind = np.repeat(np.arange(20), 50_000)
+    targets = (p[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
+    drawn, _ = noise.draw(targets, rng.random(len(kind)))
+    q = noise.observed(p)
+    standard_error = np.sqrt(q * (1 - q) / 50_000) + 1e-12
+    assert np.all(np.abs(frequencies(kind, drawn, 20, 5) - q) < 5.5 * standard_error)
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("error_rate", RATES)
+def test_floor_is_the_score_of_a_model_that_learned_the_corrupted_labels(build, name, error_rate):
+    """An observer that counts noisy labels per type of input reaches the floor."""
+    noise, rng = build(name, error_rate, 4), np.random.default_rng(1)
+    types = rng.dirichlet(np.full(4, 0.5), 30)  # p(y | type), known
+    kind = np.repeat(np.arange(30), 20_000)
+    labels = (types[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
+    noisy, _ = noise.draw(labels, rng.random(len(kind)))
+    learned = confusion_matrix(frequencies(kind, noisy, 30, 4)[kind], labels)
+    floor = confusion_matrix(noise.observed(types)[kind], labels)
+    assert accuracy(learned) == pytest.approx(accuracy(floor), abs=1.0)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_targets_corrupted_at_a_small_rate_stay_so_at_a_larger(build, name):
+    targets = np.arange(10_000) % 6
+    u = np.random.default_rng(2).random(10_000)
+    few, many = (build(name, e, 6).draw(targets, u)[1] for e in (1 / 11, 0.5))
+    assert few.any()
+    assert np.all(many[few])
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("error_rate", [1 / 3, 1.0])
+def test_the_largest_and_smallest_u_stay_in_range(build, name, error_rate):
+    targets = np.arange(6)
+    for u in (0.0, 5e-324, np.nextafter(error_rate, 0)):
+        drawn, corrupted = build(name, error_rate, 6).draw(targets, np.full(6, u))
+        assert corrupted.all()
+        assert np.all((drawn >= 0) & (drawn < 6))
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_corrupted_at_rate_0(build, name):
+    targets = np.arange(1000) % 5
+    with np.errstate(all="raise"):
+        drawn, corrupted = build(name, 0.0, 5).draw(targets, np.zeros(1000))
+    assert np.array_equal(drawn, targets)
+    assert not corrupted.any()
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("error_rate", RATES)
+def test_chance_of_a_label_is_that_of_drawing_it(build, name, error_rate):
+    noise, rng = build(name, error_rate, 3), np.random.default_rng(3)
+    labels, wanted = np.array([0, 1, 2, 0]), np.array([0, 2, 0, 1])
+    drawn = noise.draw(np.tile(labels, 100_000), rng.random(400_000))[0].reshape(-1, 4)
+    assert noise.chance(labels, wanted) == pytest.approx((drawn == wanted).mean(0), abs=0.01)
+
+
+def test_observed_is_the_printed_formula():
+    p = np.random.default_rng(0).dirichlet(np.ones(6), 50)
+    e = 0.3
+    uniform = (1 - e) * p + e * (1 - p) / 5
+    shift = (1 - e) * p + e * np.roll(p, 1, axis=1)
+    assert np.allclose(UniformLabel(e, 6).observed(p), uniform, atol=1e-14)
+    assert np.allclose(ShiftLabel(e, 6).observed(p), shift, atol=1e-14)
+    assert np.allclose(UniformToken(e, 6).observed(p), (1 - e) * p + e / 6, atol=1e-14)
+    assert np.array_equal(Clean().observed(p), p)
+
+
+def test_transitions_of_a_matrix_of_wrong_labels():
+    wrong = np.array([[0, 0.25, 0.75], [1, 0, 0], [0.5, 0.5, 0]])
+    expected = [[0.8, 0.05, 0.15], [0.2, 0.8, 0], [0.1, 0.1, 0.8]]
+    assert np.allclose(LabelMatrix(0.2, wrong).transitions, expected, atol=1e-15)
+    assert LabelMatrix(0.2, wrong).overtaking_rate == pytest.approx(1 / 2)  # of class 1
+    for kind in (UniformLabel, ShiftLabel):
+        by_name = kind(0.3, 5)
+        by_matrix = LabelMatrix(0.3, by_name.wrong_labels())
+        assert np.array_equal(by_name.transitions, by_matrix.transitions)
+
+
+def test_a_rate_may_differ_by_class():
+    wrong, rate = confusions(4), np.array([0, 0.1, 0.5, 1])
+    noise = LabelMatrix(rate, wrong)
+    labels = np.arange(400_000) % 4
+    with np.errstate(all="raise"):
+        drawn, corrupted = noise.draw(labels, np.random.default_rng(0).random(len(labels)))
+    matrix = noise.transitions
+    assert np.diagonal(matrix) == pytest.approx(1 - rate)
+    assert matrix.sum(1) == pytest.approx(np.ones(4))
+    assert frequencies(labels, drawn, 4, 4) == pytest.approx(matrix, abs=0.01)
+    assert np.array_equal(drawn != labels, corrupted)
+
+
+def test_floor_of_a_matrix_is_the_score_of_a_calibrated_classifier():
+    """Of one that knows p(y|x) and has learned the observed labels exactly, simulated."""
+    rng = np.random.default_rng(2)
+    wrong = rng.dirichlet(np.ones(5), 5) * (1 - np.eye(5))
+    noise = LabelMatrix(0.5, wrong / wrong.sum(1, keepdims=True))
+    p = rng.dirichlet(np.full(5, 0.5), 40)
+    kind = np.repeat(np.arange(40), 20_000)
+    labels = (p[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
+    observed, _ = noise.draw(labels, rng.random(len(kind)))
+    learned = frequencies(kind, observed, 40, 5)
+    kind, labels = kind[::10], labels[::10]
+    scores = classifier_metrics(learned[kind], labels, p[kind], noise)
+    for name, tolerance in (("accuracy", 0.5), ("sampled_accuracy", 0.1)):
+        assert scores[name]["value"] == pytest.approx(scores[name]["floor"], abs=tolerance)
+    clean = accuracy(confusion_matrix(p[kind], labels))
+    assert scores["accuracy"]["floor"] < clean - 1  # this noise does turn decisions
+
+
+def test_where_nothing_is_known_of_the_observed_labels_there_is_no_floor():
+    class Unknown(UniformLabel):
+        name = "unknown_to_all"
+
+        def observed(self, p):
+            return None
+
+    try:
+        p = np.random.default_rng(0).dirichlet(np.ones(4), 50)
+        scores = classifier_metrics(p, np.arange(50) % 4, p, Unknown(0.5, 4))
+    finally:
+        del CORRUPTIONS["unknown_to_all"]
+    assert {score["floor"] for score in scores.values()} == {None}
+    assert None not in {score["value"] for score in scores.values()}
+
+
+# ------------------------------------------------------------------------------ the register
+
+
+def test_two_corruptions_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two corruptions are called 'shift_label'"):
+        type("Other", (ShiftLabel,), {"name": "shift_label"})
+    assert CORRUPTIONS["shift_label"] is ShiftLabel
+
+
+def test_names_are_those_of_the_families():
+    assert registry.names("classifier") == ["uniform_label", "shift_label", "label_matrix"]
+    assert registry.names("diffusion") == ["uniform_label"]
+    assert registry.names("language_model") == ["uniform_token"]
+    assert registry.names("seq2seq") == ["teacher"]
+    assert "none" in CORRUPTIONS
+    assert "none" not in registry.names()
+    assert Clean().tie == 0
+    assert UniformLabel(0.1, 2).tie == TIE
+
+
+def experiment(**changes):
+    fixed = {"family": "classifier", "corruption": "uniform_label", "resample": "fixed"}
+    return fixed | changes
+
+
+def test_an_experiment_that_fits_its_corruption_passes():
+    registry.check(experiment(), "")
+    registry.check(experiment(corruption="label_matrix", wrong_labels="w.csv"), "")
+    registry.check(experiment(family="seq2seq", corruption="teacher"), "")
+
+
+OF_A_FAMILY = "x.corruption: uniform_token is not for a classifier "
+OF_A_FAMILY += "(known: uniform_label, shift_label, label_matrix)"
+OF_A_MATRIX = "x.wrong_labels: the path of a csv file, for corruption label_matrix and no other"
+MISTAKES = [
+    (experiment(corruption="uniform_token"), OF_A_FAMILY),
+    (experiment(wrong_labels="w.csv"), OF_A_MATRIX),
+    (experiment(corruption="label_matrix"), OF_A_MATRIX),
+    (
+        experiment(family="seq2seq", corruption="teacher", resample="fresh"),
+        "x.resample: a teacher's targets are made once: fixed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), MISTAKES)
+def test_an_experiment_that_does_not_is_refused_in_one_line(wrong, message):
+    with pytest.raises(NoiselabError) as error:
+        registry.check(wrong, "x.")
+    assert str(error.value) == message
+
+
+def test_a_matrix_that_does_not_suit_the_data_set_is_refused(tmp_path):
+    path = matrix_option(tmp_path, 3)
+    spec = {"name": "digits", "classes": 4}
+    with pytest.raises(NoiselabError) as error:
+        LabelMatrix.planned({"wrong_labels": path}, spec, "config key a.")
+    found = "has 3 rows of 3 columns, but 4 classes need as many of both"
+    assert str(error.value) == f"config key a.wrong_labels: {path} {found} (data set digits)"
+    planned = LabelMatrix.planned({"wrong_labels": path}, spec | {"classes": 3})
+    assert planned["wrong_labels"]["path"] == path
+    assert LabelMatrix.variant(planned) == f"-{planned['wrong_labels']['sha256'][:6]}"
+
+
+def test_planning_may_import_the_register():
+    """It is read by each `snakemake`: NumPy is enough."""
+    program = (
+        "import sys; sys.path.insert(0, 'workflow/scripts'); import noiselab.noise.registry;"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'scipy', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=SCRIPTS.parents[1]).returncode == 0
+
+
+def test_scripts_that_draw_are_made_of_every_module_of_corruptions():
+    """They are imported by discovery, which the reader of imports must know."""
+    folder = SCRIPTS / "noiselab" / "noise" / "corruptions"
+    files = set(code.closure(SCRIPTS / "evaluate_classifier.py"))
+    modules = set(folder.glob("*.py"))
+    assert len(modules) > 3
+    assert modules <= files
+    assert modules.isdisjoint(code.closure(SCRIPTS / "compute_information_loss.py"))
+
+
+def test_every_corruption_says_what_it_is():
+    for name, kind in CORRUPTIONS.items():
+        assert kind.__doc__, name
+        assert kind.resamples
+        assert kind.why_resamples or set(kind.resamples) == {"fixed", "fresh"}
+        assert all("description" in schema for schema in kind.options.values())

@@ -1,0 +1,77 @@
+"""What a corruption of training targets is, and the register of all kinds."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+
+# Closer probabilities of *observed* labels are a tie: where the noise makes two classes equally
+# likely, what is left of the clean model's preference (its smallest probabilities) is no decision
+# that any model could learn.
+TIE = 1e-3
+
+CORRUPTIONS: dict[str, type["Corruption"]] = {}  # name in the configuration -> class
+
+
+class Corruption:
+    """One kind of wrong training targets, at a rate: how they are drawn, and what a calibrated
+    model of them predicts.
+
+    A subclass with a `name` registers itself. rate: probability that a target is corrupted.
+    """
+
+    name: ClassVar[str]
+    families: ClassVar[tuple[str, ...]] = ()  # of models for which an experiment may choose it
+    target: ClassVar[str | None] = None  # what is corrupted as a whole: label, token, sequence
+    resamples: ClassVar[tuple[str, ...]] = ("fixed", "fresh")  # once per example | at each visit
+    why_resamples: ClassVar[str] = ""  # where not both are possible
+    # Further keys that an experiment with it must have, and others must not: key -> JSON schema,
+    # whose description is what an error message says.
+    options: ClassVar[dict[str, dict]] = {}
+    tie: float = TIE  # closer probabilities of observed targets are equal
+    rate: float | np.ndarray  # float [C] where it depends on the class
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            return
+        if cls.name in CORRUPTIONS:
+            raise ValueError(f"two corruptions are called {cls.name!r}")
+        CORRUPTIONS[cls.name] = cls
+
+    @classmethod
+    def planned(cls, experiment: dict, spec: dict, where: str = "") -> dict:
+        """Keys of its own in run.json. spec: the data set's; where: what stands before the name of
+        a key in a message. NoiselabError: an option does not suit the data set."""
+        return {}
+
+    @classmethod
+    def variant(cls, planned: dict) -> str:
+        """What its own keys of run.json add to the run's id."""
+        return ""
+
+    @classmethod
+    def from_run(cls, run: dict) -> Self:
+        """The corruption that a run is trained with, from its run.json."""
+        raise NotImplementedError
+
+    def draw(self, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """New targets, as `targets`, and which of them are corrupted, bool.
+
+        targets: int, any shape; u: uniform in [0, 1), float of that shape. One number per target
+        decides everything: it is corrupted where u < e, and u / e, again uniform there, picks the
+        wrong one. With the same u, what is corrupted at a small e is so at every larger e, too.
+        """
+        rate = self.rate if np.ndim(self.rate) == 0 else self.rate[targets]
+        corrupted = u < rate
+        v = np.divide(u, rate, out=np.zeros(u.shape), where=corrupted)
+        return np.where(corrupted, self.replacements(targets, v), targets), corrupted
+
+    def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """What each target becomes if it is corrupted. v: uniform numbers of its shape; one that
+        is below 1 can have been rounded to 1."""
+        raise NotImplementedError(f"{self.name} does not corrupt target by target")
+
+    def observed(self, p):
+        """What a calibrated model of the corrupted targets predicts where one of the clean targets
+        predicts p. None: that is unknown, and so is every floor."""
+        return None

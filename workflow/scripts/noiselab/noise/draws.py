@@ -1,0 +1,49 @@
+"""Which targets a run is taught: its corruption, drawn from its stream of random numbers."""
+
+import numpy as np
+
+from noiselab import streams
+from noiselab.noise.base import Corruption
+
+
+def taught_labels(
+    noise: Corruption, run: dict, labels: np.ndarray, index: np.ndarray, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that a run is taught at positions start … stop - 1 of its stream of examples.
+
+    noise: that of the run; labels: int64 [N], of all training examples; index: which of them stand
+    there, int64 [n]. With `fixed` noise, drawn once per example, the positions do not matter.
+    Returns labels int64 [n] and which are corrupted, bool [n].
+    """
+    return noise.draw(labels[index], _label_uniforms(run, len(labels), index, start, stop))
+
+
+def _label_uniforms(run: dict, count: int, index: np.ndarray, start: int, stop: int):
+    """Float64 [n]; None where nothing is drawn."""
+    if run["resample"] == "none":
+        return None
+    if run["resample"] == "fixed":
+        return streams.uniform(run["seed"], "noise", 0, count)[index]
+    return streams.uniform(run["seed"], "noise", start, stop)  # drawn anew at every visit
+
+
+def taught_tokens(
+    noise: Corruption, run: dict, targets: np.ndarray, places: np.ndarray, start: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets that a run is taught by the sequences at positions start, start + 1, …
+
+    targets: int64 [n, length], the true ones; places: of their first tokens in the text, int64 [n],
+    which matter with `fixed` noise. Returns targets and which are corrupted, bool, [n, length].
+    """
+    return noise.draw(targets, _token_uniforms(run, targets.shape, places, start))
+
+
+def _token_uniforms(run: dict, shape: tuple[int, int], places: np.ndarray, start: int):
+    """Float64 [n, length]; None where nothing is drawn."""
+    count, length = shape
+    if run["resample"] == "none":
+        return None
+    if run["resample"] == "fixed":  # drawn once per token of the text
+        return np.stack([streams.uniform(run["seed"], "noise", p, p + length) for p in places])
+    u = streams.uniform(run["seed"], "noise", start * length, (start + count) * length)
+    return u.reshape(shape)
