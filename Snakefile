@@ -1,4 +1,4 @@
-# noiselab: robustness of probabilistic models to wrong training targets (arXiv 2512.11912).
+# noiselab: studies of models that are trained on partly wrong data.
 #   snakemake --cores 2                 everything of the default tier, quick
 #   snakemake --cores 2 table2          one table
 #   snakemake --profile slurm           the full reproduction on a Slurm cluster
@@ -11,20 +11,11 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"
-
-
-configfile: tier_file(config)
-
-
 include: "rules/plan.smk"
 include: "rules/data.smk"
-include: "rules/train.smk"
-include: "rules/teacher.smk"
-include: "rules/generate.smk"
-include: "rules/evaluate.smk"
-include: "rules/analysis.smk"
-include: "rules/claims.smk"
-include: "rules/report.smk"
+include: "rules/runs.smk"
+include: "rules/artefacts.smk"
+include: "rules/answers.smk"
 include: "rules/cost.smk"
 include: "rules/preflight.smk"
 include: "rules/slurm.smk"

@@ -24,18 +24,11 @@ rule collect_metrics:
         f" --out {{output.out:q}} {LOGGED} && {RECORD}"
 
 
-def entries(artefact, outputs):
-    """Outputs of an artefact; those that Snakemake's report shows, as its entries."""
-    labels = PROJECT.labels(artefact)
-    return {
-        option: (
-            report(file, caption=PROJECT.caption(artefact), labels=labels[option], **shelf)
-            if option in labels
-            else file
-        )
-        for shelf in [PROJECT.shelf(artefact)]
-        for option, file in outputs.items()
-    }
+def entry(artefact, option, file):
+    """An output of an artefact, as an entry of Snakemake's report where it is one."""
+    labels = PROJECT.labels(artefact).get(option)
+    shelf = PROJECT.shelf(artefact)
+    return report(file, caption=PROJECT.caption(artefact), labels=labels, **shelf) if labels else file
 
 
 for artefact in GRAPH.artefacts.values():
@@ -46,18 +39,18 @@ for artefact in GRAPH.artefacts.values():
         input:
             unpack(WIRING.inputs(artefact.job)),
         output:
-            **entries(artefact, GRAPH.jobs[artefact.job].outputs),
+            **{o: entry(artefact, o, f) for o, f in WIRING.job(artefact.job).outputs.items()},
             record=f"{ANSWERS}/records/{artefact.job}",
         log:
             f"{ANSWERS}/logs/{artefact.job}.log",
         benchmark:
             f"{ANSWERS}/benchmarks/{artefact.job}.tsv"
-        localrule: GRAPH.jobs[artefact.job].resources is None
+        localrule: WIRING.job(artefact.job).resources is None
         conda:
             ENV
-        threads: WIRING.threads(GRAPH.jobs[artefact.job])
+        threads: WIRING.threads(WIRING.job(artefact.job))
         resources:
-            **WIRING.resources(GRAPH.jobs[artefact.job]),
+            **WIRING.resources(WIRING.job(artefact.job)),
         params:
             name=artefact.name,
             entry=WIRING.entry(artefact),

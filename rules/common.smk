@@ -10,7 +10,7 @@ ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 # --software-deployment-method conda the rule's environment comes before it), and $SCRIPTS keeps
 # paths of this machine out of the rules' parameters.
 _PATH = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
-os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS)
+os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS, SNAKEFILE=str(workflow.main_snakefile))
 
 # Jobs use no network, which their computers may not have: libraries that could look for something
 # newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
@@ -27,7 +27,3 @@ def _or_exit(function, *arguments):
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
 
-
-def config_files(config):
-    """Configuration files that follow the first, for the tier and the studies that it names."""
-    return _or_exit(noiselab_config.overlays, config)

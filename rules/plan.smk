@@ -1,9 +1,12 @@
 # From the merged configuration to jobs: no job knows the configuration but through run.json.
 from noiselab.families import FAMILIES
 from noiselab.planning import project
+from noiselab.planning.data_rules import DataRules
 from noiselab.planning.wiring import LOGGED, RECORD, Wiring
 
-config = _or_exit(noiselab_config.validate, config)
+# The other files of the configuration are many; `configfile:` would say so at each.
+_given = workflow.config_settings.overwrite_config
+config = _or_exit(noiselab_config.merged, config, _given)
 RESULTS = f"results/{config['tier']}"
 # Where runs are short, Python starts with its imports done.
 os.environ.update(PYTHON="python $SCRIPTS/warm_start.py" if config["warm_start"] else "python")
@@ -21,7 +24,7 @@ def make_again(files):
         workflow.dag.forcefiles.update(files)
 
 
-WIRING = Wiring(GRAPH, make_again)
+WIRING, DATA = Wiring(GRAPH, make_again), DataRules(GRAPH)
 if PROJECT.note and workflow.is_main_process:
     print(f"noiselab: {PROJECT.note}", file=sys.stderr)
 

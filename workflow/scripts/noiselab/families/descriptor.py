@@ -30,7 +30,7 @@ class Stage:
     script: str  # below workflow/scripts, without .py
     reads: Mapping[str, File]  # option of the script -> file
     writes: Mapping[str, str]  # option of the script -> name in the run's folder
-    # Option and folder name below the run's checkpoints, where an attempt leaves what the next uses.
+    # Option and folder below the run's checkpoints, where an attempt leaves what the next uses.
     work: tuple[str, str] | None = None
     also: Mapping[str, File] = field(default_factory=dict)  # read, but found through run.json
     data: bool = True  # reads the arrays of the run's data set

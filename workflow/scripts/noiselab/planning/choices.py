@@ -8,9 +8,7 @@ def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:
     """Those of the first data set and seed, least noise first."""
     first = plan.runs[runs[0]]
     same = [
-        run
-        for run in runs
-        if all(plan.runs[run][key] == first[key] for key in ("dataset", "seed"))
+        run for run in runs if all(plan.runs[run][key] == first[key] for key in ("dataset", "seed"))
     ]
     return sorted(same, key=lambda run: plan.runs[run]["noise_ratio"])
 
@@ -46,5 +44,12 @@ def teachers(plan: Plan, runs: list[str]) -> list[str]:
 
 CHOICES = {
     choice.__name__: choice
-    for choice in (noise_ratios, one_seed, clean_runs, first_clean_run, clean_and_noisiest, teachers)
+    for choice in (
+        noise_ratios,
+        one_seed,
+        clean_runs,
+        first_clean_run,
+        clean_and_noisiest,
+        teachers,
+    )
 }

@@ -68,7 +68,9 @@ def script(name: str, *modules: str) -> tuple[Path, ...]:
 def published() -> tuple[Path, ...]:
     """The studies' published numbers, claims and audits."""
     return tuple(
-        sorted(file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml"))
+        sorted(
+            file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml")
+        )
     )
 
 

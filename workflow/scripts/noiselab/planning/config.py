@@ -75,10 +75,10 @@ def load(*changes: dict | str | Path, tier: str | None = None) -> dict:
         selected |= {key: change[key] for key in ("tier", "studies") if key in change}
     if tier:
         selected["tier"] = tier
-    config = standard(selected)
+    given: dict = {}
     for change in changes:
-        config = merge(config, change)
-    return validate(config)
+        given = merge(given, change)
+    return merged(selected, given)
 
 
 def standard(selected: dict) -> dict:
@@ -89,6 +89,12 @@ def standard(selected: dict) -> dict:
     for file in overlays(config):
         config = merge(config, read_yaml(file))
     return config
+
+
+def merged(selected: dict, given: dict) -> dict:
+    """The validated configuration for the tier and the studies of `selected`, with what was given
+    on the command line laid over the files."""
+    return validate(merge(standard(selected), given))
 
 
 def merge(base: dict, changes: dict) -> dict:

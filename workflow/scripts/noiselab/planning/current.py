@@ -27,7 +27,7 @@ def is_stale(graph: Graph, job: Job) -> bool:
     there = [Path(file) for file in job.outputs.values() if Path(file).exists()]
     if not there:
         return False
-    if job.rule == "run_config":
+    if job.rule in ("run_config", "resolved_config"):  # what they are made from is what they say
         return not _has_content(there[0], job.content)
     if _text(Path(record(graph, job))) != graph.digest(job.name):
         return True

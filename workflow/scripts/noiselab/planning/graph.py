@@ -11,12 +11,12 @@ from pathlib import Path
 
 from noiselab.data.kinds import KINDS
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import OWN, METRICS, RUN, Stage
+from noiselab.families.descriptor import METRICS, OWN, RUN, Stage
 from noiselab.files import digest
 from noiselab.planning import code
 from noiselab.planning.artefacts import Artefact
 from noiselab.planning.datasets import is_real, source_folder
-from noiselab.planning.runs import TEACHER, Plan, reads_snapshots
+from noiselab.planning.runs import Plan, reads_snapshots
 
 INCEPTION = "inception/pt_inception-2015-12-05-6726825d.pth"  # pytorch-fid's weights
 
@@ -113,8 +113,10 @@ def graph(plan: Plan, config: dict, places: Places, artefacts: dict[str, Artefac
         _run(whole, run)
     for name, runs in plan.experiments.items():
         _collect(whole, name, runs)
-    for artefact in artefacts.values():
-        ADDITIONS[artefact.kind](whole, artefact)
+    for kind, add in ADDITIONS.items():
+        for artefact in artefacts.values():
+            if artefact.kind == kind:
+                add(whole, artefact)
     _answers(whole)
     return whole
 

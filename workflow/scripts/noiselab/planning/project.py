@@ -3,14 +3,13 @@
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from noiselab.families.descriptor import RUN, SUMMARY, METRICS
-from noiselab.planning import artefacts, config as configuration, own
+from noiselab.families.descriptor import METRICS, RUN, SUMMARY
+from noiselab.planning import artefacts, code, own
+from noiselab.planning import config as configuration
 from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
-from noiselab.planning.choices import one_seed
 from noiselab.planning.datasets import is_real
-from noiselab.planning.graph import Graph, Places, graph
+from noiselab.planning.graph import Graph, Job, Places, graph
 
 CAPTIONS = configuration.ROOT / "workflow" / "report"
 DOWNLOADS = "data"
@@ -21,6 +20,7 @@ PIECES = {
     "cost": "cost.html",
     "overview": "overview.html",
 }
+ORDER = ("table", "figure")
 FRONT = "figure_spectrum"  # stands before the families
 
 
@@ -137,6 +137,36 @@ class Project:
             files += [f"{self._runs}/{run}/{METRICS}" for run in runs]
         return list(dict.fromkeys(files))
 
+    def add_reports(self) -> None:
+        """The jobs that come last: configuration, cost and reports."""
+        graph, answers = self.graph, self.graph.places.answers
+        config = {"config": (f"{answers}/config.json",)}
+        graph.add(
+            Job("config", "resolved_config", {}, {"out": config["config"][0]}, content=graph.config)
+        )
+        made = {kind: [graph.jobs[a.job].outputs for a in self.artefacts(kind)] for kind in ORDER}
+        inputs = {
+            "metrics": tuple(f"{answers}/metrics/{e}.csv" for e in graph.plan.experiments),
+            "tables": tuple(outputs["csv"] for outputs in made["table"]),
+            "figures": tuple(outputs["svg"] for outputs in made["figure"]),
+        }
+        outputs = {suffix: f"{answers}/cost.{suffix}" for suffix in ("csv", "md", "html")}
+        graph.add(Job("cost", "cost", inputs | config, outputs, code=code.script("plan_cost")))
+        captions = tuple(sorted(CAPTIONS.glob("*.rst")))
+        template = (CAPTIONS / "report.html.j2",)
+        for name, inputs, content, followed in (
+            (
+                "report",
+                {"files": self.report_files()},
+                self.structure(),
+                code.script("make_report") + captions + template,
+            ),
+            ("workflow_report", {"shown": self.shown(), **config}, None, captions),
+        ):
+            inputs = {key: tuple(files) for key, files in inputs.items()}
+            out = {"html": f"{answers}/{name}.html"}
+            graph.add(Job(name, name, inputs, out, content=content, code=followed))
+
 
 def plan(config: dict, results: str) -> Project:
     """The project of a validated configuration. results: folder of the tier."""
@@ -146,7 +176,9 @@ def plan(config: dict, results: str) -> Project:
     audited = audit_experiments(config, settings.plan)
     planned = artefacts.planned(config, settings.plan, audited)
     whole = graph(settings.plan, config, places, planned)
-    return Project(whole, _note(settings, answers))
+    project = Project(whole, _note(settings, answers))
+    project.add_reports()
+    return project
 
 
 def audit_experiments(config: dict, plan) -> set[str]:

@@ -5,6 +5,7 @@ Rules in rules/ loop over stages and artefacts and ask here.
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -58,6 +59,12 @@ class Wiring:
         """The content of a job as command-line flags: those that are true."""
         return " ".join(f"--{key}" for key, value in self.job(name).content.items() if value)
 
+    def files(self, job: str, *names: str) -> str:
+        """Command-line options for those inputs of a job that there are."""
+        inputs = self.job(job).inputs
+        chosen = [name for name in names if inputs.get(name)]
+        return " ".join(f"--{_dashed(name)} {shlex.join(inputs[name])}" for name in chosen)
+
     # --------------------------------------------------------------------------- its resources
 
     def resource(self, rule: str, name: str):
@@ -68,12 +75,12 @@ class Wiring:
         longest = self.config["max_runtime"] or math.inf
         return lambda wildcards, attempt: min(value * attempt, longest)
 
-    def threads(self, what: Stage | Job) -> int:
+    def threads(self, what: Stage | Job | str) -> int:
         """Threads of a job; one of what takes seconds."""
         rule = _resource_rule(what)
         return self.config["resources"][rule]["threads"] if rule else 1
 
-    def resources(self, what: Stage | Job) -> dict:
+    def resources(self, what: Stage | Job | str) -> dict:
         """GPUs, memory and time of a job on one node; none of what takes seconds."""
         rule = _resource_rule(what)
         if rule is None:
@@ -163,8 +170,10 @@ class Wiring:
         return f"{command} {LOGGED} && {RECORD}"
 
 
-def _resource_rule(what: Stage | Job) -> str | None:
+def _resource_rule(what: Stage | Job | str) -> str | None:
     """The rule whose resources a job has; None: seconds of a core."""
+    if isinstance(what, str):
+        return what
     if isinstance(what, Job):
         return what.resources
     return None if what.local else what.resources or what.rule

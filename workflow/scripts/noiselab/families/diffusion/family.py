@@ -120,7 +120,7 @@ FAMILY = Family(
             features={"enum": list(FEATURES)},
             classified=COUNT,
             draws=COUNT,
-        )
+        ),
     },
     stages=(
         training("diffusion", work="training"),

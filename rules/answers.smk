@@ -1,0 +1,155 @@
+# Verdicts, the papers' texts and codes side by side, what was run, and the reports.
+report: "../workflow/report/front.rst"
+
+
+localrules:
+    claims,
+    audit,
+    overview,
+    resolved_config,
+    report,
+    workflow_report,
+
+
+REPORT, WORKFLOW_REPORT = f"{ANSWERS}/report.html", f"{ANSWERS}/workflow_report.html"
+
+
+rule claims:
+    input:
+        unpack(WIRING.inputs("claims")),
+    output:
+        json=f"{ANSWERS}/claims.json",
+        html=report(
+            f"{ANSWERS}/claims.html",
+            caption="../workflow/report/claims.rst",
+            category="Claims",
+            labels={"result": "Verdicts", "format": "html"},
+        ),
+        md=f"{ANSWERS}/claims.md",
+        csv=f"{ANSWERS}/claims.csv",
+        record=f"{ANSWERS}/records/claims",
+    log:
+        f"{ANSWERS}/logs/claims.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/claims.tsv"
+    conda:
+        ENV
+    params:
+        analyses=WIRING.files("claims", "gradients", "loss_stability"),
+        tier=config["tier"],
+        studies=config["studies"],
+        digest=WIRING.digest("claims"),
+    shell:
+        "$PYTHON $SCRIPTS/make_claims.py --metrics {input.metrics:q} {params.analyses}"
+        f" --tier {{params.tier}} --studies {{params.studies}} --out {{output.json:q}} {LOGGED} && {RECORD}"
+
+
+rule audit:
+    input:
+        unpack(WIRING.inputs("tables/audit")),
+    output:
+        csv=f"{TABLES}/audit.csv",
+        html=report(
+            f"{TABLES}/audit.html",
+            caption="../workflow/report/audit.rst",
+            category="Audit",
+            labels={"result": "Text against code", "format": "html"},
+        ),
+        md=f"{TABLES}/audit.md",
+        record=f"{ANSWERS}/records/tables/audit",
+    log:
+        f"{ANSWERS}/logs/tables/audit.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/tables/audit.tsv"
+    conda:
+        ENV
+    params:
+        analyses=WIRING.files("tables/audit", "gradients"),
+        tier=config["tier"],
+        studies=config["studies"],
+        digest=WIRING.digest("tables/audit"),
+    shell:
+        "$PYTHON $SCRIPTS/make_audit.py --metrics {input.metrics:q} {params.analyses}"
+        f" --tier {{params.tier}} --studies {{params.studies}} --out {{output.csv:q}} {LOGGED} && {RECORD}"
+
+
+rule overview:
+    input:
+        unpack(WIRING.inputs("overview")),
+    output:
+        html=report(
+            f"{ANSWERS}/overview.html",
+            caption="../workflow/report/overview.rst",
+            category="Overview",
+            labels={"result": "What was run", "format": "html"},
+        ),
+        record=f"{ANSWERS}/records/overview",
+    log:
+        f"{ANSWERS}/logs/overview.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/overview.tsv"
+    conda:
+        ENV
+    params:
+        digest=WIRING.digest("overview"),
+    shell:
+        "$PYTHON $SCRIPTS/make_overview.py --metrics {input.metrics:q} --data {input.data:q}"
+        f" --out {{output.html:q}} {LOGGED} && {RECORD}"
+
+
+rule resolved_config:
+    input:
+        unpack(WIRING.inputs("config")),
+    output:
+        f"{ANSWERS}/config.json",
+    log:
+        f"{ANSWERS}/logs/config.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/config.tsv"
+    conda:
+        ENV
+    params:
+        content=WIRING.content("config"),
+    shell:
+        "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
+
+
+rule report:
+    input:
+        unpack(WIRING.inputs("report")),
+    output:
+        html=REPORT,
+        record=f"{ANSWERS}/records/report",
+    log:
+        f"{ANSWERS}/logs/report.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/report.tsv"
+    conda:
+        ENV
+    params:
+        structure=WIRING.content("report"),
+        digest=WIRING.digest("report"),
+    shell:
+        "$PYTHON $SCRIPTS/make_report.py --structure {params.structure:q} --out {output.html:q}"
+        f" {LOGGED} && {RECORD}"
+
+
+# Snakemake's own report: rules, their graph and run times. A rule that calls it lets it be a target
+# like any other. The inner call reads only, so it needs no lock.
+rule workflow_report:
+    input:
+        unpack(WIRING.inputs("workflow_report")),
+    output:
+        html=WORKFLOW_REPORT,
+        record=f"{ANSWERS}/records/workflow_report",
+    log:
+        f"{ANSWERS}/logs/workflow_report.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/workflow_report.tsv"
+    conda:
+        ENV
+    params:
+        digest=WIRING.digest("workflow_report"),
+    shell:
+        'python -m snakemake --snakefile "$SNAKEFILE" --configfile {input.config:q} --nolock'
+        f" --report {{output.html:q}} -- {{input.shown:q}} {LOGGED} && {RECORD}"

@@ -1,0 +1,95 @@
+"""What the rules of data sets are made of."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from noiselab.data.kinds import KINDS, prepared_by
+from noiselab.planning.datasets import is_real, source_folder
+from noiselab.planning.graph import Graph, prepared
+
+
+@dataclass(frozen=True)
+class Download:
+    """A rule that fetches the data sets of a kind."""
+
+    rule: str
+    pattern: str  # of the names of folders
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A rule that prepares the data sets of some kinds."""
+
+    rule: str
+    pattern: str  # of the names of data sets
+    outputs: dict[str, str]
+    python: str  # how it is started: one that uses processes of its own is no fork
+    options: str
+
+
+# Rule -> further options of its script.
+OPTIONS = {"prepare_image_files": "--threads {threads}", "prepare_text": "--work {params.work:q}"}
+COLD = ("prepare_image_files", "prepare_text")
+
+
+class DataRules:
+    """The data sets of a plan for the rules."""
+
+    def __init__(self, graph: Graph):
+        self.graph, self.sets = graph, graph.plan.datasets
+        # Folder below the downloads -> a data set whose files lie there, the first.
+        real = [(source_folder(spec), name) for name, spec in self.sets.items() if is_real(spec)]
+        self.first = dict(reversed(real))
+
+    def downloads(self) -> list[Download]:
+        """A rule per kind of real data set."""
+        rules = dict.fromkeys(kind.download for kind in KINDS.values() if kind.download)
+        return [Download(rule, self._pattern(self._folders(rule))) for rule in rules]
+
+    def _folders(self, rule: str) -> list[str]:
+        kinds = [name for name, kind in KINDS.items() if kind.download == rule]
+        return [f for f, name in self.first.items() if self.sets[name]["kind"] in kinds]
+
+    def preparations(self) -> list[Preparation]:
+        """A rule per kind of arrays."""
+        found = []
+        for rule in dict.fromkeys(kind.rule for kind in KINDS.values()):
+            kinds = prepared_by(rule)
+            names = self.graph.plan.kinds(kinds)
+            spec = {"kind": kinds[0]}
+            files = prepared(self.graph.places, "{dataset}", spec)
+            outputs = {_keyword(file): file for file in files}
+            outputs["record"] = f"{self.graph.places.results}/records/prepare/{{dataset}}"
+            python = "python" if rule in COLD else "$PYTHON"
+            options = OPTIONS.get(rule, "")
+            found.append(Preparation(rule, self._pattern(names), outputs, python, options))
+        return found
+
+    @staticmethod
+    def _pattern(names: list[str]) -> str:
+        return "|".join(map(re.escape, names)) or "none"
+
+    def specification(self, wildcard: str, without: str = "") -> Callable:
+        """Parameter of a rule: the specification of its data set as JSON."""
+
+        def found(wildcards) -> str:
+            name = wildcards[wildcard]
+            spec = self.sets[self.first[name] if wildcard == "source" else name]
+            return json.dumps({k: v for k, v in spec.items() if k != without}, sort_keys=True)
+
+        return found
+
+    def source(self, wildcards) -> str:
+        """Command-line option that names the folder of a real data set: local copy or download."""
+        spec = self.sets[wildcards["dataset"]]
+        if not is_real(spec):
+            return ""
+        return f"--source {shlex.quote(self.graph.places.source(source_folder(spec)))}"
+
+
+def _keyword(file: str) -> str:
+    """Name of an output, after its file."""
+    return file.rpartition("/")[2].replace(".", "_")
