@@ -30,7 +30,7 @@ def context_figure(tables: list[pd.DataFrame]) -> Figure:
     for (ratio, metric, label), axis in zip(panels, axes.flat, strict=True):
         cells = table[(table["metric"] == metric) & (table["noise_ratio"] == ratio)]
         for dataset, colour in zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False):
-            _by_share(axis, cells[cells["dataset"] == dataset], colour)
+            _share_curves(axis, cells[cells["dataset"] == dataset], colour)
         axis.set_xlabel("share of the source's length limit (%)")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
@@ -38,7 +38,7 @@ def context_figure(tables: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-def _by_share(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
+def _share_curves(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
     cells = cells.sort_values("source_share")
     cells = cells.assign(share=100 * cells["source_share"])
     name = NAMES.get(cells["dataset"].iloc[0], cells["dataset"].iloc[0])
@@ -87,7 +87,7 @@ def batch_figure(tables: list[pd.DataFrame]) -> Figure:
     figure, axes = plt.subplots(1, panels.ngroups, **size, squeeze=False)
     for ((dataset, metric), part), axis in zip(panels, axes.flat, strict=True):
         for colour, (ratio, cells) in zip((OURS, PAPER), part.groupby("noise_ratio"), strict=False):
-            _by_multiplier(axis, cells.sort_values("batch_multiplier"), ratio, colour)
+            _multiplier_curves(axis, cells.sort_values("batch_multiplier"), ratio, colour)
         logarithmic(axis, part["batch_multiplier"])
         axis.xaxis.set_major_formatter("×{x:g}")
         axis.set_title(NAMES.get(dataset, dataset))
@@ -99,7 +99,7 @@ def batch_figure(tables: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-def _by_multiplier(axis: Axes, cells: pd.DataFrame, ratio: float, colour: str) -> None:
+def _multiplier_curves(axis: Axes, cells: pd.DataFrame, ratio: float, colour: str) -> None:
     name = "clean" if ratio == 0 else f"r = {ratio:g}"
     with_spread(axis, cells, "batch_multiplier", name, colour)
     if ratio > 0:

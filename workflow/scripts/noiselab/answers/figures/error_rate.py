@@ -49,7 +49,7 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
         squeeze=False,
         layout="constrained",
     )
-    for source, row in zip(_by_corruption(tables, corruptions), axes, strict=True):
+    for source, row in zip(_corruption_tables(tables, corruptions), axes, strict=True):
         for dataset, axis in zip(datasets, row, strict=True):
             part = source[source["dataset"] == dataset]
             if len(part):
@@ -62,7 +62,7 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-def _by_corruption(tables: list[pd.DataFrame], corruptions: list[str]) -> list[pd.DataFrame]:
+def _corruption_tables(tables: list[pd.DataFrame], corruptions: list[str]) -> list[pd.DataFrame]:
     """The table of each corruption, with its clean row (whose corruption is `none`)."""
     return [next(t for t in tables if (t["corruption"] == c).any()) for c in corruptions]
 
