@@ -8,7 +8,8 @@ from noiselab.errors import run_script
 from noiselab.files import digest, read_json, save_arrays, write_json
 from noiselab.planning import provenance
 from noiselab.training import distributed
-from noiselab.training.loop import SNAPSHOT, Settings, finish, train
+from noiselab.training.loop import SNAPSHOT, Settings, train
+from noiselab.training.records import finish
 from noiselab.training.weights import load_weights, save_weights
 
 

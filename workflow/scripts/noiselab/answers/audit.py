@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from noiselab.answers.claims import mean_cosine
 from noiselab.answers.layouts import NAMES, number_text, page
+from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.answers.tables import seeds_estimate
 from noiselab.measures.statistics import Estimate, difference, over_seeds
 

@@ -1,8 +1,6 @@
 """The one training loop. Families differ by model, batch and loss only."""
 
-import json
 import math
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from tqdm import tqdm
 from noiselab import progress, streams
 from noiselab.errors import NoiselabError
 from noiselab.training import checkpoint, distributed
+from noiselab.training.records import History, Meter
 from noiselab.training.weights import save_weights
 
 HISTORY_ROWS = 100  # loss rows per run, whatever its length
@@ -88,44 +87,25 @@ def train(
     what is seen. loss(model, batch): mean over the batch's targets. folder: checkpoints and
     the history so far; the same command resumes from there.
     """
-    model.to(device)
-    parallel = distributed.data_parallel(model, device)
-    if settings.compile and device.type == "cuda":
-        parallel = torch.compile(parallel)
-    optimizer = build_optimizer(model, settings.optimizer)
-    average = _moving_average(model, settings.ema_decay)
-    parts = {"model": model, "optimizer": optimizer} | ({"average": average} if average else {})
+    trained = Trained(model, loss, settings, device)
     shares = micro_batches(settings)
-    bf16 = settings.precision == "bf16" and device.type == "cuda"
-    precision = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
-
     state = checkpoint.load(folder, run_digest, device)
-    start = _restore(parts, state)
+    start = trained.restore(state)
     meter = Meter(device, state["meter"] if state else None)
     history = History(folder / "history.jsonl", start)
-    saved = time.monotonic()
 
     with _stop_signals() as stop, checkpoint.Writer(folder, run_digest) as writer:
+        checkpoints = Checkpoints(writer, stop, settings, device)
         for step in _progress(start, settings.steps):
             # Dropout and the like are a function of the step, so a restart repeats nothing.
             torch.manual_seed(streams.integer(seed, f"dropout-{distributed.rank()}", step))
-            rate = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            for i, (first, last) in enumerate(shares):
+            rate = trained.set_learning_rate(learning_rate(step, settings))
+            for first, last in shares:
                 offset = step * settings.batch_size
                 data = batch(offset + first, offset + last)
-                final = i == len(shares) - 1
-                with _local_gradients(parallel, not final), precision:
-                    value = loss(parallel, data) / len(shares)
-                value.backward()
-                meter.add(value.detach(), data)
-            if settings.clip_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            if average:
-                average.update_parameters(model)
+                value = trained.backward(data, len(shares), final=(first, last) == shares[-1])
+                meter.add(value, data.corrupted)
+            trained.update()
             meter.steps += 1
 
             done = step + 1
@@ -138,20 +118,11 @@ def train(
             # On every process: an evaluation may be shared out among them.
             if evaluate and _due(done, settings.evaluate_every, settings.steps):
                 with meter.paused():
-                    history.add({"step": done, **_evaluate(average or model, evaluate)})
+                    history.add({"step": done, **_evaluate(trained.average or model, evaluate)})
             if done == settings.snapshot_step and history.writes:
-                save_weights(folder / SNAPSHOT, average.module if average else model, run_digest)
-            due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
-            action = _agree(stop.requested, due and done < settings.steps, device)
-            if action:
-                _save(writer, parts, done, meter)
-                saved = time.monotonic()
-            writer.check()
-            if action == STOP:
-                writer.wait()
-                distributed.barrier()  # the end of one process is the end of all
-                raise Interrupted(128 + signal.SIGTERM)
-    return (average.module if average else model), meter.summary(settings)
+                save_weights(folder / SNAPSHOT, trained.result, run_digest)
+            checkpoints.after(done, trained, meter)
+    return trained.result, meter.summary(settings.steps, settings.batch_size)
 
 
 # ------------------------------------------------------------------------ parts of the loop
@@ -195,145 +166,97 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=True)
 
 
-class Meter:
-    """Sums since the last history row, and totals of the run; all survive a restart."""
+class Trained:
+    """A model, in the form that several processes train together, its optimiser and its average."""
 
-    def __init__(self, device: torch.device, saved: dict | None):
-        saved = saved or {"sums": [0.0] * 3, "totals": [0.0] * 2, "steps": 0, "seconds": 0.0}
-        exact = {"dtype": torch.float64, "device": device}
-        self.sums = torch.tensor(saved["sums"], **exact)  # loss, corrupted, targets
-        self.totals = torch.tensor(saved["totals"], **exact)  # corrupted, targets
-        self._carry_on_process_0()  # what was saved is the sum over processes
-        self.steps: int = saved["steps"]  # since the last row
-        self.diverged_at: int | None = None  # step at which the loss was no longer finite
-        self.seconds: float = saved["seconds"]  # of training, in all
-        self.clock = time.monotonic()
-        self.row_clock = self.clock
+    def __init__(self, model: nn.Module, loss: Callable, settings: Settings, device: torch.device):
+        self.model, self.loss, self.settings = model.to(device), loss, settings
+        self.parallel = distributed.data_parallel(model, device)
+        if settings.compile and device.type == "cuda":
+            self.parallel = torch.compile(self.parallel)
+        self.optimizer = build_optimizer(model, settings.optimizer)
+        self.average = _moving_average(model, settings.ema_decay)
+        bf16 = settings.precision == "bf16" and device.type == "cuda"
+        self.precision = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
 
-    def add(self, loss: torch.Tensor, data: Batch) -> None:
-        """Count one micro-batch; nothing waits for the device."""
-        self.sums[0] += loss
-        self.sums[1] += data.corrupted.sum()
-        self.sums[2] += data.corrupted.numel()
+    @property
+    def result(self) -> nn.Module:
+        """The model to evaluate: the average, if any."""
+        return self.average.module if self.average else self.model
 
-    def row(self, batch_size: int) -> dict:
-        """Means since the last row, over all processes."""
-        loss, corrupted, targets = self._reduced(self.sums)
-        elapsed = time.monotonic() - self.row_clock
-        row = {
-            "loss": loss / (self.steps * distributed.world_size()),
-            "error_rate": corrupted / targets,
-            "examples_per_second": self.steps * batch_size / elapsed,
-        }
-        self.totals += self.sums[1:]
-        self.sums.zero_()
-        self.steps = 0
-        self.row_clock = time.monotonic()
-        return row
+    def set_learning_rate(self, rate: float) -> float:
+        """Returns the rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
 
-    @contextmanager
-    def paused(self):
-        """Keep evaluation out of the speed figures."""
-        before = time.monotonic()
-        yield
-        away = time.monotonic() - before
-        self.clock += away
-        self.row_clock += away
+    def backward(self, data: Batch, parts: int, final: bool) -> torch.Tensor:
+        """Add the gradients of one of the `parts` of a batch; returns its part of the loss. Only
+        with the `final` one do processes exchange their gradients."""
+        with _local_gradients(self.parallel, not final), self.precision:
+            value = self.loss(self.parallel, data) / parts
+        value.backward()
+        return value.detach()
 
-    def state(self) -> dict:
-        """What a checkpoint keeps; every process must call it."""
-        for tensor in (self.sums, self.totals):
-            distributed.reduce(tensor)
-        sums, totals = self.sums.tolist(), self.totals.tolist()
-        self._carry_on_process_0()
-        return {"sums": sums, "totals": totals, "steps": self.steps, "seconds": self.elapsed()}
+    def update(self) -> None:
+        """One step of the optimiser, and of the average."""
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average:
+            self.average.update_parameters(self.model)
 
-    def _carry_on_process_0(self) -> None:
-        if distributed.rank() > 0:
-            self.sums.zero_()
-            self.totals.zero_()
+    def states(self) -> dict:
+        """What a checkpoint keeps."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
 
-    def elapsed(self) -> float:
-        """Seconds of training so far, over all attempts, without evaluations."""
-        now = time.monotonic()
-        self.seconds += now - self.clock
-        self.clock = now
-        return self.seconds
+    def restore(self, state: dict | None) -> int:
+        """Put a checkpoint's content in place; returns the step to go on from."""
+        if state is None:
+            return 0
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        return state["step"]
 
-    def summary(self, settings: Settings) -> dict:
-        """Totals of the finished run."""
-        corrupted, targets = self._reduced(self.totals)
-        seconds = self.elapsed()
-        examples = settings.steps * settings.batch_size
-        return {
-            "steps": settings.steps,
-            "examples": examples,
-            "targets": int(targets),
-            "measured_error_rate": corrupted / targets,
-            "seconds": seconds,
-            "examples_per_second": examples / seconds if seconds else None,
-            "processes": distributed.world_size(),
-            "diverged_at": self.diverged_at,
-        }
-
-    @staticmethod
-    def _reduced(tensor: torch.Tensor) -> list[float]:
-        return distributed.reduce(tensor.clone()).tolist()
+    def _parts(self) -> dict:
+        parts = {"model": self.model, "optimizer": self.optimizer}
+        return parts | ({"average": self.average} if self.average else {})
 
 
-class History:
-    """JSON lines of a run, one row per logged step; rows after the resumed step are dropped."""
+class Checkpoints:
+    """Saves a run every few minutes and when it is asked to stop, which then ends it."""
 
-    def __init__(self, path: Path, start: int):
-        self.path = path
-        self.writes = distributed.rank() == 0
-        if self.writes:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            kept = [r for r in rows if r.endswith("}") and json.loads(r)["step"] <= start]
-            path.write_text("".join(f"{row}\n" for row in kept), encoding="utf-8")
+    SAVE, STOP = 1, 2
 
-    def add(self, row: dict) -> None:
-        """Append one row and hand it to the operating system at once. NoiselabError: it cannot."""
-        if self.writes:
-            try:
-                with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-            except OSError as error:  # a full disk, above all
-                raise NoiselabError(f"cannot write the history {self.path}: {error}") from error
+    def __init__(
+        self, writer: checkpoint.Writer, stop: Any, settings: Settings, device: torch.device
+    ):
+        self.writer, self.stop, self.settings, self.device = writer, stop, settings, device
+        self.saved = time.monotonic()
 
+    def after(self, step: int, trained: Trained, meter: Meter) -> None:
+        """Save if it is time to; Interrupted if it is time to stop, on all processes."""
+        action = self._action(step)
+        if action:
+            state = {"step": step, "meter": meter.state()}
+            if distributed.rank() == 0:
+                self.writer.save(state | trained.states())
+            self.saved = time.monotonic()
+        self.writer.check()
+        if action == self.STOP:
+            self.writer.wait()
+            distributed.barrier()  # the end of one process is the end of all
+            raise Interrupted(128 + signal.SIGTERM)
 
-def finish(folder: Path, history: Path) -> None:
-    """Move the history to its place and remove the checkpoints of a finished run."""
-    history.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "history.jsonl", history)
-    shutil.rmtree(folder)
-
-
-SAVE, STOP = 1, 2
-
-
-def _agree(stop: bool, save: bool, device: torch.device) -> int:
-    """The most urgent wish of any process, so that all of them do the same."""
-    wish = STOP if stop else SAVE if save else 0
-    if distributed.world_size() == 1:
-        return wish
-    return int(distributed.reduce(torch.tensor(wish, device=device), "max"))
-
-
-def _save(writer: checkpoint.Writer, parts: dict, step: int, meter: Meter) -> None:
-    state = {"step": step, "meter": meter.state()}
-    if distributed.rank() == 0:
-        writer.save(state | {name: part.state_dict() for name, part in parts.items()})
-
-
-def _restore(parts: dict, state: dict | None) -> int:
-    """Put a checkpoint's content in place; returns the step to go on from."""
-    if state is None:
-        return 0
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return state["step"]
+    def _action(self, step: int) -> int:
+        """The most urgent wish of any process, so that all of them do the same."""
+        due = time.monotonic() - self.saved > 60 * self.settings.checkpoint_minutes
+        save = due and step < self.settings.steps
+        wish = self.STOP if self.stop.requested else self.SAVE if save else 0
+        if distributed.world_size() == 1:
+            return wish
+        return int(distributed.reduce(torch.tensor(wish, device=self.device), "max"))
 
 
 def _moving_average(model: nn.Module, decay: float | None) -> AveragedModel | None:

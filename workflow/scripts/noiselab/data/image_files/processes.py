@@ -1,0 +1,52 @@
+"""Processes that share the work on many images."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from threading import Thread
+
+from noiselab.data.image_files.source import Item
+from noiselab.errors import NoiselabError
+
+_CHUNK = 16  # images that a process gets at once
+AHEAD = 4  # chunks under way per process
+
+
+@contextmanager
+def processes(threads: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes; NoiselabError where one of them was killed."""
+    # Started afresh: forking a process that has threads can hang.
+    pool = ProcessPoolExecutor(threads, get_context("spawn"), _follow_parent)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise NoiselabError("a process was killed, perhaps for want of memory") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """End this process with its parent, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+
+
+def in_order(pool, function: Callable[[Item], bytes], items: Iterable[Item], ahead: int):
+    """function(item) of each item, in their order; at most `ahead` chunks are in memory."""
+    items, waiting = iter(items), deque()
+    while chunk := list(islice(items, _CHUNK)):
+        waiting.append(pool.submit(_each, function, chunk))
+        if len(waiting) == ahead:
+            yield from waiting.popleft().result()
+    for future in waiting:
+        yield from future.result()
+
+
+def _each(function: Callable[[Item], bytes], items: list[Item]) -> list[bytes]:
+    return list(map(function, items))
