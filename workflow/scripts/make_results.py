@@ -30,7 +30,8 @@ HEAD = """\
 # Results
 
 Written by `make results` from the files of the runs named below; the csv files are in
-[results/](results).
+[results/](results). Before you conclude anything from tier `quick`, read what its networks
+[can say, and what not](../README.md#what-the-small-networks-can-say-and-what-not).
 """
 TIER = """\
 # Tier {tier}
@@ -51,11 +52,9 @@ def main() -> None:
         parts += _tier(results)
         suffix = "" if number == 0 else f"_{results.name}"
         for figure in sorted(results.glob("figures/*.png")):
-            _copy(figure, DOCS / "images" / f"{figure.stem}{suffix}.png")
-            if number:
-                parts.append(
-                    f"![{figure.stem}, tier {results.name}](images/{figure.stem}{suffix}.png)\n"
-                )
+            image = f"images/{figure.stem}{suffix}.png"
+            _copy(figure, DOCS / image)
+            parts.append(f"![{figure.stem}, tier {results.name}]({image})\n")
     write_text(DOCS / "RESULTS.md", "\n".join(parts))
 
 

@@ -38,7 +38,7 @@ DOWN = ("down", "drain", "drng", "fail", "unk")  # states of Slurm's nodes that 
 MARGIN = 2  # disk space is estimated; less than so many times what is needed is doubtful
 PINS = Path(__file__).resolve().parents[4] / "requirements.txt"
 SETUP = "make setup"
-LOCAL = "README, Local data, says what belongs there"
+LOCAL = "docs/DATA.md says what belongs there"
 # Real data: kind -> the loader that checks files, and knows what it would download.
 LOADERS = {"cifar": cifar, "image_files": image_files, "text": text, "pairs": pairs}
 # Packages that embedded data come out of; texts and pairs name theirs.
