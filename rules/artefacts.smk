@@ -26,9 +26,8 @@ rule collect_metrics:
 
 def entry(artefact, option, file):
     """An output of an artefact, as an entry of Snakemake's report where it is one."""
-    labels = PROJECT.labels(artefact).get(option)
-    shelf = PROJECT.shelf(artefact)
-    return report(file, caption=PROJECT.caption(artefact), labels=labels, **shelf) if labels else file
+    shelf = PROJECT.shelf(artefact, option)
+    return report(file, **shelf) if shelf else file
 
 
 for artefact in GRAPH.artefacts.values():
@@ -39,7 +38,10 @@ for artefact in GRAPH.artefacts.values():
         input:
             unpack(WIRING.inputs(artefact.job)),
         output:
-            **{o: entry(artefact, o, f) for o, f in WIRING.job(artefact.job).outputs.items()},
+            **{
+                o: entry(artefact, o, f)
+                for o, f in WIRING.job(artefact.job).outputs.items()
+            },
             record=f"{ANSWERS}/records/{artefact.job}",
         log:
             f"{ANSWERS}/logs/{artefact.job}.log",
@@ -52,10 +54,7 @@ for artefact in GRAPH.artefacts.values():
         resources:
             **WIRING.resources(WIRING.job(artefact.job)),
         params:
-            name=artefact.name,
-            entry=WIRING.entry(artefact),
-            options=WIRING.options(artefact),
-            tier=config["tier"],
+            command=WIRING.artefact_command(artefact),
             digest=WIRING.digest(artefact.job),
         shell:
-            WIRING.artefact_command(artefact)
+            COMMAND

@@ -26,4 +26,3 @@ def _or_exit(function, *arguments):
         return function(*arguments)
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
-

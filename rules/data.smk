@@ -19,18 +19,17 @@ for download in DATA.downloads():
             "results/benchmarks/download/{source}.tsv"
         wildcard_constraints:
             source=download.pattern,
-        localrule: True
         retries: 3
+        localrule: True
         conda:
             ENV
         resources:
             runtime=2880,
             mem_mb=4000,
         params:
-            spec=DATA.specification("source"),
+            command=DATA.downloading(download.rule),
         shell:
-            f"$ONLINE $PYTHON $SCRIPTS/{download.rule}.py --spec {{params.spec:q}}"
-            f" --out data/{{wildcards.source}} {LOGGED}"
+            f"{{params.command}} {LOGGED}"
 
 
 rule download_inception:
@@ -52,7 +51,6 @@ rule download_inception:
 
 for preparation in DATA.preparations():
 
-    # Finished shards of tokens are in `params`, to survive a failed attempt.
     rule:
         name:
             preparation.rule
@@ -72,14 +70,10 @@ for preparation in DATA.preparations():
         resources:
             **WIRING.resources(preparation.rule),
         params:
-            spec=DATA.specification("dataset", without="out_of_domain"),
-            source=DATA.source,
-            work=f"{RESULTS}/checkpoints/data/{{dataset}}",
-            out=f"{RESULTS}/data/{{dataset}}",
+            command=DATA.preparing(preparation.rule),
             digest=WIRING.digest("prepare/{dataset}"),
         shell:
-            f"{preparation.python} $SCRIPTS/{preparation.rule}.py --spec {{params.spec:q}}"
-            f" {{params.source}} {preparation.options} --out {{params.out:q}} {LOGGED} && {RECORD}"
+            COMMAND
 
 
 # A rule of its own, so that other text to be scored on trains nothing again.

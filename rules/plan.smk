@@ -2,14 +2,16 @@
 from noiselab.families import FAMILIES
 from noiselab.planning import project
 from noiselab.planning.data_rules import DataRules
-from noiselab.planning.wiring import LOGGED, RECORD, Wiring
+from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring
 
 # The other files of the configuration are many; `configfile:` would say so at each.
 _given = workflow.config_settings.overwrite_config
 config = _or_exit(noiselab_config.merged, config, _given)
 RESULTS = f"results/{config['tier']}"
 # Where runs are short, Python starts with its imports done.
-os.environ.update(PYTHON="python $SCRIPTS/warm_start.py" if config["warm_start"] else "python")
+os.environ.update(
+    PYTHON=f"python {SCRIPTS}/warm_start.py" if config["warm_start"] else "python"
+)
 
 PROJECT = _or_exit(project.plan, config, RESULTS)
 PLAN, GRAPH = PROJECT.graph.plan, PROJECT.graph

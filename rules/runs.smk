@@ -5,10 +5,10 @@ localrules:
 
 
 rule run_config:
-    output:
-        f"{RESULTS}/runs/{{run}}/run.json",
     input:
         unpack(WIRING.inputs("run_config/{run}")),
+    output:
+        f"{RESULTS}/runs/{{run}}/run.json",
     log:
         f"{RESULTS}/logs/run_config/{{run}}.log",
     benchmark:
@@ -44,7 +44,10 @@ for stage in WIRING.stages:
         input:
             unpack(WIRING.inputs(WIRING.name(stage))),
         output:
-            **{o: shown_in_report(stage, o, f) for o, f in WIRING.outputs(stage).items()},
+            **{
+                o: shown_in_report(stage, o, f)
+                for o, f in WIRING.outputs(stage).items()
+            },
         log:
             f"{RESULTS}/logs/{WIRING.name(stage)}.log",
         benchmark:
@@ -60,4 +63,4 @@ for stage in WIRING.stages:
         params:
             **WIRING.params(stage),
         shell:
-            WIRING.command(stage)
+            COMMAND

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab import records
 from noiselab.data import pairs
 from noiselab.errors import run_script
 from noiselab.families.seq2seq import task as seq2seq
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, required=True, help="folder, kept if stopped")
     parser.add_argument("--targets", type=Path, required=True, help="npy; offsets lie beside it")
     parser.add_argument("--statistics", type=Path, required=True, help="json")
+    records.add_options(parser)
     arguments = parser.parse_args()
     run = read_json(arguments.run)
     _, train, _ = pairs.read(run["data"])
@@ -37,6 +39,7 @@ def main() -> None:
             content = statistics(run, train.target, targets, ended)
             write_json(arguments.statistics, content | provenance.describe(device))
             shutil.rmtree(arguments.shards)
+            records.keep(arguments)
 
 
 def statistics(run: dict, clean: pairs.Sequences, targets: list, ended: np.ndarray) -> dict:

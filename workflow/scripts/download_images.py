@@ -1,6 +1,7 @@
 """Download a real image data set; needs the network."""
 
 import argparse
+import json
 from pathlib import Path
 
 from noiselab.data.cifar import download
@@ -9,10 +10,10 @@ from noiselab.errors import run_script
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
-    download(arguments.name, arguments.out)
+    download(arguments.spec["name"], arguments.out)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="csv per experiment")
     parser.add_argument("--gradients", type=Path, help="csv of measure_gradients")
     parser.add_argument("--tier", required=True)
+    parser.add_argument("--studies", nargs="+", help="default: all")
     parser.add_argument("--out", type=Path, required=True, help="csv; the others lie beside it")
     arguments = parser.parse_args()
     metrics = {path.stem: pd.read_csv(path) for path in arguments.metrics}
     gradients = pd.read_csv(arguments.gradients) if arguments.gradients else None
-    table = audit.audit_table(config.audit(), metrics, gradients)
+    table = audit.audit_table(config.audit(arguments.studies), metrics, gradients)
     for suffix, render in audit.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(table, arguments.tier))
     with whole_file(arguments.out) as path:

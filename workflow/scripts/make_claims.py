@@ -15,17 +15,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="csv per experiment")
     parser.add_argument("--gradients", type=Path, help="csv of measure_gradients")
-    parser.add_argument("--stability", type=Path, help="csv of measure_loss_stability")
+    parser.add_argument("--loss-stability", type=Path, help="csv of measure_loss_stability")
     parser.add_argument("--tier", required=True)
+    parser.add_argument("--studies", nargs="+", help="default: all")
     parser.add_argument("--out", type=Path, required=True, help="json; the others lie beside it")
     arguments = parser.parse_args()
     measured = claims.Measured(
         arguments.tier,
         {path.stem: pd.read_csv(path) for path in arguments.metrics},
         _read(arguments.gradients),
-        _read(arguments.stability),
+        _read(arguments.loss_stability),
     )
-    content = claims.decide(config.published(), measured)
+    content = claims.decide(config.published(arguments.studies), measured)
     write_json(arguments.out, content)
     for suffix, render in verdicts.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(content))

@@ -1,22 +1,26 @@
-"""Draw one figure from tidy tables."""
+"""Draw one figure."""
 
 import argparse
+import json
 from pathlib import Path
 
-import pandas as pd
-
 from noiselab.answers import figures
+from noiselab.answers.builders import FIGURES, Sources, builder
 from noiselab.errors import run_script
 from noiselab.files import whole_file
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", choices=figures.FIGURES, required=True)
-    parser.add_argument("--tables", nargs="+", required=True, help="csv")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--artefact", type=json.loads, required=True, help="its entry")
+    parser.add_argument("--files", type=Path, nargs="*", default=[], help="what it is drawn from")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json files")
+    parser.add_argument("--tier", required=True)
     parser.add_argument("--out", nargs="+", type=Path, required=True, help="svg, png")
     arguments = parser.parse_args()
-    figure = figures.FIGURES[arguments.name]([pd.read_csv(path) for path in arguments.tables])
+    sources = Sources(arguments.name, arguments.artefact, arguments.files, arguments.runs)
+    figure = builder(FIGURES, sources)(sources)
     for out in arguments.out:
         with whole_file(out) as path:
             figures.save(figure, path, out.suffix[1:])

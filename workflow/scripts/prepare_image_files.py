@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from noiselab.data import sources
 from noiselab.data.image_files import prepare
 from noiselab.errors import run_script
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
     prepare(arguments.spec, arguments.source, arguments.threads, arguments.out)
+    sources.keep(arguments.spec, arguments.source, arguments.out)
 
 
 if __name__ == "__main__":

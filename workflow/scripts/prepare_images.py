@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from noiselab.data import prepared
+from noiselab.data import prepared, sources
 from noiselab.data.cifar import cifar
 from noiselab.data.embedded import digits, glyphs
 from noiselab.errors import run_script
@@ -22,6 +22,7 @@ def main() -> None:
     else:
         train, test, origin = {"digits": digits, "glyphs": glyphs}[spec["kind"]](spec)
     prepared.write(arguments.out, spec, train, test, origin)
+    sources.keep(arguments.spec, arguments.source, arguments.out)
 
 
 if __name__ == "__main__":

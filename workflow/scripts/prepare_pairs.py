@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from noiselab.data import pairs
+from noiselab.data import pairs, sources
 from noiselab.errors import run_script
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     if arguments.spec["kind"] == "pairs" and arguments.source is None:
         parser.error("kind pairs needs --source")
     pairs.prepare(arguments.spec, arguments.source, arguments.out)
+    sources.keep(arguments.spec, arguments.source, arguments.out)
 
 
 if __name__ == "__main__":

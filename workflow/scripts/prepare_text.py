@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from noiselab.data import text
+from noiselab.data import sources, text
 from noiselab.errors import run_script
 
 
@@ -25,6 +25,7 @@ def main() -> None:
     beside = (arguments.source or Path("source")).absolute().parent / "gpt2"
     gpt2 = arguments.tokenizer or beside
     text.prepare(arguments.spec, arguments.source, gpt2, arguments.work, arguments.out)
+    sources.keep(arguments.spec, arguments.source, arguments.out)
 
 
 if __name__ == "__main__":

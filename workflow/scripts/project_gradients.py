@@ -16,15 +16,18 @@ from noiselab.training import distributed
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="run.json of a clean run")
-    parser.add_argument("--error-rate", type=float, required=True)
-    parser.add_argument("--batch-size", type=int, required=True, help="sequences")
-    parser.add_argument("--batches", type=int, required=True, help="the first is projected")
+    parser.add_argument("--runs", type=Path, required=True, help="run.json of a clean run")
+    parser.add_argument("--error-rates", type=float, nargs="+", required=True, help="the largest")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", required=True, help="of Table 4")
+    parser.add_argument("--batches", type=int, required=True, help="of Table 4")
+    parser.add_argument("--picture-batch-size", type=int, required=True, help="sequences")
     parser.add_argument("--protocols", nargs="+", required=True, help="tokens, sequences")
-    parser.add_argument("--projection", type=Path, required=True, help="csv to write")
-    parser.add_argument("--growth", type=Path, required=True, help="csv to write")
+    parser.add_argument("--out", type=Path, nargs=2, required=True, help="csv: projection, growth")
     arguments = parser.parse_args()
-    run = read_json(arguments.run)
+    run, size = read_json(arguments.runs), arguments.picture_batch_size
+    error_rate = max(arguments.error_rates)
+    # As many sequences as the largest batches of Table 4 have.
+    count = max(2, arguments.batches * max(arguments.batch_sizes) // size)
     _, train, _ = text.read(run["data"])
     points, sums = [], []
     with distributed.process_group() as device:
@@ -34,18 +37,18 @@ def main() -> None:
                 run,
                 train,
                 protocol,
-                error_rate=arguments.error_rate,
-                size=arguments.batch_size,
-                count=arguments.batches,
+                error_rate=error_rate,
+                size=size,
+                count=count,
                 device=device,
             )
             measured = list(gradients.grams(model, batches, protocol))
             keys = {key: run[key] for key in ("dataset", "stands_in_for", "seed", "tier")}
-            keys |= {"protocol": protocol, "error_rate": arguments.error_rate}
-            keys |= {"batch_size": arguments.batch_size}
+            keys |= {"protocol": protocol, "error_rate": error_rate}
+            keys |= {"batch_size": size}
             points += [keys | row for row in _points(*measured[0])]
             sums += [keys | row for row in gradients.growth(measured)]
-    for out, rows in ((arguments.projection, points), (arguments.growth, sums)):
+    for out, rows in zip(arguments.out, (points, sums), strict=True):
         with whole_file(out) as path:
             pd.DataFrame(rows).to_csv(path, index=False)
 

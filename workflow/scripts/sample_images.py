@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab import records
 from noiselab.answers.pictures import save_grid
 from noiselab.errors import run_script
 from noiselab.families.diffusion import task as diffusion
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, required=True, help="folder, kept if stopped")
     parser.add_argument("--samples", type=Path, required=True, help="npy, uint8 [N, c, h, w]")
     parser.add_argument("--grid", type=Path, required=True, help="png, one row per class")
+    records.add_options(parser)
     arguments = parser.parse_args()
     run = read_json(arguments.run)
     with distributed.process_group() as device:
@@ -33,6 +35,7 @@ def main() -> None:
                 np.save(file, images)
             save_grid(arguments.grid, images, generated_labels(len(images), run["classes"]))
             shutil.rmtree(arguments.shards)
+            records.keep(arguments)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
+from noiselab import records
 from noiselab.errors import run_script
 from noiselab.files import digest, read_json, save_arrays, write_json
 from noiselab.planning import provenance
@@ -21,9 +22,13 @@ def main() -> None:
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--summary", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, help="npz, where a family has them")
+    records.add_options(parser)
     arguments = parser.parse_args()
     run = read_json(arguments.run)
-    folder = arguments.checkpoints / digest(run)[:12]
+    data = digest(read_json(Path(run["data"], "dataset.json")))
+    digests = {"run": digest(run), "data": data}
+    identity = digest(digests)  # a checkpoint of other settings or data is of no use
+    folder = arguments.checkpoints / identity[:12]
 
     with distributed.process_group() as device:
         task = import_module(f"noiselab.families.{run['family']}.task").task(run, device)
@@ -34,7 +39,7 @@ def main() -> None:
             task.loss,
             settings,
             seed=run["seed"],
-            run_digest=digest(run),
+            run_digest=identity,
             folder=folder,
             device=device,
             evaluate=task.evaluate,
@@ -48,8 +53,11 @@ def main() -> None:
         if distributed.rank() == 0:
             if arguments.predictions:
                 save_arrays(arguments.predictions, predictions)
-            write_json(arguments.summary, summary | provenance.describe(device))
+            write_json(
+                arguments.summary, summary | {"digests": digests} | provenance.describe(device)
+            )
             finish(folder, arguments.history)
+            records.keep(arguments)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,13 @@ def listing(root: Path, folders: Iterable[str]) -> dict[str, list[int]]:
     return found
 
 
-def write(folder: Path, root: Path, folders: Iterable[str]) -> None:
-    """Keep what the data set in `folder` was prepared from."""
-    files = listing(root, folders)
+def keep(spec: dict, source: Path | None, folder: Path) -> None:
+    """Keep what the data set in `folder` was prepared from. source: its own folder, beside others
+    of the data set; None: it is embedded."""
+    if source is None:
+        return
+    root = source.absolute().parent
+    files = listing(root, folders(spec))
     if len(files) > MANY:
         write_json(folder / FILE, {"many": len(files), "digest": _names(files)})
         return

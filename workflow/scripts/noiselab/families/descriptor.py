@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
 SUMMARY, PREDICTIONS, METRICS = "training.json", "predictions.npz", "metrics.json"
+SCORING = "score"  # the script that finds a family's score.py
 OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
 
 
@@ -30,6 +31,7 @@ class Stage:
     script: str  # below workflow/scripts, without .py
     reads: Mapping[str, File]  # option of the script -> file
     writes: Mapping[str, str]  # option of the script -> name in the run's folder
+    beside: Mapping[str, str] = field(default_factory=dict)  # written, too, without an option
     # Option and folder below the run's checkpoints, where an attempt leaves what the next uses.
     work: tuple[str, str] | None = None
     also: Mapping[str, File] = field(default_factory=dict)  # read, but found through run.json
@@ -111,17 +113,18 @@ def training(family: str, *, predictions: bool = False, work: str = "", **also: 
     )
 
 
-def scoring(family: str, modules: tuple[str, ...] | None = (), **more) -> Stage:
-    """The stage that scores a run, with the floor from the clean run of its seed. modules: of the
-    scoring that the script finds by the family's name; None: too long to follow the code."""
-    reads = {"run": File(RUN), "summary": File(SUMMARY), **more.pop("reads")}
+def scoring(family: str, *, cheap: bool = True, reads: dict[str, File], **more) -> Stage:
+    """The stage that scores a run, by `scores` of the family's score.py, with the floor from the
+    clean run of its seed. cheap: takes seconds, so that it is made where Snakemake runs, and again
+    when its code changes; reads: files beside run.json, by the names that `scores` gives them."""
     return Stage(
         name="evaluate",
         rule=f"evaluate_{family}",
-        script=more.pop("script", f"evaluate_{family}"),
-        reads=reads,
+        script=SCORING,
+        reads={"run": File(RUN), "summary": File(SUMMARY), **reads},
         writes={"metrics": METRICS},
-        modules=modules,
+        local=cheap,
+        modules=(f"noiselab.families.{family}.score",) if cheap else None,
         **more,
     )
 

@@ -26,12 +26,9 @@ class Preparation:
     rule: str
     pattern: str  # of the names of data sets
     outputs: dict[str, str]
-    python: str  # how it is started: one that uses processes of its own is no fork
-    options: str
 
 
-# Rule -> further options of its script.
-OPTIONS = {"prepare_image_files": "--threads {threads}", "prepare_text": "--work {params.work:q}"}
+# Rules whose scripts start processes of their own, which a fork should not.
 COLD = ("prepare_image_files", "prepare_text")
 
 
@@ -63,9 +60,7 @@ class DataRules:
             files = prepared(self.graph.places, "{dataset}", spec)
             outputs = {_keyword(file): file for file in files}
             outputs["record"] = f"{self.graph.places.results}/records/prepare/{{dataset}}"
-            python = "python" if rule in COLD else "$PYTHON"
-            options = OPTIONS.get(rule, "")
-            found.append(Preparation(rule, self._pattern(names), outputs, python, options))
+            found.append(Preparation(rule, self._pattern(names), outputs))
         return found
 
     @staticmethod
@@ -88,6 +83,33 @@ class DataRules:
         if not is_real(spec):
             return ""
         return f"--source {shlex.quote(self.graph.places.source(source_folder(spec)))}"
+
+    def preparing(self, rule: str) -> Callable:
+        """Parameter of a rule: the command line that prepares a data set."""
+        specification = self.specification("dataset", without="out_of_domain")
+        python = "python" if rule in COLD else "$PYTHON"
+
+        def command(wildcards, threads) -> str:
+            name, results = wildcards["dataset"], self.graph.places.results
+            words = ["--spec", specification(wildcards), "--out", f"{results}/data/{name}"]
+            if rule == "prepare_image_files":
+                words += ["--threads", str(threads)]
+            if rule == "prepare_text":  # finished shards survive a failed attempt
+                words += ["--work", f"{results}/checkpoints/data/{name}"]
+            source = self.source(wildcards)
+            return f"{python} $SCRIPTS/{rule}.py {shlex.join(words)} {source}".rstrip()
+
+        return command
+
+    def downloading(self, rule: str) -> Callable:
+        """Parameter of a rule: the command line that fetches a data set."""
+        specification = self.specification("source")
+
+        def command(wildcards) -> str:
+            words = ["--spec", specification(wildcards), "--out", f"data/{wildcards['source']}"]
+            return f"$ONLINE $PYTHON $SCRIPTS/{rule}.py {shlex.join(words)}"
+
+        return command
 
 
 def _keyword(file: str) -> str:

@@ -192,7 +192,7 @@ def _stage(whole: Graph, stage: Stage, run: dict, target: dict, variant: str) ->
         inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
     outputs = {
         option: f"{folder}/{run_id}/{name.format(variant=variant)}"
-        for option, name in stage.writes.items()
+        for option, name in {**stage.writes, **stage.beside}.items()
     }
     followed: tuple[Path, ...] = ()
     if stage.modules is not None:

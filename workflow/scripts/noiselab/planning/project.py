@@ -39,22 +39,22 @@ class Project:
         own_file = CAPTIONS / named
         return str(own_file if own_file.is_file() else CAPTIONS / "table.rst")
 
-    def shelf(self, artefact: Artefact) -> dict[str, str]:
-        """Where Snakemake's report has an artefact."""
-        kind = {"figure": "Figures", "table": "Tables", "analysis": "Analyses"}[artefact.kind]
-        return {"category": artefact.chapter, "subcategory": kind}
-
-    def labels(self, artefact: Artefact) -> dict[str, dict[str, str]]:
-        """Output that Snakemake's report shows -> how it is called. Entries are sorted as text: two
-        blanks put Table 2 before Table 10."""
-        if artefact.kind == "figure":
-            return {"svg": {"result": artefact.entry["title"], "format": "svg"}}
-        if artefact.kind == "analysis":
+    def shelf(self, artefact: Artefact, option: str) -> dict:
+        """Where and how Snakemake's report shows an output of an artefact; empty: it does not.
+        Entries are sorted as text: two blanks put Table 2 before Table 10."""
+        kind = {"figure": "Figures", "table": "Tables", "analysis": ""}[artefact.kind]
+        forms = {"csv": "data (csv)", "html": "as printed", "svg": "svg"}
+        if not kind or option not in forms:
             return {}
         numbered = re.fullmatch(r"(table|figure)(\d+)(?:_runs)?", artefact.name)
         name = f"{numbered[1].capitalize()} {numbered[2]:>2}" if numbered else artefact.name
-        formats = {"csv": "data (csv)", "html": "as printed"}
-        return {key: {"result": name, "format": text} for key, text in formats.items()}
+        name = artefact.entry["title"] if artefact.kind == "figure" else name
+        return {
+            "caption": self.caption(artefact),
+            "category": artefact.chapter,
+            "subcategory": kind,
+            "labels": {"result": name, "format": forms[option]},
+        }
 
     def shown(self) -> list[str]:
         """Files that Snakemake's report shows."""

@@ -37,10 +37,12 @@ def describe(device) -> dict:
 
 def write_metrics(path: Path, run: dict, summary: Path, metrics: dict) -> None:
     """metrics.json of a run: its settings, the summary of its training, its scores (metric ->
-    {value, ci_low, ci_high, interval, floor, unit, items, reason}) and the revision that made
-    them."""
-    content = {"run": run, "training": read_json(summary), "metrics": metrics}
-    write_json(path, content | {"evaluation_revision": code_revision()})
+    {value, ci_low, ci_high, interval, floor, unit, items, reason}), the digests of run.json and of
+    the data that it was trained on, and the revision that made them."""
+    training = read_json(summary)
+    content = {"run": run, "training": training, "metrics": metrics}
+    content |= {"digests": training.pop("digests", {}), "evaluation_revision": code_revision()}
+    write_json(path, content)
 
 
 def _processor() -> str:

@@ -7,17 +7,19 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from noiselab.errors import NoiselabError
 from noiselab.families import stages
-from noiselab.families.descriptor import OWN, Stage
+from noiselab.families.descriptor import OWN, SCORING, Stage
 from noiselab.planning import current
 from noiselab.planning.artefacts import Artefact
 from noiselab.planning.graph import Graph, Job
 
 RECORD = "printf '%s\\n' {params.digest} > {output.record:q}"
 LOGGED = "> {log:q} 2>&1"
+# The shell command of rules that are made in a loop, whose variables it cannot see when it runs.
+COMMAND = f"{{params.command}} {LOGGED} && {RECORD}"
+SCORED = {"run", "summary"}  # options of the scoring script; the other files have names
 
 
 class Wiring:
@@ -107,19 +109,14 @@ class Wiring:
     def outputs(self, stage: Stage) -> dict[str, str]:
         """Option -> file that a stage writes, with wildcards; the record comes last."""
         folder = f"{self.graph.places.results}/runs/{{run}}"
-        files = {option: f"{folder}/{name}" for option, name in stage.writes.items()}
+        written = {**stage.writes, **stage.beside}
+        files = {option: f"{folder}/{name}" for option, name in written.items()}
         return files | {"record": f"{self.graph.places.results}/records/{self.name(stage)}"}
 
     def params(self, stage: Stage) -> dict:
-        """Parameters of a stage's command. What an attempt leaves to the next is no output, for
-        Snakemake would delete it."""
-        params: dict = {"digest": self.digest(self.name(stage))}
-        if stage.processes:
-            params["launcher"] = self.launcher(stage.resources or stage.rule)
-        if stage.work:
-            parts = (self.graph.places.results, "checkpoints", "{run}", stage.work[1])
-            params["work"] = partial(_filled, "/".join(filter(None, parts)))
-        return params
+        """Parameters of a stage. The folder of what an attempt leaves to the next is in its command
+        and no output, which Snakemake would delete."""
+        return {"digest": self.digest(self.name(stage)), "command": self.command(stage)}
 
     def constraints(self, stage: Stage) -> dict[str, str]:
         """Wildcards of a stage: runs of its family; a stage of a parent's is for any."""
@@ -127,47 +124,73 @@ class Wiring:
             return {"run": f"{stage.family}/.+"}
         return {"variant": "|".join(stage.variants)}
 
-    def command(self, stage: Stage) -> str:
-        """A stage's command line. Where there may be several processes, the shell gives way to it:
-        Slurm signals all processes of a job, so the shell would end at once, and with it the job,
-        while the training is still writing its checkpoint."""
-        reads = [*stage.reads, *stage.data_files, *(["inception"] if stage.inception else [])]
-        options = [f"--{_dashed(name)} {{input.{name}:q}}" for name in reads]
-        options += [f"--{stage.work[0]} {{params.work:q}}"] if stage.work else []
-        options += [f"--{_dashed(name)} {{output.{name}:q}}" for name in stage.writes]
-        script = f"$SCRIPTS/{stage.script}.py {' '.join(options)}"
-        if stage.processes:
-            kept = "--record {output.record:q} --digest {params.digest}"
-            return f"exec {{params.launcher}} {script} {kept} {LOGGED}"
-        return f"$PYTHON {script} {LOGGED} && {RECORD}"
+    def command(self, stage: Stage) -> Callable:
+        """Parameter of a rule: the command line of a stage. Where there may be several processes,
+        the shell gives way to it: Slurm signals all processes of a job, so the shell would end at
+        once, and with it the job, while the training is still writing its checkpoint."""
+
+        def command(wildcards, input, output) -> str:
+            words = [f"$SCRIPTS/{stage.script}.py", *self._reads(stage, input)]
+            if stage.work:
+                work = "/".join([self.graph.places.results, "checkpoints", wildcards.run])
+                words += [f"--{stage.work[0]}", f"{work}/{stage.work[1]}".rstrip("/")]
+            for option in stage.writes:
+                words += [f"--{_dashed(option)}", output[option]]
+            if not stage.processes:
+                return f"$PYTHON {_joined(words)}"
+            job = self.name(stage).format(**wildcards)
+            words += ["--record", output["record"], "--digest", self.graph.digest(job)]
+            return f"exec {self.launcher(stage.resources or stage.rule)} {_joined(words)}"
+
+        return command
+
+    def _reads(self, stage: Stage, files) -> list[str]:
+        """Options for what a stage reads; the files that a family's scoring reads are NAME=PATH."""
+        names = [*stage.reads, *stage.data_files, *(["inception"] if stage.inception else [])]
+        options = [name for name in names if stage.script != SCORING or name in SCORED]
+        words = []
+        for name in options:
+            words += [f"--{_dashed(name)}", *_listed(files, name)]
+        if stage.script == SCORING:
+            others = [name for name in names if name not in SCORED]
+            words += ["--files"]
+            words += [f"{name}={file}" for name in others for file in _listed(files, name)]
+        return words
 
     # ------------------------------------------------------------------------------- artefacts
 
-    def options(self, artefact: Artefact) -> str:
-        """Command-line options of an analysis."""
-        options = artefact.options or {}
-        return " ".join(f"--{_dashed(key)} {_words(value)}" for key, value in options.items())
+    def artefact_command(self, artefact: Artefact) -> Callable:
+        """Parameter of a rule: the command line that makes an artefact."""
+        job, tier = self.graph.jobs[artefact.job], self.config["tier"]
 
-    def entry(self, artefact: Artefact) -> str:
-        """The entry of an artefact as JSON, for the command line."""
-        return json.dumps(artefact.entry, sort_keys=True)
+        def command(wildcards, input, output) -> str:
+            if artefact.kind == "analysis":
+                words = [f"$SCRIPTS/{artefact.entry['builder']}.py"]
+                for name in ("runs", "weights"):
+                    words += [f"--{name}", *files] if (files := _listed(input, name)) else []
+                for option, value in (artefact.options or {}).items():
+                    words += [f"--{_dashed(option)}", *_words(value)]
+            else:
+                entry = json.dumps(artefact.entry, sort_keys=True)
+                words = [f"$SCRIPTS/make_{artefact.kind}.py", "--name", artefact.name]
+                words += ["--artefact", entry, "--tier", tier, "--files", *_listed(input, "files")]
+                words += ["--runs", *_listed(input, "runs")] if artefact.runs else []
+            outputs = [output[option] for option in job.outputs]
+            written = outputs[:1] if artefact.kind == "table" else outputs  # others lie beside it
+            return f"$PYTHON {_joined([*words, '--out', *written])}"
 
-    def artefact_command(self, artefact: Artefact) -> str:
-        """The command line that makes an artefact."""
-        job = self.graph.jobs[artefact.job]
-        outputs = [f"{{output.{name}:q}}" for name in job.outputs]
-        if artefact.kind == "analysis":
-            reads = [name for name in ("runs", "weights") if job.inputs.get(name)]
-            options = [f"--{name} {{input.{name}:q}}" for name in reads] + ["{params.options}"]
-            script = artefact.entry["builder"]
-        else:
-            options = ["--name {params.name}", "--artefact {params.entry:q}"]
-            options += ["--files {input.files:q}", "--tier {params.tier}"]
-            options += ["--runs {input.runs:q}"] if artefact.runs else []
-            script = f"make_{artefact.kind}"
-            outputs = outputs[:1] if artefact.kind == "table" else outputs
-        command = f"$PYTHON $SCRIPTS/{script}.py {' '.join(options)} --out {' '.join(outputs)}"
-        return f"{command} {LOGGED} && {RECORD}"
+        return command
+
+
+def _joined(words: list[str]) -> str:
+    """Words as a shell has them; only the first, a script, has a variable of the shell in it."""
+    return f"{words[0]} {shlex.join(map(str, words[1:]))}"
+
+
+def _listed(files, name: str) -> list[str]:
+    """The files of a job's input of this name, none where it has no such."""
+    found = getattr(files, name, [])
+    return [found] if isinstance(found, str) else list(found)
 
 
 def _resource_rule(what: Stage | Job | str) -> str | None:
@@ -179,13 +202,9 @@ def _resource_rule(what: Stage | Job | str) -> str | None:
     return None if what.local else what.resources or what.rule
 
 
-def _filled(pattern: str, wildcards) -> str:
-    return pattern.format(**wildcards)
-
-
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _words(value) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _words(value) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -1,6 +1,6 @@
 """Figures, drawn from the tidy tables so that they show exactly what the tables say.
 
-A builder takes tables and gives a figure; FIGURES names the builder of each.
+A builder takes tables and gives a figure; FIGURES has them by name.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ from noiselab.answers.figures.spectrum import spectrum_figure
 __all__ = ["FIGURES", "samples_figure", "save"]
 
 FIGURES: dict[str, Callable[[list[pd.DataFrame]], Figure]] = {
-    "figure_spectrum": spectrum_figure,
-    "figure_classifier": classifier_figure,
-    "figure1": language_model_figure,
-    "figure_rulers": rulers_figure,
-    "figure2": seq2seq_figure,
-    "figure3": information_loss_figure,
-    "figure4": gradient_figure,
-    "figure_context": context_figure,
-    "figure_scale": scale_figure,
-    "figure_batch": batch_figure,
+    "spectrum": spectrum_figure,
+    "classifier": classifier_figure,
+    "language_model": language_model_figure,
+    "rulers": rulers_figure,
+    "seq2seq": seq2seq_figure,
+    "information_loss": information_loss_figure,
+    "gradients": gradient_figure,
+    "context": context_figure,
+    "scale": scale_figure,
+    "batch": batch_figure,
 }

@@ -34,7 +34,6 @@ FAMILY = Family(
         training("classifier", predictions=True),
         scoring(
             "classifier",
-            local=True,
             reads={
                 "history": File(HISTORY),
                 "predictions": File(PREDICTIONS),

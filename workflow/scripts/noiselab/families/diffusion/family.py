@@ -129,7 +129,6 @@ FAMILY = Family(
         MEASURING_DATA,
         scoring(
             "diffusion",
-            local=True,
             reads={
                 "measured": File("measured.npz"),
                 "clean": File("measured.npz", CLEAN),

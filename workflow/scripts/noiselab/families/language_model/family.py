@@ -44,7 +44,7 @@ FAMILY = Family(
         training("language_model"),
         scoring(
             "language_model",
-            modules=None,
+            cheap=False,
             reads={"weights": File(WEIGHTS), "clean": File(WEIGHTS, CLEAN)},
             data_files={
                 "out_of_domain": lambda spec: (

@@ -30,11 +30,8 @@ DECODING = Stage(
     rule="decode_teacher",
     script="decode_teacher",
     reads={"run": File(RUN), "weights": File(WEIGHTS)},
-    writes={
-        "targets": "targets.npy",
-        "offsets": "targets_offsets.npy",
-        "statistics": "decoding.json",
-    },
+    writes={"targets": "targets.npy", "statistics": "decoding.json"},
+    beside={"offsets": "targets_offsets.npy"},
     work=("shards", "decoding"),
     processes=True,
 )
@@ -96,7 +93,6 @@ FAMILY = Family(
         training("seq2seq", predictions=True, **TARGETS),
         scoring(
             "seq2seq",
-            local=True,
             reads={
                 "predictions": File(PREDICTIONS),
                 "clean": File(PREDICTIONS, CLEAN),

@@ -97,8 +97,6 @@ FAMILY = Family(
         training("vision_transformer", predictions=True),
         scoring(
             "vision_transformer",
-            script="evaluate_classifier",
-            local=True,
             reads={
                 "history": File(HISTORY),
                 "predictions": File(PREDICTIONS),

@@ -1,42 +1,28 @@
-"""Score one sequence-to-sequence model from what its training kept, with the sequence floor."""
+"""Scores of a sequence-to-sequence model from what its training kept, with the sequence floor."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from noiselab.data import pairs
-from noiselab.errors import run_script
-from noiselab.files import read_json
 from noiselab.measures.metrics import UNITS, seq2seq_metrics
 from noiselab.measures.text_scores import score
 from noiselab.noise.registry import corruption
-from noiselab.planning.provenance import write_metrics
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="run.json")
-    parser.add_argument("--summary", type=Path, required=True, help="of the training")
-    parser.add_argument("--predictions", type=Path, required=True, help="npz")
-    parser.add_argument("--clean", type=Path, required=True, help="those of the clean run")
-    parser.add_argument(
-        "--teacher", type=Path, nargs="*", help="those of the noisy teacher; none for a clean run"
-    )
-    parser.add_argument("--metrics", type=Path, required=True)
-    arguments = parser.parse_args()
-    run = read_json(arguments.run)
+def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+    """All scores of a run. files: `predictions` of the run, of the `clean` run and, unless it is
+    clean itself, of its `teacher`; all npz."""
     _, train, validation = pairs.read(run["data"])
-    own, clean = np.load(arguments.predictions), np.load(arguments.clean)
+    own, clean = np.load(files["predictions"]), np.load(files["clean"])
     right = np.zeros(len(own["nll"]), dtype=bool)
-    if arguments.teacher:
-        right = identical(np.load(arguments.teacher[0]), validation, run)[: len(right)]
-    metrics = {
+    if "teacher" in files:
+        right = identical(np.load(files["teacher"]), validation, run)[: len(right)]
+    return {
         **seq2seq_metrics(own, clean, right, corruption(run)),
         **generation_score(run, own, validation),
         **corruption_shares(run, train),
     }
-    write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 
 def identical(teacher: dict, validation: pairs.Pairs, run: dict) -> np.ndarray:
@@ -74,7 +60,3 @@ def corruption_shares(run: dict, train: pairs.Pairs) -> dict:
 def _cell(name, items, value, ci_low=None, ci_high=None, interval="none") -> dict:
     numbers = {"value": value, "ci_low": ci_low, "ci_high": ci_high, "interval": interval}
     return numbers | {"floor": None, "unit": UNITS[name], "items": items, "reason": None}
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -1,0 +1,109 @@
+"""What makes tables and figures, by the name that an artefact's entry gives as `builder`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from noiselab.answers import figures, spectrum, tables
+from noiselab.answers.pictures import sheet
+from noiselab.errors import NoiselabError
+from noiselab.files import read_json
+from noiselab.measures.metrics import generated_labels
+from noiselab.planning import config
+
+SAMPLES = 4  # of each class and noise ratio, in the figure of generated images
+
+# What a floor is, in the words of a table's notes.
+CALIBRATED = (
+    "what a perfectly calibrated model would score, from the clean run's own probabilities."
+)
+AVERAGING = "what averaging alone predicts from the smallest batch, std(B0) sqrt(B0/B)."
+FROM_PRINT = (
+    "what a perfectly calibrated model would lose, from the printed clean score alone: for an NLL "
+    "the bound ln(1 + r); where the clean score is not enough there is none."
+)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an artefact is made from."""
+
+    name: str
+    entry: dict  # of the configuration
+    files: list[Path]  # metrics, analyses, tables or files of runs, in the order of the entry
+    runs: list[Path]  # run.json of its runs
+
+    def published(self) -> dict:
+        """What the papers print of it; the entry's metrics come first where it has any."""
+        printed = config.published().get(self.name, {})
+        if "metrics" in self.entry:
+            known = printed.get("metrics", {})
+            return printed | {"metrics": {m: known.get(m, {}) for m in self.entry["metrics"]}}
+        return printed
+
+    def frames(self) -> list[pd.DataFrame]:
+        """The csv files."""
+        return [pd.read_csv(file) for file in self.files]
+
+    def contents(self) -> list[dict]:
+        """The JSON files."""
+        return [read_json(file) for file in self.files]
+
+
+@dataclass(frozen=True)
+class TableBuilder:
+    """How a table is made, and what its floor is."""
+
+    build: Callable[[Sources], pd.DataFrame]
+    floor: str = CALIBRATED
+
+
+def _spectrum(sources: Sources) -> pd.DataFrame:
+    metrics = {file.stem: pd.read_csv(file) for file in sources.files}
+    return spectrum.spectrum_table(metrics, config.published())
+
+
+def _samples(sources: Sources) -> Figure:
+    """Generated images, from samples.npy of each run."""
+    sheets = {}
+    for path, samples in zip(sources.runs, sources.files, strict=True):
+        run, images = read_json(path), np.load(samples, mmap_mode="r")
+        labels = generated_labels(len(images), run["classes"])
+        sheets[run["dataset"], run["noise_ratio"]] = sheet(images, labels, SAMPLES)
+    return figures.samples_figure(sheets)
+
+
+TABLES: dict[str, TableBuilder] = {
+    "runs": TableBuilder(lambda s: tables.runs_table(pd.concat(s.frames()), s.published())),
+    "scale": TableBuilder(lambda s: tables.scale_table(pd.concat(s.frames()))),
+    "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
+    "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),
+    "gradients": TableBuilder(lambda s: tables.gradient_table(*s.frames(), s.published())),
+    "stability": TableBuilder(
+        lambda s: tables.stability_table(*s.frames(), s.published()), AVERAGING
+    ),
+    "spectrum": TableBuilder(_spectrum),
+    "published_floors": TableBuilder(
+        lambda s: spectrum.published_floors_table(config.published()), FROM_PRINT
+    ),
+}
+
+FIGURES: dict[str, Callable[[Sources], Figure]] = {
+    name: lambda sources, draw=draw: draw(sources.frames())
+    for name, draw in figures.FIGURES.items()
+} | {"samples": _samples}
+
+
+def builder(kind: dict, sources: Sources):
+    """The builder that an entry names. NoiselabError: there is none of this kind."""
+    name = sources.entry["builder"]
+    if name not in kind:
+        known = config.hint(name, list(kind))
+        raise NoiselabError(
+            f"config key artefacts.{sources.name}.builder: no builder {name!r} ({known})"
+        )
+    return kind[name]

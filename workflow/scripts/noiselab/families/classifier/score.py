@@ -1,0 +1,40 @@
+"""Scores of a classifier's predictions on clean test data, with the floor from the clean run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from noiselab.data import prepared
+from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics
+from noiselab.noise.draws import taught_labels
+from noiselab.noise.registry import corruption
+
+
+def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+    """All scores of a run. files: `history` (jsonl) and `predictions` (npz) of its training, and
+    `clean`, the predictions of the clean run."""
+    _, train, test = prepared.read(run["data"])
+    own, clean = np.load(files["predictions"]), np.load(files["clean"])
+    labels = {"train": np.asarray(train.y), "test": np.asarray(test.y)}
+    history = [json.loads(line) for line in files["history"].read_text().splitlines()]
+    metrics = _scores(run, own, clean, labels) | best_metrics(history, len(test.y))
+    if "snapshot_test" in own:
+        snapshot = _scores(run, own, clean, labels, "snapshot_")
+        metrics |= {f"snapshot_{name}": score for name, score in snapshot.items()}
+    return metrics
+
+
+def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
+    """Test scores, and training scores where the predictions have them; `prefix`: of the model's
+    snapshot on its way."""
+    noise = corruption(run)
+    scores = classifier_metrics(own[f"{prefix}test"], labels["test"], clean["test"], noise)
+    if "train_rows" not in own:
+        return scores
+    rows, observed = own["train_rows"], None
+    if run["resample"] == "fixed":
+        observed, _ = taught_labels(noise, run, labels["train"], rows, 0, len(rows))
+    decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
+    true = labels["train"][rows]
+    return scores | training_metrics(decided, clean_decided, true, observed, noise)

@@ -1,0 +1,61 @@
+"""Scores of a language model on clean and on noisy text, with the floors from the clean run."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noiselab.data import text
+from noiselab.families.language_model import task
+from noiselab.measures.metrics import language_model_metrics
+from noiselab.noise.base import Corruption
+from noiselab.noise.registry import corruption
+from noiselab.training import distributed
+from noiselab.training.weights import load_weights
+
+
+def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+    """All scores of a run. files: `weights` of the run and of the `clean` run, and, where the data
+    set has such text, `out_of_domain` (npy)."""
+    noise, windows = corruption(run), split_windows(run, files.get("out_of_domain"))
+    with distributed.process_group() as device:
+        model = load_weights(files["weights"], task.build(run), device).eval()
+        own = _token_scores(model, run, windows, noise, device)
+        model = load_weights(files["clean"], task.build(run), device).eval()
+        clean = _token_scores(model, run, windows, noise, device, clean=True)
+    return language_model_metrics(own, clean, noise, run["model"]["context"])
+
+
+def split_windows(run: dict, out_of_domain: Path | None) -> dict[str, list[np.ndarray]]:
+    """Split -> windows of tokens that are scored."""
+    _, train, validation = text.read(run["data"])
+    evaluation, context = run["evaluation"], run["model"]["context"]
+    crops, sequences = evaluation["crops"], evaluation["train_sequences"]
+    windows = {
+        "validation": task.random_windows(run, validation, "crops", crops)
+        if crops
+        else list(task.validation_windows(validation, context)),
+        "train": task.random_windows(run, train, "train-evaluation", sequences),
+    }
+    if out_of_domain:
+        outside = text.mapped(out_of_domain)
+        windows["out_of_domain"] = list(task.validation_windows(outside, context))
+    return windows
+
+
+def _token_scores(
+    model: torch.nn.Module,
+    run: dict,
+    windows: dict[str, list[np.ndarray]],
+    noise: Corruption,
+    device: torch.device,
+    clean: bool = False,
+) -> dict[str, dict]:
+    """Split -> scores of each token, of the model or, of the clean run's, as floors need them."""
+    prefix, of_clean_text = ("floor_", "floor_nll") if clean else ("", "denoised_nll")
+    names = dict.fromkeys(windows, ("nll", of_clean_text))
+    names["train"] = (f"{prefix}nll", f"{prefix}mean_nll")
+    return {
+        split: task.token_scores(model, part, noise, run["vocabulary"], device, names[split])
+        for split, part in windows.items()
+    }
