@@ -8,6 +8,10 @@ class NoiselabError(Exception):
     """Something a user can mend; the message names the key or file in one line."""
 
 
+class InputError(NoiselabError, ValueError):
+    """An argument that a function of the public interface cannot take; the message names it."""
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Run a script's `main`; a NoiselabError becomes one line on stderr and exit code 1."""
     try:

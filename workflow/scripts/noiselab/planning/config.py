@@ -174,8 +174,14 @@ def _of_studies(name: str, chosen: list[str] | None) -> dict:
 
 
 def published(chosen: list[str] | None = None) -> dict:
-    """The papers' numbers and claims, of these studies or of all."""
-    return _of_studies("published.yaml", chosen) | _of_studies("claims.yaml", chosen)
+    """The papers' numbers, with place and title of the artefacts that show them, and claims; of
+    these studies or of all."""
+    numbers = _of_studies("published.yaml", chosen)
+    for name, entry in _of_studies("artefacts.yaml", chosen).get("artefacts", {}).items():
+        heads = {key: entry[key] for key in ("place", "title") if key in entry}
+        if name in numbers:
+            numbers[name] = heads | numbers[name]
+    return numbers | _of_studies("claims.yaml", chosen)
 
 
 def audit(chosen: list[str] | None = None) -> dict:

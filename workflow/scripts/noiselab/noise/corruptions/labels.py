@@ -157,6 +157,21 @@ class LabelMatrix(LabelCorruption):
         return self._wrong
 
 
+class TransitionMatrix(LabelCorruption):
+    """Any T, float64 [C, C], whose rows sum to 1; rates may differ by class. For callers that have
+    one: no experiment chooses it."""
+
+    def __init__(self, transitions: np.ndarray):
+        super().__init__(1 - np.diagonal(transitions), len(transitions))
+        self.transitions = transitions  # as given, not put together from e and W
+
+    def wrong_labels(self) -> np.ndarray:
+        """W, float64 [C, C]; all 0 in the row of a class that is never corrupted."""
+        wrong = self.transitions * (1 - np.eye(self.classes))
+        total = wrong.sum(axis=1, keepdims=True)
+        return np.divide(wrong, total, out=np.zeros_like(wrong), where=total > 0)
+
+
 def matrix_mistake(rows: list[list[float]], classes: int) -> str | None:
     """Why a matrix cannot be W of `label_matrix`: rows of the true class, C x C."""
     columns = sorted({len(row) for row in rows})

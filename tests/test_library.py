@@ -1,0 +1,371 @@
+"""The public interface: floors against closed forms and counting, arguments, the package itself."""
+
+import contextlib
+import io
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import noiselab
+from noiselab.errors import NoiselabError
+from noiselab.measures.metrics import classifier_metrics
+from noiselab.noise.corruptions.labels import ShiftLabel, UniformLabel
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "LIBRARY.md"
+EXAMPLES = re.compile(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+BY_CLASS = np.array([[0.9, 0.1, 0], [0, 1, 0], [0.2, 0.5, 0.3]])
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    """Calibrated probabilities float64 [n, 3] and labels drawn from them."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.full(3, 0.5), 3000)
+    return p, (p.cumsum(1) > rng.random((3000, 1))).argmax(1)
+
+
+# ------------------------------------------------------------------------------ floors
+
+
+@pytest.mark.parametrize("rate", [0, 0.1, 0.4, 1])
+def test_observed_is_the_printed_formula(predictions, rate):
+    p, _ = predictions
+    uniform = (1 - rate) * p + rate * (1 - p) / 2
+    shifted = (1 - rate) * p + rate * np.roll(p, 1, axis=1)
+    assert noiselab.observed(p, noiselab.uniform(rate)) == pytest.approx(uniform, abs=1e-14)
+    assert noiselab.observed(p, noiselab.shift(rate)) == pytest.approx(shifted, abs=1e-14)
+
+
+def test_transition_matrix_says_how_often_each_label_is_seen():
+    uniform = noiselab.transition_matrix(noiselab.uniform(0.3), classes=4)
+    assert uniform == pytest.approx(0.7 * np.eye(4) + 0.1 * (1 - np.eye(4)))
+    shifted = noiselab.transition_matrix(noiselab.shift(0.3), classes=3)
+    assert shifted == pytest.approx(np.array([[0.7, 0.3, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]]))
+    assert np.array_equal(noiselab.transition_matrix(BY_CLASS.tolist()), BY_CLASS)
+
+
+@pytest.mark.parametrize("noise", [noiselab.uniform(0.4), noiselab.shift(0.2), BY_CLASS])
+def test_the_floor_is_the_score_of_whoever_counts_noisy_labels(noise):
+    """An observer that sees noisy labels of 30 kinds of items, and predicts their frequencies."""
+    rng = np.random.default_rng(1)
+    types = rng.dirichlet(np.full(3, 0.5), 30)
+    kind = np.repeat(np.arange(30), 20_000)
+    labels = (types[kind].cumsum(1) > rng.random((len(kind), 1))).argmax(1)
+    counts = np.zeros((30, 3))
+    np.add.at(counts, (kind, noiselab.corrupt(labels, noise, seed=5, classes=3)), 1)
+    learned = (counts / 20_000)[kind]
+    floor, own = noiselab.noise_floor(types[kind], labels, noise), noiselab.scores(learned, labels)
+    assert own.accuracy.value == pytest.approx(floor.accuracy.value, abs=0.01)
+    assert own.sampled_accuracy.value == pytest.approx(floor.sampled_accuracy.value, abs=0.002)
+    assert own.nll.value == pytest.approx(floor.nll.value, abs=0.01)
+
+
+def test_floors_by_hand():
+    p, labels = [[0.8, 0.2], [0.4, 0.6], [1, 0]], [0, 0, 0]
+    floor = noiselab.noise_floor(p, labels, noiselab.uniform(0.25))
+    q = np.array([0.65, 0.45, 0.75])  # of label 0
+    assert floor.accuracy.value == pytest.approx(2 / 3)
+    assert floor.sampled_accuracy.value == pytest.approx(q.mean())
+    assert floor.nll.value == pytest.approx(-np.log(q).mean())
+    low, high = stats.t.interval(0.95, 2, q.mean(), stats.sem(q))
+    assert floor.sampled_accuracy[1:3] == pytest.approx((low, high))
+    wilson = stats.binomtest(2, 3).proportion_ci(0.95, method="wilson")
+    assert floor.accuracy[1:3] == pytest.approx((wilson.low, wilson.high))
+
+
+def test_classes_that_noise_makes_equal_share_the_decision():
+    p, labels = np.eye(4)[[0, 1, 2, 3]] * 0.9997 + 0.000075, [0, 1, 2, 3]
+    p = p / p.sum(1, keepdims=True)
+    assert noiselab.noise_floor(p, labels, noiselab.shift(0.5)).accuracy.value == 0.5
+    assert noiselab.noise_floor(p, labels, noiselab.uniform(0.75)).accuracy.value == 0.25
+    near = [[0.5004, 0.4996]]  # without noise nothing is a tie but equality
+    assert noiselab.noise_floor(near, [0], np.eye(2)).accuracy.value == 1
+    assert noiselab.noise_floor(near, [0], noiselab.uniform(0)).accuracy.value == 1
+    assert noiselab.scores([[0.5, 0.5]], [0]).accuracy.value == 0.5
+
+
+@pytest.mark.parametrize("kind", ["uniform", "shift"])
+def test_floors_are_those_of_the_workflow(predictions, kind):
+    p, labels = predictions
+    of_workflow = {"uniform": UniformLabel, "shift": ShiftLabel}[kind](0.5, 3)
+    expected = classifier_metrics(p, labels, p, of_workflow)
+    floor = noiselab.noise_floor(p, labels, noiselab.Noise(kind, 0.5))
+    for name in ("accuracy", "sampled_accuracy"):
+        ours = 100 * getattr(floor, name).value
+        assert ours == pytest.approx(expected[name]["floor"], abs=1e-10)
+    low, high = (100 * end for end in noiselab.scores(p, labels).accuracy[1:3])
+    assert (low, high) == pytest.approx(
+        (expected["accuracy"]["ci_low"], expected["accuracy"]["ci_high"])
+    )
+
+
+def test_the_interval_of_a_floor_covers_that_of_endless_items():
+    rng, noise = np.random.default_rng(2), noiselab.uniform(0.3)
+    types = rng.dirichlet(np.full(3, 0.5), 50)
+    q = noiselab.observed(types, noise)
+    truth = -(types * np.log(q)).sum(1).mean()  # over types and their labels
+    hits = 0
+    for _ in range(400):
+        kind = rng.integers(0, 50, 300)
+        labels = (types[kind].cumsum(1) > rng.random((300, 1))).argmax(1)
+        nll = noiselab.noise_floor(types[kind], labels, noise).nll
+        hits += nll.ci_low <= truth <= nll.ci_high
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+def test_an_impossible_label_has_an_infinite_nll_and_no_interval():
+    nll = noiselab.scores([[1.0, 0.0], [1.0, 0.0]], [0, 1]).nll
+    assert nll == (np.inf, None, None, "none")
+    assert noiselab.scores([[1.0, 0.0]], [0]).nll[1:] == (None, None, "none")
+
+
+def test_excess_is_model_against_floor_item_by_item(predictions):
+    p, labels = predictions
+    noise = noiselab.uniform(0.4)
+    q = noiselab.observed(p, noise)
+    none = noiselab.excess(q, p, labels, noise)
+    assert none.nll.value == none.sampled_accuracy.value == 0
+    assert none.accuracy.value == pytest.approx(0, abs=0.01)  # but for ties
+    unsure = 0.8 * q + 0.2 / 3
+    worse = noiselab.excess(unsure, p, labels, noise)
+    own, floor = noiselab.scores(unsure, labels), noiselab.noise_floor(p, labels, noise)
+    assert worse.nll.value == pytest.approx(own.nll.value - floor.nll.value)
+    lost = floor.sampled_accuracy.value - own.sampled_accuracy.value
+    assert worse.sampled_accuracy.value == pytest.approx(lost)
+    paired = worse.nll.ci_high - worse.nll.ci_low
+    assert paired < 0.5 * (floor.nll.ci_high - floor.nll.ci_low)
+
+
+# ------------------------------------------------------------------------------ noisy labels
+
+
+@pytest.mark.parametrize("noise", [noiselab.uniform(0.4), noiselab.shift(0.2), BY_CLASS])
+def test_labels_are_corrupted_as_often_as_the_matrix_says(noise):
+    labels = np.arange(300_000) % 3
+    noisy = noiselab.corrupt(labels, noise, seed=3, classes=3)
+    shares = np.zeros((3, 3))
+    np.add.at(shares, (labels, noisy), 1 / 100_000)
+    assert shares == pytest.approx(noiselab.transition_matrix(noise, classes=3), abs=0.006)
+    assert np.array_equal(noisy, noiselab.corrupt(labels, noise, seed=3, classes=3))
+    assert np.array_equal(noisy[:50], noiselab.corrupt(labels[:50], noise, seed=3, classes=3))
+    assert not np.array_equal(noisy, noiselab.corrupt(labels, noise, seed=4, classes=3))
+
+
+def test_what_is_wrong_at_a_small_rate_is_so_at_a_larger():
+    labels = np.arange(10_000) % 10
+    few, many = (
+        noiselab.corrupt(labels, noiselab.uniform(e), classes=10) != labels for e in (0.1, 0.5)
+    )
+    assert few.any()
+    assert np.all(many[few])
+
+
+# ------------------------------------------------------------------------------ arguments
+
+
+def containers(p, labels):
+    yield p.tolist(), labels.tolist()
+    yield pd.DataFrame(p, index=range(7, 7 + len(p))), pd.Series(labels)
+    yield torch.tensor(p), torch.tensor(labels)
+    yield p, labels.astype(np.uint8)
+
+
+def test_lists_frames_and_tensors_give_what_arrays_give(predictions):
+    p, labels = (array[:50] for array in predictions)
+    expected = noiselab.noise_floor(p, labels, BY_CLASS)
+    for values, numbers in containers(p, labels):
+        assert noiselab.noise_floor(values, numbers, BY_CLASS) == expected
+        noise = pd.DataFrame(BY_CLASS)
+        assert np.array_equal(noiselab.observed(values, noise), noiselab.observed(p, BY_CLASS))
+        assert np.array_equal(
+            noiselab.corrupt(numbers, BY_CLASS), noiselab.corrupt(labels, BY_CLASS)
+        )
+
+
+def test_half_precision_will_do(predictions):
+    p, labels = predictions
+    noise = noiselab.uniform(0.4)
+    half = noiselab.noise_floor(torch.tensor(p).half(), labels, noise)
+    assert half.nll.value == pytest.approx(
+        noiselab.noise_floor(p, labels, noise).nll.value, abs=1e-3
+    )
+
+
+def test_arguments_are_left_as_they_are(predictions):
+    p, labels = (array.copy() for array in predictions)
+    noise = BY_CLASS.copy()
+    noiselab.excess(p, p, labels, noise)
+    noiselab.corrupt(labels, noise)
+    assert np.array_equal(p, predictions[0])
+    assert np.array_equal(labels, predictions[1])
+    assert np.array_equal(noise, BY_CLASS)
+
+
+P, Y, E = [[0.5, 0.5], [0.2, 0.8]], [0, 1], noiselab.uniform(0.1)
+TWO = [[0.9, 0.1], [0, 1]]
+MISTAKES = {
+    "probabilities: need one row per item": lambda: noiselab.scores([0.5, 0.5], Y),
+    "found shape (2, 1)": lambda: noiselab.scores([[1], [1]], Y),
+    "found shape (0, 2)": lambda: noiselab.scores(np.empty((0, 2)), []),
+    "probabilities: row 1 has nan": lambda: noiselab.scores([[0.5, 0.5], [np.nan, 1]], Y),
+    "probabilities: row 0 has inf": lambda: noiselab.scores([[np.inf, 0], [0, 1]], Y),
+    "row 0 has -2, below 0; logits? Take the softmax": lambda: noiselab.scores(
+        [[3, -2], [1, 2]], Y
+    ),
+    "row 1 sums to 3, not to 1; logits?": lambda: noiselab.scores([[0.5, 0.5], [1, 2]], Y),
+    "log-probabilities? Take exp": lambda: noiselab.observed(np.log(P), E),
+    "probabilities: row 0 sums to 0.9": lambda: noiselab.observed([[0.4, 0.5]], E),
+    "probabilities: cannot be read as an array": lambda: noiselab.scores([[1, 0], [1]], Y),
+    "probabilities: must be an array of numbers": lambda: noiselab.scores([["a", "b"]], [0]),
+    "labels: must be whole numbers": lambda: noiselab.scores(P, [0.0, 1.0]),
+    "labels: must be an array of numbers, found bool": lambda: noiselab.scores(P, [True, False]),
+    "labels: 2 is no class; 2 classes are 0 … 1": lambda: noiselab.scores(P, [0, 2]),
+    "labels: -1 is no class": lambda: noiselab.scores(P, [-1, 0]),
+    "labels: 3 labels for 2 rows": lambda: noiselab.scores(P, [0, 1, 0]),
+    "labels: need one number per item": lambda: noiselab.scores(P, [[0], [1]]),
+    "rate: must be a number from 0 to 1, found 40": lambda: noiselab.uniform(40),
+    "rate: must be a number from 0 to 1, found -0.1": lambda: noiselab.shift(-0.1),
+    "rate: must be a number from 0 to 1, found nan": lambda: noiselab.shift(float("nan")),
+    "rate: must be a number from 0 to 1, found '0.4'": lambda: noiselab.shift("0.4"),
+    "unknown 'unifrom' (did you mean 'uniform'?)": lambda: noiselab.Noise("unifrom", 0.1),
+    "noise: unknown 'gaussian' (known: uniform, shift": lambda: noiselab.Noise("gaussian", 0.1),
+    "noise: unknown 7": lambda: noiselab.Noise(7, 0.1),
+    "'uniform' has no rate, use noiselab.Noise": lambda: noiselab.noise_floor(P, Y, "uniform"),
+    "noise: unknown 'shfit' (did you mean 'shift'?)": lambda: noiselab.observed(P, "shfit"),
+    "noise: a transition matrix is square": lambda: noiselab.observed(P, [[0.5, 0.5]]),
+    "noise: a matrix of 3 classes for 2 classes": lambda: noiselab.observed(P, BY_CLASS),
+    "noise: row 1 sums to 0.9": lambda: noiselab.observed(P, [[1, 0], [0.4, 0.5]]),
+    "noise: row 0 has 1.1: no probability": lambda: noiselab.observed(P, [[1.1, -0.1], [0, 1]]),
+    "noise: row 1 has nan": lambda: noiselab.observed(P, [[1, 0], [np.nan, 1]]),
+    "noise: must be an array of numbers": lambda: noiselab.observed(P, None),
+    "classes: needed": lambda: noiselab.corrupt(Y, E),
+    "classes: must be a whole number, 2 or more": lambda: noiselab.transition_matrix(E, 1),
+    "seed: must be a whole number, 0 or more, found -1": lambda: noiselab.corrupt(Y, TWO, seed=-1),
+    "seed: must be a whole number, 0 or more, found 1.5": lambda: noiselab.corrupt(Y, TWO, 1.5),
+    "seed: must be": lambda: noiselab.corrupt(Y, TWO, 2**64),
+    "probabilities: shape (1, 2), but": lambda: noiselab.excess([[0, 1]], P, Y, E),
+    "clean_probabilities: row 0": lambda: noiselab.excess(P, [[2, 2], [0, 1]], Y, E),
+}
+
+
+@pytest.mark.parametrize(("message", "call"), MISTAKES.items(), ids=MISTAKES)
+def test_a_wrong_argument_is_one_line(message, call):
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        call()
+    assert isinstance(error.value, NoiselabError)
+    assert "\n" not in str(error.value)
+
+
+def test_a_tensor_with_gradients_is_refused_in_one_line():
+    with pytest.raises(ValueError, match="probabilities: cannot be read as an array") as error:
+        noiselab.scores(torch.tensor(P, requires_grad=True), Y)
+    assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------ the package
+
+
+def test_everything_public_is_there_and_says_what_it_is():
+    for name in noiselab.__all__:
+        assert getattr(noiselab, name).__doc__, name
+        assert name in dir(noiselab)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = noiselab.nothing
+
+
+def python(program: str, *arguments: str, path: Path) -> str:
+    environment = {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(
+        command, cwd=path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    program = (
+        "import sys, noiselab; heavy = {'torch', 'scipy', 'pandas', 'numpy'} & set(sys.modules);"
+        "print(heavy or 'light')"
+    )
+    assert python(program, path=ROOT / "workflow" / "scripts") == "light\n"
+
+
+def test_the_page_prints_what_it_says():
+    """The blocks of docs/LIBRARY.md, one after the other."""
+    blocks = EXAMPLES.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) == 3
+    names: dict = {}
+    for program, printed in blocks:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(program, names)
+        assert out.getvalue() == printed
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package, built from what git tracks or would track, without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in names.split("\0"):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index"]
+    done = subprocess.run(
+        [*pip, "--quiet", "--wheel-dir", folder, source],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("noiselab-0.2.0-*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_library_and_asks_for_little(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read("noiselab-0.2.0.dist-info/METADATA").decode()
+    scripts = ROOT / "workflow" / "scripts"
+    sources = [p for p in (scripts / "noiselab").rglob("*.py")]
+    assert {str(p.relative_to(scripts)) for p in sources} == {n for n in names if n.endswith(".py")}
+    needed = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE)
+    assert needed == ["numpy", "scipy"]
+    extra = re.findall(r"^Requires-Dist: ([\w-]+).*extra == .workflow.", metadata, re.MULTILINE)
+    assert {"torch", "snakemake"} <= set(extra)
+    assert "License-Expression: MIT" in metadata
+
+
+WITHOUT_THE_REST = """
+import sys
+
+class Refused:
+    def find_spec(name, path=None, target=None):
+        if name in ("torch", "pandas", "transformers", "snakemake", "yaml", "tqdm", "sklearn"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refused)
+exec(sys.argv[1])
+assert noiselab.__file__.startswith(sys.path[1]), noiselab.__file__
+"""
+
+
+def test_the_installed_wheel_runs_the_page_with_numpy_and_scipy_alone(wheel, tmp_path):
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*pip, "--target", tmp_path, wheel], check=True, timeout=300)
+    blocks = EXAMPLES.findall(PAGE.read_text(encoding="utf-8"))
+    program = "".join(code for code, _ in blocks)
+    assert python(WITHOUT_THE_REST, program, path=tmp_path) == "".join(out for _, out in blocks)
