@@ -7,7 +7,6 @@ import pandas as pd
 
 from noiselab.answers import figures
 from noiselab.errors import run_script
-from noiselab.files import whole_file
 
 
 def main() -> None:
@@ -17,9 +16,7 @@ def main() -> None:
     parser.add_argument("--out", nargs="+", type=Path, required=True, help="svg, png")
     arguments = parser.parse_args()
     figure = figures.FIGURES[arguments.name]([pd.read_csv(path) for path in arguments.tables])
-    for out in arguments.out:
-        with whole_file(out) as path:
-            figures.save(figure, path, out.suffix[1:])
+    figures.save(figure, arguments.out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 from noiselab.answers import figures
 from noiselab.answers.pictures import sheet
 from noiselab.errors import run_script
-from noiselab.files import read_json, whole_file
+from noiselab.files import read_json
 from noiselab.measures.metrics import generated_labels
 
 IMAGES = 4  # of each class, per noise ratio
@@ -26,9 +26,7 @@ def main() -> None:
         labels = generated_labels(len(images), run["classes"])
         sheets[run["dataset"], run["noise_ratio"]] = sheet(images, labels, IMAGES)
     figure = figures.samples_figure(sheets)
-    for out in arguments.out:
-        with whole_file(out) as path:
-            figures.save(figure, path, out.suffix[1:])
+    figures.save(figure, arguments.out)
 
 
 if __name__ == "__main__":
