@@ -1,10 +1,14 @@
-"""The residual networks are torchvision's, with the CIFAR stem."""
+"""The residual networks are torchvision's, with the CIFAR stem; settings of networks."""
 
+import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from noiselab.errors import NoiselabError
+from noiselab.models.gpt2 import gpt2
 from noiselab.models.resnet import resnet
+from noiselab.models.settings import network_settings
 
 
 def test_default_is_torchvisions_resnet18_with_the_cifar_stem():
@@ -25,3 +29,10 @@ def test_initial_weights_are_he_normal_over_the_fan_out():
     torch.manual_seed(0)
     weight = resnet(3, 10)[3].conv1.weight
     assert abs(weight.std().item() / (2 / (64 * 9)) ** 0.5 - 1) < 0.02
+
+
+def test_a_setting_that_a_network_does_not_have_is_refused():
+    model = {"name": "gpt2", "context": 8, "layers": 1, "heads": 1, "width": 4}
+    assert gpt2(10, **network_settings(gpt2, model)).config.n_positions == 8
+    with pytest.raises(NoiselabError, match="model gpt2: it has no setting dropout"):
+        network_settings(gpt2, model | {"dropout": 0.1})

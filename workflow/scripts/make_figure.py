@@ -7,7 +7,6 @@ from pathlib import Path
 from noiselab.answers import figures
 from noiselab.answers.builders import FIGURES, Sources, builder
 from noiselab.errors import run_script
-from noiselab.files import whole_file
 
 
 def main() -> None:
@@ -21,9 +20,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sources = Sources(arguments.name, arguments.artefact, arguments.files, arguments.runs)
     figure = builder(FIGURES, sources)(sources)
-    for out in arguments.out:
-        with whole_file(out) as path:
-            figures.save(figure, path, out.suffix[1:])
+    figures.save(figure, arguments.out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Only Inception's make an FID; a distance of the judge's features is never called
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 from unittest import mock
 
 import numpy as np
@@ -12,12 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from noiselab.errors import NoiselabError
-from noiselab.families.classifier.task import Classifier
 
 Features = Callable[[Tensor], Tensor]  # uint8 images [n, c, h, w] -> float [n, d]
 
 
-def judge_features(judge: Classifier) -> Features:
+class Judge(Protocol):
+    """A classifier of images, by what is used of it."""
+
+    network: nn.Sequential  # its last layer makes the logits
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """uint8 images [n, c, h, w] as the network sees them."""
+
+
+def judge_features(judge: Judge) -> Features:
     """The classifier's penultimate layer."""
     return lambda images: judge.network[:-1](judge.normalised(images))
 

@@ -1,5 +1,6 @@
 """What all figures share: colours, curves with intervals and floors, axes, legends, files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from noiselab.answers.layouts import NAMES
+from noiselab.files import whole_file
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
 OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
@@ -87,8 +89,10 @@ def shared_legend(figure: Figure, axes, columns: int = 2) -> None:
     )
 
 
-def save(figure: Figure, path: Path, kind: str) -> None:
-    """Write `svg` or `png`; the same figure gives the same file."""
-    metadata = {"Date": None} if kind == "svg" else None
-    with plt.rc_context({"svg.hashsalt": "noiselab"}):
-        figure.savefig(path, dpi=160, format=kind, metadata=metadata)
+def save(figure: Figure, paths: Iterable[Path]) -> None:
+    """Write svg or png files, as their names end; the same figure gives the same files."""
+    for path in paths:
+        kind = path.suffix[1:]
+        metadata = {"Date": None} if kind == "svg" else None
+        with whole_file(path) as file, plt.rc_context({"svg.hashsalt": "noiselab"}):
+            figure.savefig(file, dpi=160, format=kind, metadata=metadata)

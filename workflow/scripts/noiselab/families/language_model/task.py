@@ -1,21 +1,21 @@
 """The language-model family: GPT-2 on token sequences."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
 
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
+from noiselab.models.gpt2 import gpt2
+from noiselab.models.settings import network_settings
 from noiselab.noise.base import Corruption
 from noiselab.training.loop import Batch, Task
 
-PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
 TOKEN_SCORES = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
 EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
 
@@ -39,28 +39,10 @@ def task(run: dict, device: torch.device) -> Task:
 
 
 def build(run: dict) -> GPT2LMHeadModel:
-    """GPT-2 with its initial weights, a function of the seed alone.
-
-    Tied embeddings, no dropout; the vocabulary is padded to a multiple of 64 (50,257 to
-    50,304), and noise is drawn from the real one.
-    """
+    """The run's model with its initial weights, a function of the seed alone. Its vocabulary is
+    padded; noise is drawn from the real one."""
     torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    model = run["model"]
-    config = GPT2Config(
-        vocab_size=math.ceil(run["vocabulary"] / PADDING) * PADDING,
-        n_positions=model["context"],
-        n_layer=model["layers"],
-        n_head=model["heads"],
-        n_embd=model["width"],
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        attn_implementation="sdpa",
-        use_cache=False,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
-    return GPT2LMHeadModel(config)
+    return gpt2(run["vocabulary"], **network_settings(gpt2, run["model"]))
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:

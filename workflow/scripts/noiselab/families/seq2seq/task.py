@@ -4,12 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import MarianConfig, MarianMTModel
+from transformers import MarianMTModel
 
 from noiselab import streams
 from noiselab.data import pairs
 from noiselab.data.pair_batches import PairBatches, Rows, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
+from noiselab.models.marian import Symbols, marian
+from noiselab.models.settings import network_settings
 from noiselab.training.loop import Batch, Task
 
 EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
@@ -39,36 +41,15 @@ def task(run: dict, device: torch.device) -> Task:
 
 
 def build(run: dict) -> MarianMTModel:
-    """Encoder-decoder (Appendix K.2) with its initial weights, a function of the seed alone.
-
-    Post-norm, ReLU, sinusoidal positions; embeddings of source, target and output are separate
-    unless `shared_embeddings`.
-    """
+    """The run's model with its initial weights, a function of the seed alone."""
     torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    model = run["model"]
-    sides = ("encoder", "decoder")
-    config = MarianConfig(
-        vocab_size=run["vocabulary"],
-        d_model=model["width"],
-        **{f"{side}_layers": model["layers"] for side in sides},
-        **{f"{side}_attention_heads": model["heads"] for side in sides},
-        **{f"{side}_ffn_dim": model["feedforward"] for side in sides},
-        dropout=model["dropout"],
-        activation_function="relu",
-        scale_embedding=True,
-        init_std=model["width"] ** -0.5,  # scaled embeddings of unit variance, as positions have
-        max_position_embeddings=max(run["source_length"], run["target_length"]) + 1,
-        share_encoder_decoder_embeddings=model["shared_embeddings"],
-        tie_word_embeddings=model["shared_embeddings"],
-        attn_implementation="sdpa",
-        use_cache=False,  # for decoding only
-        pad_token_id=PAD,
-        bos_token_id=BEGIN,
-        decoder_start_token_id=BEGIN,
-        eos_token_id=END,
-        forced_eos_token_id=None,
+    positions = max(run["source_length"], run["target_length"]) + 1
+    return marian(
+        run["vocabulary"],
+        positions,
+        Symbols(PAD, BEGIN, END),
+        **network_settings(marian, run["model"]),
     )
-    return MarianMTModel(config)
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:

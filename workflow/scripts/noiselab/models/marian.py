@@ -1,0 +1,54 @@
+"""The encoder-decoder Transformer of Marian, as in transformers (Appendix K.2)."""
+
+from typing import NamedTuple
+
+from transformers import MarianConfig, MarianMTModel
+
+
+class Symbols(NamedTuple):
+    """Token ids with a meaning of their own."""
+
+    padding: int
+    begin: int
+    end: int
+
+
+def marian(
+    vocabulary: int,
+    positions: int,
+    symbols: Symbols,
+    layers: int,
+    heads: int,
+    width: int,
+    feedforward: int,
+    dropout: float,
+    shared_embeddings: bool,
+) -> MarianMTModel:
+    """Encoder and decoder of `layers` each: post-norm, ReLU, sinusoidal positions.
+
+    Sources int64 [n, S] and decoder inputs int64 [n, T] in, S and T at most `positions`; logits
+    [n, T, vocabulary] out. Embeddings of source, target and output are separate unless
+    `shared_embeddings`.
+    """
+    config = MarianConfig(
+        vocab_size=vocabulary,
+        d_model=width,
+        **{f"{side}_layers": layers for side in ("encoder", "decoder")},
+        **{f"{side}_attention_heads": heads for side in ("encoder", "decoder")},
+        **{f"{side}_ffn_dim": feedforward for side in ("encoder", "decoder")},
+        dropout=dropout,
+        activation_function="relu",
+        scale_embedding=True,
+        init_std=width**-0.5,  # scaled embeddings of unit variance, as positions have
+        max_position_embeddings=positions,
+        share_encoder_decoder_embeddings=shared_embeddings,
+        tie_word_embeddings=shared_embeddings,
+        attn_implementation="sdpa",
+        use_cache=False,  # for decoding only
+        pad_token_id=symbols.padding,
+        bos_token_id=symbols.begin,
+        decoder_start_token_id=symbols.begin,
+        eos_token_id=symbols.end,
+        forced_eos_token_id=None,
+    )
+    return MarianMTModel(config)
