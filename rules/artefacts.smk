@@ -24,12 +24,6 @@ rule collect_metrics:
         f" --out {{output.out:q}} {LOGGED} && {RECORD}"
 
 
-def entry(artefact, option, file):
-    """An output of an artefact, as an entry of Snakemake's report where it is one."""
-    shelf = PROJECT.shelf(artefact, option)
-    return report(file, **shelf) if shelf else file
-
-
 for artefact in GRAPH.artefacts.values():
 
     rule:
@@ -39,7 +33,7 @@ for artefact in GRAPH.artefacts.values():
             unpack(WIRING.inputs(artefact.job)),
         output:
             **{
-                o: entry(artefact, o, f)
+                o: shown_artefact(artefact, o, f)
                 for o, f in WIRING.job(artefact.job).outputs.items()
             },
             record=f"{ANSWERS}/records/{artefact.job}",

@@ -1,5 +1,4 @@
 # From the merged configuration to jobs: no job knows the configuration but through run.json.
-from noiselab.families import FAMILIES
 from noiselab.planning import project
 from noiselab.planning.data_rules import DataRules
 from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring
@@ -29,6 +28,17 @@ def make_again(files):
 WIRING, DATA = Wiring(GRAPH, make_again), DataRules(GRAPH)
 if PROJECT.note and workflow.is_main_process:
     print(f"noiselab: {PROJECT.note}", file=sys.stderr)
+
+
+def shown_artefact(artefact, option, file):
+    """An output of an artefact, as an entry of Snakemake's report where it is one."""
+    shelf = PROJECT.shelf(artefact, option)
+    return report(file, **shelf) if shelf else file
+
+
+def shown_output(stage, option, file):
+    """A stage's output, as an entry of Snakemake's report where it is one."""
+    return report(file, **PROJECT.picture(stage)) if option == stage.shown else file
 
 
 wildcard_constraints:

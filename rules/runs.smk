@@ -21,21 +21,6 @@ rule run_config:
         "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
 
 
-def shown_in_report(stage, option, file):
-    """A stage's output, as an entry of Snakemake's report where it is one."""
-    if option != stage.shown:
-        return file
-    title = FAMILIES[stage.family].title
-    labels = {"result": "{run}", "format": "png"}
-    return report(
-        file,
-        caption=f"{CAPTIONS}/samples.rst",
-        category=title,
-        subcategory="Generated images",
-        labels=labels,
-    )
-
-
 for stage in WIRING.stages:
 
     rule:
@@ -44,10 +29,7 @@ for stage in WIRING.stages:
         input:
             unpack(WIRING.inputs(WIRING.name(stage))),
         output:
-            **{
-                o: shown_in_report(stage, o, f)
-                for o, f in WIRING.outputs(stage).items()
-            },
+            **{o: shown_output(stage, o, f) for o, f in WIRING.outputs(stage).items()},
         log:
             f"{RESULTS}/logs/{WIRING.name(stage)}.log",
         benchmark:

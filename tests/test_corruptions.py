@@ -299,11 +299,11 @@ def test_planning_may_import_the_register():
 def test_scripts_that_draw_are_made_of_every_module_of_corruptions():
     """They are imported by discovery, which the reader of imports must know."""
     folder = SCRIPTS / "noiselab" / "noise" / "corruptions"
-    files = set(code.closure(SCRIPTS / "evaluate_classifier.py"))
+    files = set(code.script("score", "noiselab.families.classifier.score"))
     modules = set(folder.glob("*.py"))
     assert len(modules) > 3
     assert modules <= files
-    assert modules.isdisjoint(code.closure(SCRIPTS / "compute_information_loss.py"))
+    assert modules.isdisjoint(code.script("compute_information_loss"))
 
 
 def test_every_corruption_says_what_it_is():

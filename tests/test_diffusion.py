@@ -97,9 +97,9 @@ def test_the_judge_is_the_clean_classifier_of_table_2():
     settings = config.load(tier="quick")
     plan = runs.plan(settings, "r")
     for run in (plan.runs[r] for r in plan.experiments["table1"]):
-        assert run["judge_run"] in plan.experiments["table2"]
+        assert run["parents"]["judge"] in plan.experiments["table2"]
     alone = config.load({"experiments": {"table2": {"enabled": False}}}, tier="quick")
-    assert runs.plan(alone, "r").runs[run["judge_run"]] == plan.runs[run["judge_run"]]
+    assert runs.plan(alone, "r").runs[run["parents"]["judge"]] == plan.runs[run["parents"]["judge"]]
 
 
 # ------------------------------------------------------------------------------ sampling

@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 def run_files(folder, name, changes=(), training=(), evaluation="abc123"):
     """Files of one finished run."""
-    run = small_run() | {"run_id": name, "clean_run": name} | dict(changes)
+    run = small_run() | {"run_id": name, "parents": {"clean": name}} | dict(changes)
     summary = {"device": "a CPU", "revision": "abc123", "seconds": 90.0, "python": "3.11.7"}
     summary |= dict.fromkeys(("torch", "torchvision", "numpy", "snakemake"), "1.0")
     write_json(folder / "runs" / name / "run.json", run)

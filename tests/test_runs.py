@@ -1,11 +1,15 @@
 """From configuration to runs: Algorithm 1, sharing, and what a change touches."""
 
+from dataclasses import replace
+
 import pytest
 
 from helpers import RATIOS
 from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
+from noiselab.families.descriptor import COUNT, Model
 from noiselab.noise.matrix import read_matrix
-from noiselab.planning import config, runs
+from noiselab.planning import config, project, runs
 
 
 def plan(*overlays, tier="paper"):
@@ -87,7 +91,7 @@ def test_each_id_has_one_content_over_all_tiers_and_protocols(tmp_path):
 def test_the_clean_run_is_planned_even_where_not_asked_for():
     result = plan({"experiments": {"table2": {"noise_ratios": [1.0]}}})
     for run in result.experiments["table2"]:
-        assert result.runs[run]["clean_run"] in result.runs
+        assert result.runs[run]["parents"]["clean"] in result.runs
 
 
 def test_any_number_of_glyphs_is_a_data_set():
@@ -114,7 +118,7 @@ def test_both_budgets_of_language_models_share_the_clean_run():
         ),
         (
             {"table2": {"source_shares": [0.5]}},
-            r"table2\.source_shares: a classifier has no source",
+            r"table2\.source_shares: not for a classifier, but a seq2seq",
         ),
         ({"table1": {"corruption": "shift_label"}}, r"table1\.corruption.*not for a diffusion"),
     ],
@@ -127,7 +131,7 @@ def test_corruption_and_data_set_must_be_those_of_the_family(change, message):
 def test_analyses_need_an_experiment_with_language_models():
     change = {"analyses": {"loss_stability": {"experiment": "table2"}}}
     with pytest.raises(NoiselabError, match=r"analyses\.loss_stability\.experiment: 'table2'"):
-        plan(change)
+        project.plan(config.load(change, tier="paper"), "results/paper")
 
 
 def test_only_restricts_what_is_planned():
@@ -163,7 +167,7 @@ def test_seeds_of_all_experiments_at_once():
         assert len(three.experiments[name]) % 3 == 0
         assert {three.runs[run]["noise_ratio"] for run in three.experiments[name]} == ratios
     for run in three.runs.values():  # every run is compared with the clean run of its own seed
-        assert three.runs[run["clean_run"]]["seed"] == run["seed"]
+        assert three.runs[run["parents"]["clean"]]["seed"] == run["seed"]
 
 
 def test_an_experiment_that_is_left_out_has_no_runs_and_no_analyses():
@@ -177,14 +181,17 @@ def test_one_teacher_stopped_early_serves_all_ratios_and_seeds_of_a_data_set():
     result = plan({"experiments": {"table9": {"datasets": ["wmt14"], "seeds": [0, 1]}}})
     noisy = [result.runs[r] for r in result.experiments["table9"] if "/teacher-r" in r]
     assert len(noisy) == 8
-    assert {run["teacher_run"] for run in noisy} == {"seq2seq/wmt14/teacher-s100"}
-    teacher, clean = result.runs[noisy[0]["teacher_run"]], result.runs[noisy[0]["clean_run"]]
+    assert {run["parents"]["teacher"] for run in noisy} == {"seq2seq/wmt14/teacher-s100"}
+    teacher, clean = (
+        result.runs[noisy[0]["parents"]["teacher"]],
+        result.runs[noisy[0]["parents"]["clean"]],
+    )
     assert teacher["training"]["steps"] == 5000
     assert clean["training"]["steps"] == noisy[-1]["training"]["steps"] == 50_000
     assert teacher["corruption"] == "none"
     assert teacher["seed"] not in (0, 1)
     differing = {key for key in teacher if teacher[key] != clean.get(key)}
-    assert differing == {"run_id", "clean_run", "seed", "training", "evaluation"}
+    assert differing == {"run_id", "parents", "seed", "training", "evaluation"}
 
 
 def test_shortened_sources_share_the_teacher_that_read_whole_ones():
@@ -192,10 +199,10 @@ def test_shortened_sources_share_the_teacher_that_read_whole_ones():
     result = plan({"experiments": {"context_ablation": change}})
     runs_ = [result.runs[run] for run in result.experiments["context_ablation"]]
     assert {run["source_share"] for run in runs_} == {0.25, 0.5, 1}
-    teachers = {run["teacher_run"] for run in runs_ if run["noise_ratio"]}
+    teachers = {run["parents"]["teacher"] for run in runs_ if run["noise_ratio"]}
     assert [result.runs[t]["source_share"] for t in teachers] == [1]
     for run in runs_:
-        assert result.runs[run["clean_run"]]["source_share"] == run["source_share"]
+        assert result.runs[run["parents"]["clean"]]["source_share"] == run["source_share"]
 
 
 def test_glyphs_may_say_how_many_images_a_class_has():
@@ -218,7 +225,7 @@ def test_batch_multipliers_keep_clean_exposure_and_share_the_clean_run():
         training = run["training"]
         clean = training["steps"] * training["batch_size"] * (1 - run["error_rate"])
         assert clean == pytest.approx(300 * 64, rel=0.07)  # whole steps, of up to 2,048 images
-        assert run["clean_run"] == "vision_transformer/glyphs-50/clean-s0"
+        assert run["parents"]["clean"] == "vision_transformer/glyphs-50/clean-s0"
     assert set(result.experiments["batch_ablation"]) & set(result.experiments["table3"])
 
 
@@ -232,8 +239,8 @@ def test_a_map_of_multipliers_may_be_for_one_data_set():
 def test_a_clean_run_with_a_multiplier_has_the_ordinary_one_as_its_floor():
     result = plan({"experiments": {"table2": {"batch_multiplier": {"0": 2}}}})
     run = result.runs["classifier/cifar10/clean-b2-s0"]
-    assert run["clean_run"] == "classifier/cifar10/clean-s0"
-    assert run["clean_run"] in result.runs
+    assert run["parents"]["clean"] == "classifier/cifar10/clean-s0"
+    assert run["parents"]["clean"] in result.runs
 
 
 def test_table_8_as_released_needs_no_run_of_its_own():
@@ -305,7 +312,9 @@ def test_the_lab_tier_is_real_data_but_for_glyphs_and_has_three_seeds_of_what_is
         cheap = {"classifier", "vision_transformer", "seq2seq"}
         seeds = {0, 1, 2} if of_experiment[0]["family"] in cheap else {0}
         assert {run["seed"] for run in of_experiment} == seeds
-    features = {run["evaluation"]["features"] for run in result.runs.values() if "judge_run" in run}
+    features = {
+        run["evaluation"]["features"] for run in result.runs.values() if "judge" in run["parents"]
+    }
     assert features == {"judge"}
 
 
@@ -343,8 +352,10 @@ def test_a_matrix_is_named_by_its_content_in_ids_and_run_json(tmp_path):
     assert run["wrong_labels"]["path"] == path
     sha = run["wrong_labels"]["sha256"]
     assert run["run_id"] == f"classifier/cifar10/label_matrix-{sha[:6]}-r1.00-fixed_clean-s0"
-    assert run["clean_run"] == "classifier/cifar10/clean-s0"
-    assert result.runs[run["clean_run"]] == plan().runs[run["clean_run"]]  # shared with Table 2
+    assert run["parents"]["clean"] == "classifier/cifar10/clean-s0"
+    assert (
+        result.runs[run["parents"]["clean"]] == plan().runs[run["parents"]["clean"]]
+    )  # shared with Table 2
 
 
 def test_another_matrix_makes_other_runs_and_touches_none_else(tmp_path):
@@ -419,9 +430,56 @@ def test_matrix_and_corruption_go_together(change):
     [
         ({"width": 3}, {"name": "resnet", "width": 3, "blocks": [2, 2, 2, 2]}),
         ({"name": "resnet", "width": 3}, {"name": "resnet", "width": 3, "blocks": [2, 2, 2, 2]}),
-        ({"name": "unet", "width": 3}, {"name": "unet", "width": 3}),
     ],
 )
-def test_another_model_has_none_of_the_settings_of_the_one_it_replaces(change, model):
+def test_a_model_keeps_the_settings_that_are_not_changed(change, model):
     result = plan({"experiments": {"table2": {"training": {"model": change}}}})
     assert result.runs[result.experiments["table2"][0]]["model"] == model
+
+
+@pytest.fixture
+def perceptron(monkeypatch):
+    """A second network of the classifiers."""
+    other = Model({"width": COUNT, "layers": COUNT})
+    family = FAMILIES["classifier"]
+    both = replace(family, models=dict(family.models) | {"perceptron": other})
+    monkeypatch.setitem(FAMILIES, "classifier", both)
+    config._validator.cache_clear()
+    yield
+    config._validator.cache_clear()
+
+
+def test_another_model_has_none_of_the_settings_of_the_one_it_replaces(perceptron):
+    model = {"name": "perceptron", "width": 3, "layers": 2}
+    result = plan({"experiments": {"table2": {"training": {"model": model}}}})
+    assert result.runs[result.experiments["table2"][0]]["model"] == model
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"name": "perceptron", "width": 3}, r"classifier\.model\.layers: perceptron needs it"),
+        ({"layers": 3}, r"classifier\.model\.layers: no setting of resnet"),
+    ],
+)
+def test_a_model_has_its_own_settings_and_all_of_them(perceptron, overlay, message):
+    with pytest.raises(NoiselabError, match=message):
+        plan({"experiments": {"table2": {"training": {"model": overlay}}}})
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"language_model": {"model": {"heads": 7}}}, r"language_model\.model\.heads: 7 heads"),
+        ({"seq2seq": {"model": {"heads": 7}}}, r"seq2seq\.model\.heads: 7 heads"),
+        ({"vision_transformer": {"model": {"patch": 15}}}, r"model\.patch: patches of 15 pixels"),
+        (
+            {"vision_transformer": {"model": {"patch": 14, "stem": "convolution"}}},
+            r"model\.patch: 14 is no power of two",
+        ),
+        ({"diffusion": {"model": {"multipliers": [1] * 7}}}, r"model\.multipliers: a U-Net of 7"),
+    ],
+)
+def test_impossible_networks_are_told_while_planning(overlay, message):
+    with pytest.raises(NoiselabError, match=message):
+        plan(overlay)

@@ -28,7 +28,7 @@ def __getattr__(name: str):
     # By its name alone: scripts of the workflow are not made of the interface, and planning/code.py
     # must not count it to all of them.
     if name in __all__:
-        return getattr(import_module("noiselab.interface"), name)
+        return getattr(import_module("noiselab.measures.interface"), name)
     raise AttributeError(f"module 'noiselab' has no attribute {name!r}")
 
 

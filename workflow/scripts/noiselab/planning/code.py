@@ -13,6 +13,8 @@ IMPORTS = re.compile(
     r"|import[ \t]+(noiselab[\w.]*))",
     re.MULTILINE,
 )
+# How a package says that it imports all of its modules, whatever their names -> these.
+DISCOVERIES = {"iter_modules(__path__)": "*.py", 'glob("*/family.py")': "*/family.py"}
 
 
 @cache
@@ -29,8 +31,9 @@ def imported(path: Path) -> frozenset[Path]:
         parts = re.findall(r"\w+(?=\s*(?:,|\)|#|$|as\b))", names.strip("() \n"), re.MULTILINE)
         for name in [module or plain, *(f"{module}.{part}" for part in parts if module)]:
             found |= files(name)
-    if path.name == "__init__.py" and "import_module(" in content(path):  # finds its modules itself
-        found |= {*path.parent.glob("*.py"), *path.parent.glob("*/family.py")}
+    for sign, pattern in DISCOVERIES.items():
+        if path.name == "__init__.py" and sign in content(path):
+            found |= set(path.parent.glob(pattern))
     return frozenset(found)
 
 

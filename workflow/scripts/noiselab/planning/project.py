@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from noiselab.families.descriptor import METRICS, RUN, SUMMARY
+from noiselab.families.descriptor import METRICS, RUN, SUMMARY, Stage
 from noiselab.planning import artefacts, code, own
 from noiselab.planning import config as configuration
 from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
@@ -54,6 +54,15 @@ class Project:
             "category": artefact.chapter,
             "subcategory": kind,
             "labels": {"result": name, "format": forms[option]},
+        }
+
+    def picture(self, stage: Stage) -> dict:
+        """Where and how Snakemake's report shows what a stage generates."""
+        return {
+            "caption": str(CAPTIONS / "samples.rst"),
+            "category": FAMILY_TITLES[stage.family],
+            "subcategory": "Generated images",
+            "labels": {"result": "{run}", "format": "png"},
         }
 
     def shown(self) -> list[str]:
