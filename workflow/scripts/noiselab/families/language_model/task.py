@@ -12,6 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
+from noiselab.families.work import Data
 from noiselab.noise.base import Corruption
 from noiselab.training.loop import Batch, Task
 
@@ -61,6 +62,15 @@ def build(run: dict) -> GPT2LMHeadModel:
         eos_token_id=None,
     )
     return GPT2LMHeadModel(config)
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The network and the arguments of its forward pass for one window, without content. The mask
+    is given whole, for transformers would look into it."""
+    length = run["model"]["context"]
+    tokens = torch.empty(1, length, dtype=torch.long)
+    mask = torch.empty(1, 1, length, length, dtype=torch.bool)
+    return build(run), (tokens,), {"attention_mask": mask}
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:
