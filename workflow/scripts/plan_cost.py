@@ -2,7 +2,6 @@
 
 import argparse
 import html
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file, write_text
 from noiselab.planning import cost
 from noiselab.planning.config import validate
+from noiselab.planning.estimates import TRAINING, Estimate, job_costs
+from noiselab.planning.measured import all_seconds
 
 SIZES = ["B", "kB", "MB", "GB", "TB"]
 HEADS = {
@@ -53,37 +54,33 @@ COST_NOTES = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="config.json of the results")
-    parser.add_argument("--products", type=json.loads, required=True, help="job -> files it reads")
+    parser.add_argument("--results", type=Path, required=True, help="folder of the tier")
     parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
     arguments = parser.parse_args()
-    config, results = validate(read_json(arguments.config)), arguments.config.parent
+    config = validate(read_json(arguments.config))
     from noiselab.planning.flops import estimated  # torch takes seconds: mistakes are told before
 
-    estimate = estimated(config, results)
+    estimate = estimated(config, arguments.results)
     if arguments.out:
-        _write(arguments.out, *_actual(estimate, arguments.products, results), config["tier"])
+        _write(arguments.out, *_actual(estimate), config["tier"])
     else:
-        all_jobs = cost.jobs(estimate, arguments.products)
-        rows = cost.per_artefact(
-            all_jobs, arguments.products, lambda goals: cost.planned_row(all_jobs, goals)
-        )
+        jobs = job_costs(estimate)
+        rows = cost.rows(cost.goals(estimate), lambda names: cost.planned_row(jobs, names))
         print(f"Tier {config['tier']}, planned\n\n{_grid(rows).to_string(index=False)}\n")
         print("\n".join(f"- {line}" for line in [*PLAN_NOTES, *cost.assumptions(estimate)]))
 
 
-def _actual(estimate: cost.Estimate, products: dict, results: Path) -> tuple[list, list]:
+def _actual(estimate: Estimate) -> tuple[list, list]:
     """Rows per artefact, and notes."""
-    planned = cost.jobs(estimate, products)
-    assumed = cost.jobs(replace(estimate, measured={}), products)
-    found = {name: cost.benchmark_seconds(results, name) for name in planned}
-    seconds = {name: value for name, value in found.items() if value is not None}
+    planned, goals = job_costs(estimate), cost.goals(estimate)
+    assumed = job_costs(replace(estimate, measured={}))
+    seconds = all_seconds(estimate.graph)
     if not seconds:
+        results = estimate.graph.places.results
         raise NoiselabError(f"{results}: no benchmark of a job of this plan")
-    rows = cost.per_artefact(
-        planned, products, lambda goals: cost.actual_row(assumed, planned, seconds, goals)
-    )
-    missing = sorted(set(planned) - set(seconds))
-    trainings = [name for name in missing if name.startswith(cost.TRAINING)]
+    rows = cost.rows(goals, lambda names: cost.actual_row(assumed, planned, seconds, names))
+    missing = sorted(cost.closure(planned, goals) - set(seconds))
+    trainings = [name for name in missing if name.startswith(TRAINING)]
     missed = [f"No benchmark of {', '.join(trainings)}."] if trainings else []
     return rows, [*COST_NOTES, *missed, *cost.assumptions(estimate)]
 

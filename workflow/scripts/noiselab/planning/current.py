@@ -17,9 +17,13 @@ from noiselab.planning.graph import Graph, Job
 
 def record(graph: Graph, job: Job) -> str:
     """File that has the digest of what a job's outputs were made from."""
+    return f"{folder(graph, job)}/records/{job.name}"
+
+
+def folder(graph: Graph, job: Job) -> str:
+    """Folder that has a job's records, logs and benchmarks: of data and runs, that of the tier."""
     shared = job.run is not None or job.name.startswith("prepare")
-    folder = graph.places.results if shared else graph.places.answers
-    return f"{folder}/records/{job.name}"
+    return graph.places.results if shared else graph.places.answers
 
 
 def is_stale(graph: Graph, job: Job) -> bool:

@@ -31,6 +31,7 @@ class Job:
     outputs: dict[str, str]  # option -> file
     resources: str | None = None  # rule whose resources it has; None: seconds of a core
     run: str | None = None  # the run that it is a stage of
+    variant: str = ""  # of a stage that a parent has in several
     content: object = None  # what it is made from beside files, as JSON
     # Files of code that it follows, since it is cheap to make again.
     code: tuple[Path, ...] = ()
@@ -199,7 +200,7 @@ def _stage(whole: Graph, stage: Stage, run: dict, target: dict, variant: str) ->
         followed = code.script(stage.script, *stage.modules)
     resources = None if stage.local else stage.resources or stage.rule
     name = f"{stage.name}/{run_id}" + (f"-{variant}" if variant else "")
-    return Job(name, stage.rule, inputs, outputs, resources, run_id, code=followed)
+    return Job(name, stage.rule, inputs, outputs, resources, run_id, variant, code=followed)
 
 
 def _collect(whole: Graph, experiment: str, runs: list[str]) -> None:

@@ -56,7 +56,7 @@ def differences(config: dict, standard: dict) -> list[str]:
 
 
 def _name(experiments: list[str], different: dict) -> str:
-    return experiments[0] if len(experiments) == 1 else digest([experiments, different])[:8]
+    return experiments[0] if len(experiments) == 1 else digest([sorted(experiments), different])[:8]
 
 
 def separated(whole: Plan, usual: Plan, results: str) -> Plan:

@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from noiselab.families import FAMILIES
 from noiselab.families.descriptor import METRICS, RUN, SUMMARY, Stage
 from noiselab.planning import artefacts, code, own
 from noiselab.planning import config as configuration
@@ -20,6 +21,7 @@ PIECES = {
     "cost": "cost.html",
     "overview": "overview.html",
 }
+COSTING = ("cost", "task")  # modules of a family that an estimate asks
 ORDER = ("table", "figure")
 FRONT = "figure_spectrum"  # stands before the families
 
@@ -160,7 +162,9 @@ class Project:
             "figures": tuple(outputs["svg"] for outputs in made["figure"]),
         }
         outputs = {suffix: f"{answers}/cost.{suffix}" for suffix in ("csv", "md", "html")}
-        graph.add(Job("cost", "cost", inputs | config, outputs, code=code.script("plan_cost")))
+        modules = [f"noiselab.families.{name}.{part}" for name in FAMILIES for part in COSTING]
+        followed = code.script("plan_cost", *modules)
+        graph.add(Job("cost", "cost", inputs | config, outputs, code=followed))
         captions = tuple(sorted(CAPTIONS.glob("*.rst")))
         template = (CAPTIONS / "report.html.j2",)
         for name, inputs, content, followed in (

@@ -13,6 +13,7 @@ from noiselab.data.batches import ImageBatches
 from noiselab.data.encoded import EncodedImages
 from noiselab.data.encoded_batches import PIECE, free_threads, views
 from noiselab.data.prepared import Split
+from noiselab.families.work import Data
 from noiselab.models.resnet import resnet
 from noiselab.training import distributed
 from noiselab.training.loop import Batch, Task
@@ -73,6 +74,19 @@ def build(run: dict, description: dict) -> Classifier:
     network = MODELS[run["model"]["name"]](run["channels"], size, run["classes"], **settings)
     model = Classifier(network, description["mean"], description["std"])
     return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The network and the arguments of its forward pass for one image, without content."""
+    return images_example(build, run, data)
+
+
+def images_example(build: Callable, run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The same of any network that `build` makes of a run and a description of its images, whose
+    statistics no size depends on."""
+    shape = [run["channels"], data.image, data.image]
+    network = build(run, {"mean": [0.5], "std": [0.5], "shape": shape})
+    return network, (torch.empty(1, *shape),), {}
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ from noiselab import streams
 from noiselab.data import prepared
 from noiselab.data.batches import ImageBatches
 from noiselab.data.prepared import Split
+from noiselab.families.work import Data
 from noiselab.measures.metrics import generated_labels
 from noiselab.models import edm
 from noiselab.models.unet import unet
@@ -44,6 +45,12 @@ def build(run: dict) -> edm.Denoiser:
     settings = {k: v for k, v in run["model"].items() if k != "name"}
     network = unet(run["channels"], run["classes"], run["size"], **settings)
     return edm.Denoiser(network, LEVELS.sigma_data).to(memory_format=torch.channels_last)
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The denoiser and the arguments of its forward pass for one image, without content."""
+    images = torch.empty(1, run["channels"], data.image, data.image)
+    return build(run), (images, torch.empty(1), torch.empty(1, run["classes"])), {}
 
 
 # ------------------------------------------------------------------------------- training

@@ -11,8 +11,12 @@ from transformers import GPT2LMHeadModel
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
+<<<<<<< HEAD
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.settings import network_settings
+=======
+from noiselab.families.work import Data
+>>>>>>> wt-e
 from noiselab.noise.base import Corruption
 from noiselab.training.loop import Batch, Task
 
@@ -43,6 +47,15 @@ def build(run: dict) -> GPT2LMHeadModel:
     padded; noise is drawn from the real one."""
     torch.manual_seed(streams.integer(run["seed"], "weights", 0))
     return gpt2(run["vocabulary"], **network_settings(gpt2, run["model"]))
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The network and the arguments of its forward pass for one window, without content. The mask
+    is given whole, for transformers would look into it."""
+    length = run["model"]["context"]
+    tokens = torch.empty(1, length, dtype=torch.long)
+    mask = torch.empty(1, 1, length, length, dtype=torch.bool)
+    return build(run), (tokens,), {"attention_mask": mask}
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:

@@ -10,8 +10,12 @@ from noiselab import streams
 from noiselab.data import pairs
 from noiselab.data.pair_batches import PairBatches, Rows, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
+<<<<<<< HEAD
 from noiselab.models.marian import Symbols, marian
 from noiselab.models.settings import network_settings
+=======
+from noiselab.families.work import Data
+>>>>>>> wt-e
 from noiselab.training.loop import Batch, Task
 
 EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
@@ -50,6 +54,20 @@ def build(run: dict) -> MarianMTModel:
         Symbols(PAD, BEGIN, END),
         **network_settings(marian, run["model"]),
     )
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The network and the arguments of its forward pass for one pair of mean lengths, without
+    content. Masks are given whole, for transformers would look into them."""
+    source = max(1, round(run["source_share"] * data.source))
+    target = max(1, round(data.target))
+    named = {
+        "input_ids": torch.empty(1, source, dtype=torch.long),
+        "attention_mask": torch.empty(1, 1, 1, source, dtype=torch.bool),
+        "decoder_input_ids": torch.empty(1, target, dtype=torch.long),
+        "decoder_attention_mask": torch.empty(1, 1, target, target, dtype=torch.bool),
+    }
+    return build(run), (), named
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:

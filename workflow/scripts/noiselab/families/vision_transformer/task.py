@@ -14,6 +14,7 @@ from noiselab.data.encoded import EncodedImages
 from noiselab.data.encoded_batches import EncodedBatches
 from noiselab.families.classifier import task as classifier
 from noiselab.families.classifier.task import Classifier
+from noiselab.families.work import Data
 from noiselab.models.vit import vit
 from noiselab.training.loop import Batch, Task
 
@@ -55,6 +56,11 @@ def build(run: dict, description: dict) -> TransformerClassifier:
     network = vit(run["channels"], run["classes"], run["size"], **settings)
     model = TransformerClassifier(network, description["mean"], description["std"])
     return model.to(memory_format=torch.channels_last)  # for the stem's convolutions
+
+
+def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+    """The network and the arguments of its forward pass for one image, without content."""
+    return classifier.images_example(build, run, data)
 
 
 def smoothed_loss(run: dict) -> Callable[[nn.Module, Batch], Tensor]:
