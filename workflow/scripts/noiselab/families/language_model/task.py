@@ -11,12 +11,9 @@ from transformers import GPT2LMHeadModel
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
-<<<<<<< HEAD
+from noiselab.families.work import Data
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.settings import network_settings
-=======
-from noiselab.families.work import Data
->>>>>>> wt-e
 from noiselab.noise.base import Corruption
 from noiselab.training.loop import Batch, Task
 

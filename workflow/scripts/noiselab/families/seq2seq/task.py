@@ -10,12 +10,9 @@ from noiselab import streams
 from noiselab.data import pairs
 from noiselab.data.pair_batches import PairBatches, Rows, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
-<<<<<<< HEAD
+from noiselab.families.work import Data
 from noiselab.models.marian import Symbols, marian
 from noiselab.models.settings import network_settings
-=======
-from noiselab.families.work import Data
->>>>>>> wt-e
 from noiselab.training.loop import Batch, Task
 
 EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
