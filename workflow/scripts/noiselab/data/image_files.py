@@ -18,9 +18,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +31,7 @@ from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.prepared import rank_in_class
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json
+from noiselab.processes import follow_parent
 
 # What the two splits are called in a source; the first of them that there is counts.
 _SPLITS = {"train": ("train",), "test": ("val", "validation", "test")}
@@ -164,7 +164,7 @@ def _read(item: Item) -> tuple[bytes, str]:
 @contextmanager
 def _processes(threads: int) -> Iterator[ProcessPoolExecutor]:
     # Started afresh: forking a process that has threads can hang.
-    pool = ProcessPoolExecutor(threads, get_context("spawn"), _follow_parent)
+    pool = ProcessPoolExecutor(threads, get_context("spawn"), _begin)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -173,10 +173,10 @@ def _processes(threads: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _follow_parent() -> None:
+def _begin() -> None:
     """End this process with its parent, and leave Ctrl-C to it."""
+    follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def _in_order(pool, function: Callable[[Item], bytes], items: Iterable[Item], ahead: int):
