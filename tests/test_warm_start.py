@@ -191,6 +191,28 @@ def test_a_killed_server_takes_scripts_along(place):
     assert call(WARM, script(place, "sys.exit(3)")).returncode == 3  # by the next server
 
 
+LOADER = f"""
+import multiprocessing
+sys.path.append({str(SCRIPTS)!r})
+from noiselab.processes import follow_parent
+def load():
+    follow_parent()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+multiprocessing.get_context("fork").Process(target=load).start()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("killed", ["client", "server"])
+def test_what_follows_a_script_ends_with_it(place, killed):
+    process = start(script(place, LOADER))
+    loader = int(process.stdout.readline())
+    os.kill(process.pid if killed == "client" else servers(place)[0], signal.SIGKILL)
+    process.communicate(timeout=LIMIT)  # ends when nobody has the pipes any more
+    assert until(lambda: not alive(loader))
+
+
 def test_edits_beside_the_script_are_seen(place):
     path = script(place, "import beside\nprint(beside.VALUE)")
     for value in ("1", "2", "3"):
