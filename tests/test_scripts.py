@@ -22,7 +22,7 @@ from noiselab.files import write_json
 from noiselab.planning import config, runs
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
-GATE = Path(__file__).resolve().parent / "slurm" / "gate"  # makes trainings last
+GATE = Path(__file__).resolve().parent / "gate"  # makes trainings last
 SPEC = {"name": "digits", "kind": "digits", "classes": 10, "channels": 1, "size": 8}
 SPEC |= {"train_size": 400, "test_size": 200}
 

@@ -15,7 +15,7 @@ from commands import run
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "tests" / "slurm" / "cluster.sh"
-GATE = ROOT / "tests" / "slurm" / "gate"  # makes trainings wait for their faults
+GATE = ROOT / "tests" / "gate"  # makes trainings wait for their faults
 IMPOSSIBLE = 75  # status of cluster.sh where there can be no cluster
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
 # What a test would have to wait for; all else is as users have it.

@@ -1,6 +1,6 @@
 """Makes a training wait for its fault, however fast the machine is, with no code in the product.
 
-Python reads this file when it starts, as its folder is on PYTHONPATH (harness.py). Where the folder
+Python reads this file when it starts, as its folder is on PYTHONPATH. Where the folder
 of a run's checkpoints has a file `gate` with a number in it, the training stops at a row of its
 history as soon as it has that many checkpoints, and says so in a file `held`. It goes on when the
 gate is gone, or when a signal asks it to stop. $NOISELAB_PACE: seconds that a row takes at least.
