@@ -23,6 +23,7 @@ from comparing import Bench, benchmark
 from noiselab.measures import gradients
 
 KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1  # of ru_maxrss
+LIMIT = 3600  # seconds that a measurement may take
 # Layers, heads, d and V of the model, T, units.
 SIZES = {"small": (4, 4, 256, 8192, 256, 8), "GPT-2 124M": (12, 12, 768, 50304, 1024, 16)}
 REASON = "Ours holds no gradients, only some rows of all of them, and computes the logits twice."
@@ -45,7 +46,8 @@ def in_processes(bench: Bench, size: str, method: str, reference: str) -> None:
     found = {"ours": [], method: []}
     for _ in range(bench.rounds):
         for name, results in found.items():
-            results.append(json.loads(subprocess.check_output([*command, name], text=True)))
+            said = subprocess.check_output([*command, name], text=True, timeout=LIMIT)
+            results.append(json.loads(said))
         grams = [np.array(results[-1]["gram"]) for results in found.values()]
         np.testing.assert_allclose(*grams, rtol=1e-3, atol=1e-3 * grams[0].max())
     *_, width, rows, length, units = SIZES[size]

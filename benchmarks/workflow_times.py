@@ -19,11 +19,14 @@ WORKFLOW = ["--snakefile", str(ROOT / "Snakefile")]
 WORKFLOW += ["--workflow-profile", str(ROOT / "profiles" / "default")]
 
 
+LIMIT = 3600  # seconds that a command may take
+
+
 def output(command: list, folder: Path) -> str:
     """What a command prints; temporary files go to the folder, so that servers are its own."""
     options = {"cwd": folder, "env": os.environ | {"TMPDIR": str(folder)}, "text": True}
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    result = subprocess.run([str(part) for part in command], **options)
+    result = subprocess.run([str(part) for part in command], timeout=LIMIT, **options)
     if result.returncode:
         raise RuntimeError(result.stdout)
     return result.stdout
@@ -106,7 +109,11 @@ def watched(folder: Path, config: list[str]) -> tuple[float, float]:
     with open(log, "wb") as file:
         options = {"cwd": folder, "env": environment, "stdout": file, "stderr": file}
         running = subprocess.Popen(command, **options)
+        deadline = time.monotonic() + 4 * LIMIT
         while running.poll() is None:
+            if time.monotonic() > deadline:
+                running.terminate()
+                raise RuntimeError(f"no end after {4 * LIMIT} s, see {log}")
             sizes = [memory(p) for p in psutil.Process().children(recursive=True)]
             together, largest = max(together, sum(sizes)), max(largest, *sizes, 0.0)
             try:

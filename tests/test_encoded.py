@@ -1,6 +1,7 @@
 """Encoded images: decoding, views against the libraries', and batches made by other processes."""
 
 import io
+import multiprocessing
 import os
 import pickle
 import random
@@ -11,7 +12,7 @@ import sys
 import textwrap
 import time
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
+from commands import LIMIT, started
 from helpers import random_images, small_run
 from image_folders import CLASSES, image_folder, image_spec, parquet_folder, picture
 from noiselab.data import encoded, encoded_batches, image_files, prepared
@@ -390,17 +392,61 @@ def test_the_sudden_end_of_a_loader_process_is_one_line(packed):
     assert "\n" not in str(error.value)
 
 
-def script(code: str, *arguments) -> subprocess.Popen:
-    """Python code in a process group of its own."""
+def kill_loaders():
+    """Kill the loader processes of this process, and wait until it has been told so."""
+    loaders = [psutil.Process(loader.pid) for loader in multiprocessing.active_children()]
+    assert loaders
+    for loader in loaders:
+        loader.kill()
+    until(lambda: all(loader.status() == psutil.STATUS_ZOMBIE for loader in loaders))
+
+
+@pytest.mark.parametrize("place", ["loss", "evaluation"])
+def test_the_sudden_end_of_loader_processes_is_one_line_wherever_the_trainer_is(
+    packed, tmp_path, place
+):
+    """The error comes when a batch is asked for, not in the midst of something else."""
+    calls, survived = count(), []
+
+    def kill(*_):
+        if next(calls) == 3:  # when all is under way
+            kill_loaders()
+            survived.append(True)
+        return {}
+
+    hooks = {"loss": {"step": kill}, "evaluation": {"evaluate": kill}}[place]
+    with pytest.raises(NoiselabError, match="photos: a loader process has ended") as error:
+        run_training(packed, tmp_path / "x", 2, **hooks)
+    assert survived
+    assert "\n" not in str(error.value)
+
+
+def script(code: str, *arguments):
+    """Python code in a process group of its own, which ends with the block."""
     paths = [str(TESTS), str(TESTS.parent / "workflow" / "scripts")]
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+    return started(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
+
+
+def until(condition, seconds=300):
+    """Wait for a condition; the seconds are those of a loaded machine."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process does anything; what has ended may wait for its parent to notice."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_processes_may_be_spawned(packed):
@@ -414,7 +460,8 @@ def test_processes_may_be_spawned(packed):
             for batch in views(test.x, range(8), 16, 4, 1):
                 print(batch.sum().item())
     """
-    out, errors = script(code, packed).communicate(timeout=120)
+    with script(code, packed) as process:
+        out, errors = process.communicate(timeout=LIMIT)
     _, _, test = prepared.read(packed)
     expected = [batch.sum().item() for batch in views(test.x, range(8), 16, 4, 0)]
     assert list(map(int, out.split())) == expected, errors
@@ -425,19 +472,19 @@ def network():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 4))
 
 
-def run_training(folder, checkpoints, workers, pause=0.0):
-    """A short training on encoded images; `pause`: seconds of each step."""
+def run_training(folder, checkpoints, workers, step=lambda: None, evaluate=None):
+    """A short training on encoded images; `step` is called in each forward pass."""
     run = encoded_run(batch_size=10, steps=60, micro_batch_size=5)
-    run["training"] |= {"schedule_steps": 60, "evaluate_every": None, "checkpoint_minutes": 1000}
+    run["training"] |= {"schedule_steps": 60, "evaluate_every": 2, "checkpoint_minutes": 1000}
     _, train, _ = prepared.read(folder)
     batches = EncodedBatches(run, train, torch.device("cpu"), workers)
 
     def loss(model, batch):
-        time.sleep(pause)
+        step()
         return torch.nn.functional.cross_entropy(model(batch.inputs / 255), batch.targets)
 
     settings = training.Settings(**run["training"])
-    options = {"seed": 0, "run_digest": "r", "folder": Path(checkpoints)}
+    options = {"seed": 0, "run_digest": "r", "folder": Path(checkpoints), "evaluate": evaluate}
     return training.train(
         network(), batches, loss, settings, **options, device=torch.device("cpu")
     )[0]
@@ -455,6 +502,7 @@ def test_a_signal_to_the_process_group_lets_the_trainer_write_its_checkpoint(
         import sys, os, threading, psutil, signal, time
         from test_encoded import encoded, resized, run_training
         encoded._transforms = resized
+        handled = []
         def stop():
             while len(psutil.Process().children()) < 2:
                 time.sleep(0.01)
@@ -462,14 +510,19 @@ def test_a_signal_to_the_process_group_lets_the_trainer_write_its_checkpoint(
             for _ in range(3):  # from the first moment of the loader processes on
                 os.killpg(0, signal.SIGTERM)
                 time.sleep(0.1)
+            handled.append(True)
+        def wait():  # no step ends before the signals have come
+            while not handled:
+                time.sleep(0.01)
         threading.Thread(target=stop, daemon=True).start()
-        run_training(sys.argv[1], sys.argv[2], 2, 0.1)
+        run_training(sys.argv[1], sys.argv[2], 2, wait)
     """
-    process = script(code, packed, tmp_path / "x")
-    out, errors = process.communicate(timeout=120)
+    with script(code, packed, tmp_path / "x") as process:
+        out, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "Traceback" not in errors
-    assert not any(psutil.pid_exists(int(pid)) for pid in out.split())
+    assert len(out.split()) == 2
+    until(lambda: not any(runs(int(pid)) for pid in out.split()))
     assert list((tmp_path / "x").glob("step-*.pt"))
     monkeypatch.setattr(encoded, "_transforms", resized)
     resumed = run_training(packed, tmp_path / "x", 0)
@@ -489,15 +542,45 @@ def test_loader_processes_do_not_survive_a_killed_trainer(packed):
         print(*(child.pid for child in psutil.Process().children()), flush=True)
         time.sleep(1000)
     """
-    process = script(code, packed)
-    pids = list(map(int, process.stdout.readline().split()))
-    assert len(pids) == 2
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 20  # torch's loaders look for their parent every 5 seconds
-    while any(psutil.pid_exists(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    with script(code, packed) as process:
+        pids = list(map(int, process.stdout.readline().split()))
+        assert len(pids) == 2
+        process.kill()
+        process.communicate(timeout=LIMIT)  # the pipes are closed only if nobody is left
+        until(lambda: not any(runs(pid) for pid in pids))
+
+
+# Where a trainer may be when it is killed, seen from a loader process that has just begun.
+MOMENTS = {
+    "before its first line": "(torch.utils.data._utils.worker, '_worker_loop')",
+    "before it follows its parent": "(encoded_batches, '_begin')",
+    "after it follows its parent": "(encoded_batches.signal, 'signal')",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_loader_processes_end_with_a_trainer_that_is_killed_at_their_start(packed, moment):
+    """A gate: the loader processes go on when their parent has gone."""
+    code = """
+        import os, sys, time, torch
+        from noiselab.data import encoded_batches, prepared
+        trainer, (module, name) = os.getpid(), MOMENT
+        original = getattr(module, name)
+        def wait(*arguments):
+            if os.getpid() != trainer:
+                print(os.getpid(), flush=True)
+                while os.getppid() == trainer:
+                    time.sleep(0.01)
+            return original(*arguments)
+        setattr(module, name, wait)
+        _, _, test = prepared.read(sys.argv[1])
+        next(encoded_batches.views(test.x, list(range(8)) * 1000, 16, 4, 2))
+    """
+    with script(code.replace("MOMENT", MOMENTS[moment]), packed) as process:
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        process.kill()
+        process.communicate(timeout=LIMIT)
+        until(lambda: not any(runs(pid) for pid in pids))
 
 
 # ------------------------------------------------------------------------------- real data

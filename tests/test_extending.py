@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
+
+import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "EXTENDING.md"
@@ -22,17 +23,14 @@ pytestmark = pytest.mark.skipif(shutil.which("patch") is None, reason="patch is 
 
 def run(command, folder, **options):
     environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=environment, **options
-    )
-    assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+    result = commands.run(command, check=True, cwd=folder, env=environment, **options)
     return result.stdout + result.stderr
 
 
 def copy_of_the_repository(folder):
     """Files that git tracks or would track, as they are now; no history."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = commands.run(listing, check=True, cwd=ROOT).stdout
     for name in names.split("\0"):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

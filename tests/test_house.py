@@ -1,11 +1,13 @@
 """House rules: lint, pins, no paths of a machine."""
 
+import ast
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from commands import run
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAKE = ["Snakefile", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "rules").glob("*.smk"))]
@@ -23,10 +25,48 @@ BIN = Path(sys.executable).parent
     ids=lambda command: " ".join(command[:2]),
 )
 def test_lint(command):
-    result = subprocess.run(
-        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run([BIN / command[0], *command[1:]], check=True, cwd=ROOT)
+
+
+WITH_TIMEOUT = {"run", "call", "check_call", "check_output"}  # of subprocess
+WITH_LIMIT = {"wait", "communicate", "join", "result", "acquire"}  # of processes and threads
+
+
+def unlimited(code: str) -> list[str]:
+    """Calls in Python code that can wait for ever for a process or a thread."""
+    found = []
+    for call in ast.walk(ast.parse(code)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            names = {keyword.arg for keyword in call.keywords}
+            of_subprocess = ast.unparse(call.func.value) == "subprocess"
+            if of_subprocess and call.func.attr in WITH_TIMEOUT and "timeout" not in names:
+                found.append(ast.unparse(call))
+            if call.func.attr in WITH_LIMIT and not (call.args or names):
+                found.append(ast.unparse(call))
+    return found
+
+
+def test_no_test_or_benchmark_waits_for_ever():
+    files = [file for folder in ("tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    found = {str(file): unlimited(file.read_text(encoding="utf-8")) for file in files}
+    assert {file: calls for file, calls in found.items() if calls} == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [
+        ("subprocess.run(['x'], check=True)", True),
+        ("subprocess.run(['x'], timeout=3)", False),
+        ("commands.run(['x'])", False),
+        ("process.wait()", True),
+        ("process.wait(3)", False),
+        ("process.communicate(timeout=3)", False),
+        ("process.communicate()", True),
+        ("', '.join(words)", False),
+    ],
+)
+def test_calls_that_can_wait_for_ever_are_seen(code, waits):
+    assert bool(unlimited(code)) == waits
 
 
 def test_the_conda_environment_has_the_pins_of_requirements():

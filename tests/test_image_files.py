@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from commands import run, started
 from image_folders import CLASSES, image_folder, image_spec, jpeg, parquet_folder, picture
 from noiselab.data import image_files, prepared
 from noiselab.errors import NoiselabError
@@ -311,11 +311,9 @@ def command(source, out, **changes):
 
 
 def test_the_script_prepares_or_says_why_not_in_one_line(tree, tmp_path):
-    subprocess.run(command(tree, tmp_path), check=True, capture_output=True)
+    run(command(tree, tmp_path), check=True)
     assert read_json(tmp_path / "dataset.json")["train_size"] == 20
-    failed = subprocess.run(
-        command(tree, tmp_path / "b", classes=9), capture_output=True, text=True
-    )
+    failed = run(command(tree, tmp_path / "b", classes=9))
     assert failed.returncode == 1
     assert failed.stderr.startswith("noiselab: config key datasets.photos.classes")
     assert failed.stderr.count("\n") == 1
@@ -323,20 +321,19 @@ def test_the_script_prepares_or_says_why_not_in_one_line(tree, tmp_path):
 
 def test_processes_end_with_a_preparation_that_is_killed(tmp_path):
     source = image_folder(tmp_path / "photos", train=300, size=(400, 300))
-    process = subprocess.Popen(
-        command(source, tmp_path / "out", resize=200, train_size=1200), stderr=subprocess.DEVNULL
-    )
-    bin_file = tmp_path / "out" / f".train.bin.{process.pid}.tmp"
-    wait_until(bin_file.exists)
-    wait_until(lambda: len(psutil.Process(process.pid).children()) >= 2)
-    children = psutil.Process(process.pid).children()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    wait_until(lambda: not any(child.is_running() for child in children))
+    slow = command(source, tmp_path / "out", resize=200, train_size=1200)
+    with started(slow, stderr=subprocess.DEVNULL) as process:
+        bin_file = tmp_path / "out" / f".train.bin.{process.pid}.tmp"
+        wait_until(bin_file.exists)
+        wait_until(lambda: len(psutil.Process(process.pid).children()) >= 2)
+        children = psutil.Process(process.pid).children()
+        process.kill()
+        process.wait(60)
+        wait_until(lambda: not any(child.is_running() for child in children))
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from commands import run
 from noiselab.data import pairs, text
 from noiselab.errors import NoiselabError
 from noiselab.streams import permutation
@@ -333,7 +333,7 @@ def test_the_same_specification_gives_the_same_bytes(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(scripts)}
         environment |= {"RAYON_NUM_THREADS": "1"}
         command = [sys.executable, "script.py", json.dumps(spec), f"{kind}-1"]
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        run(command, check=True, cwd=tmp_path, env=environment)
         assert files(tmp_path / f"{kind}-0") == files(tmp_path / f"{kind}-1")
 
 
@@ -471,7 +471,7 @@ def test_a_download_without_network_is_one_line(tmp_path, monkeypatch):
 def test_nothing_of_this_imports_torch():
     code = "import sys, noiselab.data.pairs; sys.exit('torch' in sys.modules)"
     scripts = Path(pairs.__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=scripts).returncode == 0
+    run([sys.executable, "-c", code], check=True, cwd=scripts)
 
 
 # -------------------------------------------------------------------------------- real sets

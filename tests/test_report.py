@@ -4,13 +4,13 @@ import base64
 import json
 import re
 import shutil
-import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 
+from commands import run
 from helpers import small_run
 from noiselab.answers import layouts, report, verdicts
 from noiselab.files import write_json, write_text
@@ -382,7 +382,7 @@ def test_every_width_shows_all_images_and_needs_no_sideways_scrolling(structure,
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu"]
     command += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--virtual-time-budget=5000", "--dump-dom", (tmp_path / "phone.html").as_uri()]
-    page = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    page = run(command).stdout
     seen, needed, images, broken = json.loads(re.search(r"<title>(.*?)</title>", page)[1])
     assert seen == width
     assert needed <= width + 1

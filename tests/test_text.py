@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
+from commands import run
 from noiselab.data import text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
@@ -167,7 +167,7 @@ def test_text_out_of_domain_is_one_document_per_file_in_the_tokens_of_the_data_s
     script, whole = SCRIPT.with_name("prepare_out_of_domain.py"), out.read_bytes()
     options = ["--spec", json.dumps(spec), "--source", folder / "source", "--out", out]
     command = [sys.executable, script, *options, "--tokenizer", of_set]
-    subprocess.run(command, check=True)
+    run(command, check=True)
     assert out.read_bytes() == whole
 
 
@@ -511,12 +511,11 @@ def test_the_script_prepares_and_finds_gpt2_beside_the_source(gpt2, tmp_path):
     spec = json.dumps(SPEC | {"tokenizer": "gpt2"})
     folders = ["--source", "source", "--work", "work", "--out", "out"]
     command = [sys.executable, SCRIPT, "--spec", spec, *folders]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    run(command, check=True, cwd=tmp_path)
     assert text.read(tmp_path / "out")[0]["end_of_text"] == 299
 
     (tmp_path / "gpt2" / "tokenizer.json").unlink()
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    result = run(command, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("noiselab: ")
     assert result.stderr.count("\n") == 1
@@ -524,7 +523,7 @@ def test_the_script_prepares_and_finds_gpt2_beside_the_source(gpt2, tmp_path):
 
 def test_nothing_of_this_imports_torch():
     code = "import sys, prepare_text; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent).returncode == 0
+    run([sys.executable, "-c", code], check=True, cwd=SCRIPT.parent)
 
 
 # -------------------------------------------------------------------------------- real sets

@@ -225,7 +225,7 @@ def test_a_training_that_goes_on_hears_of_a_full_disk_by_the_next_checkpoint(tmp
 
 def test_a_checkpoint_keeps_the_state_of_its_step_while_the_training_goes_on(tmp_path, monkeypatch):
     slow, write = threading.Event(), checkpoint._write
-    monkeypatch.setattr(checkpoint, "_write", lambda *what: slow.wait(60) and write(*what))
+    monkeypatch.setattr(checkpoint, "_write", lambda *what: slow.wait(600) and write(*what))
     weights = torch.ones(3)
     with checkpoint.Writer(tmp_path, "run") as writer:
         writer.save({"step": 7, "weights": weights})

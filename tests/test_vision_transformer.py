@@ -1,7 +1,6 @@
 """Vision transformers: timm's network, exact counting, snapshots, what they are scored by."""
 
 import json
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import commands
 from helpers import random_images
 from noiselab.data import embedded, prepared
 from noiselab.data.batches import ImageBatches
@@ -104,7 +104,7 @@ def test_every_test_image_counts_once_on_two_processes(tmp_path):
         command = [*launcher, str(SCRIPTS / "train.py"), "--run", str(tmp_path / "run.json")]
         for option in ("checkpoints", "weights", "history", "summary", "predictions"):
             command += [f"--{option}", str(out / option)]
-        subprocess.run(command, check=True, capture_output=True)
+        commands.run(command, check=True)
         rows = [json.loads(r) for r in (out / "history").read_text().splitlines()]
         scores = [r["test_accuracy"] for r in rows if "test_accuracy" in r]
         results.append((dict(np.load(out / "predictions")), scores))

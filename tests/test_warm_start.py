@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import LIMIT, run
 from helpers import small_run
 from noiselab.data import prepared
 from noiselab.data.embedded import digits
@@ -67,8 +68,8 @@ def children(parent) -> list[str]:
     return found
 
 
-def until(condition, seconds=20) -> bool:
-    """Wait for a condition; False where it does not come true."""
+def until(condition, seconds=300) -> bool:
+    """Wait for a condition; False where it does not come true, on a loaded machine either."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -90,7 +91,7 @@ def script(place, code) -> str:
 
 
 def call(launcher, *arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*launcher, *arguments], capture_output=True, text=True, **options)
+    return run([*launcher, *arguments], **options)
 
 
 def start(*arguments) -> subprocess.Popen:
@@ -154,25 +155,25 @@ def test_a_script_ends_the_same(place, case):
 
 def test_signals_are_passed_on(place):
     handle = "signal.signal({}, lambda *_: sys.exit(7))\n"
-    wait = "print('ready', flush=True)\ntime.sleep(60)"
+    wait = "print('ready', flush=True)\ntime.sleep(600)"
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         for code, expected in ((handle.format(int(number)), 7), ("", 128 + number)):
             process = start(script(place, code + wait))
             process.stdout.readline()
             process.send_signal(number)
-            process.communicate(timeout=20)
+            process.communicate(timeout=LIMIT)
             assert process.returncode == expected
 
 
-CHILD = "import subprocess\nc = subprocess.Popen(['sleep', '60'])\n"
-WAIT = CHILD + "print(os.getpid(), c.pid, os.getppid(), flush=True)\ntime.sleep(60)"
+CHILD = "import subprocess\nc = subprocess.Popen(['sleep', '600'])\n"
+WAIT = CHILD + "print(os.getpid(), c.pid, os.getppid(), flush=True)\ntime.sleep(600)"
 
 
 def test_a_killed_client_takes_its_script_along(place):
     process = start(script(place, WAIT))
     pids = process.stdout.readline().split()
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=LIMIT)
     assert until(lambda: not any(alive(int(pid)) for pid in pids))
     assert servers(place)
 
@@ -181,13 +182,35 @@ def test_a_killed_server_takes_scripts_along(place):
     process = start(script(place, WAIT))
     script_pid, child, keeper = map(int, process.stdout.readline().split())
     os.kill(servers(place)[0], signal.SIGKILL)
-    assert process.wait(20) == 1
+    assert process.wait(LIMIT) == 1
     assert until(lambda: not alive(script_pid) and not alive(keeper))
     os.kill(child, signal.SIGKILL)  # as after any SIGKILL, what the script started goes on
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=LIMIT)
     assert errors.startswith(b"noiselab: ")
     assert errors.count(b"\n") == 1
     assert call(WARM, script(place, "sys.exit(3)")).returncode == 3  # by the next server
+
+
+LOADER = f"""
+import multiprocessing
+sys.path.append({str(SCRIPTS)!r})
+from noiselab.processes import follow_parent
+def load():
+    follow_parent()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+multiprocessing.get_context("fork").Process(target=load).start()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("killed", ["client", "server"])
+def test_what_follows_a_script_ends_with_it(place, killed):
+    process = start(script(place, LOADER))
+    loader = int(process.stdout.readline())
+    os.kill(process.pid if killed == "client" else servers(place)[0], signal.SIGKILL)
+    process.communicate(timeout=LIMIT)  # ends when nobody has the pipes any more
+    assert until(lambda: not alive(loader))
 
 
 def test_edits_beside_the_script_are_seen(place):
@@ -202,7 +225,7 @@ def test_many_at_once_share_a_server(place):
     path = script(place, "time.sleep(0.5)\nprint(sys.argv[1])\nsys.exit(int(sys.argv[1]))")
     clients = [start(path, str(i)) for i in range(16)]
     for i, client in enumerate(clients):
-        assert client.communicate(timeout=60) == (b"%d\n" % i, b"")
+        assert client.communicate(timeout=LIMIT) == (b"%d\n" % i, b"")
         assert client.returncode == i
     assert len(servers(place)) == 1
 
@@ -216,7 +239,7 @@ def test_a_server_in_a_deep_temporary_folder_is_found(place, monkeypatch):
     deep.mkdir()
     monkeypatch.setenv("TMPDIR", str(deep))
     path = script(place, PARENT)
-    parents = [call(WARM, path, timeout=60).stdout for _ in range(2)]
+    parents = [call(WARM, path).stdout for _ in range(2)]
     assert f"{os.getpid()}\n" not in parents
     assert len(servers(place)) == 1
 
@@ -252,10 +275,11 @@ def test_another_number_of_threads_gets_another_server(place, monkeypatch):
 
 def test_an_idle_server_ends(place, monkeypatch):
     monkeypatch.setenv("NOISELAB_IDLE", "2")
-    path = script(place, "time.sleep(3)")
+    path = script(place, "time.sleep(3)\n" + PARENT)  # not idle: there is a script
     for _ in range(2):
-        assert call(WARM, path).returncode == 0
-        assert servers(place)
+        done = call(WARM, path)
+        assert done.returncode == 0
+        assert done.stdout != f"{os.getpid()}\n"
         assert until(lambda: not servers(place))
 
 
@@ -289,7 +313,7 @@ def test_trainings_give_the_same_weights_and_random_numbers_differ(place, monkey
         options = [part for o in outputs for part in (f"--{o}", str(place / name / o))]
         command = [*launcher, str(SCRIPTS / "train.py"), "--run", str(place / "run.json")]
         processes[name] = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
-    assert [process.wait(120) for process in processes.values()] == [0, 0]
+    assert [process.wait(LIMIT) for process in processes.values()] == [0, 0]
     for output in ("weights", "predictions"):
         cold, warm = ((place / name / output).read_bytes() for name in processes)
         assert warm == cold

@@ -1,10 +1,8 @@
 """The workflow as its users call it: the whole smoke tier, reruns, planning, bad input."""
 
 import json
-import math
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +12,8 @@ import pandas as pd
 import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
+from commands import run
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -21,9 +21,7 @@ def snakemake(*arguments, cwd, check=True):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--workflow-profile", str(ROOT / "profiles" / "default"), *map(str, arguments)]
     environment = os.environ | {"COLUMNS": "200"}
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
-    assert not check or result.returncode == 0, result.stdout + result.stderr
-    return result
+    return run(command, check=check, cwd=cwd, env=environment)
 
 
 def planned(*arguments, cwd):
@@ -341,15 +339,20 @@ def test_a_clusters_account_partition_and_settings_come_from_outside(tmp_path, m
     assert profile()["default-resources"][2:] == asked
 
 
-@pytest.mark.parametrize(("longest", "asked"), [(None, [30, 60, 90]), (40, [30, 40, 40])])
-def test_retries_ask_for_more_time_up_to_the_longest(longest, asked):
-    namespace = {"math": math, "config": {"resources": {"r": {"runtime": 30}}}}
-    namespace["config"]["max_runtime"] = longest
-    source = (ROOT / "rules" / "plan.smk").read_text()
-    function = re.search(r"def resource\(.*?(?=\n\n\n)", source, re.S).group()
-    exec(function, namespace)
-    runtime = namespace["resource"]("r", "runtime")
-    assert [runtime(None, attempt) for attempt in (1, 2, 3)] == asked
+@pytest.mark.parametrize(("longest", "asked"), [("null", [30, 60, 90]), (40, [30, 40, 40])])
+def test_retries_ask_for_more_time_up_to_the_longest(tmp_path, longest, asked):
+    """A job that cannot succeed: its data set is broken."""
+    folder = tmp_path / "data" / "cifar10"
+    folder.mkdir(parents=True)
+    (folder / "train-0.parquet").write_bytes(b"PAR1 and nothing more")
+    settings = ["tier=smoke", f"data={{root: {tmp_path / 'data'}}}", f"max_runtime={longest}"]
+    settings += ["experiments={table2: {datasets: [cifar10]}}"]
+    settings += ["resources={prepare_images: {runtime: 30}}"]
+    target = ("--retries", 2, "--", "results/smoke/data/cifar10/dataset.json")
+    said = snakemake("--cores", 2, "--config", *settings, *target, cwd=tmp_path, check=False)
+    assert said.returncode != 0
+    runtimes = re.findall(r"resources: .*\bruntime=(\d+)", said.stdout + said.stderr)
+    assert [int(runtime) for runtime in runtimes] == asked
 
 
 # ------------------------------------------------------------------------------ bad input

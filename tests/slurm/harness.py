@@ -11,8 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+from commands import run
+
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "tests" / "slurm" / "cluster.sh"
+GATE = ROOT / "tests" / "gate"  # makes trainings wait for their faults
 IMPOSSIBLE = 75  # status of cluster.sh where there can be no cluster
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
 # What a test would have to wait for; all else is as users have it.
@@ -36,7 +39,7 @@ def until(condition, seconds: float, what: str):
 
 def slurm(*command: str, check: bool = True) -> str:
     """Output of a Slurm command."""
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = run(command, limit=120 * PATIENCE)
     assert not check or result.returncode == 0, f"{command}: {result.stderr}"
     return result.stdout
 
@@ -61,12 +64,13 @@ def set_nodes(state: str, *nodes: str) -> None:
 class Workflow:
     """A folder in which Snakemake runs, as its users start it."""
 
-    def __init__(self, folder: Path, settings: dict):
+    def __init__(self, folder: Path, settings: dict, environment: dict | None = None):
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.results = self.folder / "results" / "smoke"
         self.settings = self.folder / "settings.yaml"
         self.settings.write_text(json.dumps({"tier": "smoke"} | settings))
+        self.environment = environment or {}  # of what runs on Slurm
         self.process: subprocess.Popen | None = None
         self.logs: list[Path] = []
 
@@ -76,11 +80,14 @@ class Workflow:
         where += QUICKLY if slurm else ["--cores", "2"]
         command = [*SNAKEMAKE, *where, "--configfile", str(self.settings), *options]
         command += ["--", *map(str, targets)] if targets else []
+        path = os.pathsep.join(filter(None, [str(GATE), os.environ.get("PYTHONPATH")]))
+        environment = self.environment | {"PYTHONPATH": path} if slurm else {}
         self.logs.append(self.folder / f"snakemake-{len(self.logs)}.log")
         with open(self.logs[-1], "w") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.folder,
+                env=os.environ | environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -106,19 +113,19 @@ class Workflow:
     def kill(self) -> None:
         """SIGKILL to Snakemake and what it runs here, and remove its lock; Slurm's jobs go on."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(60 * PATIENCE)
         self.unlock()
 
     def unlock(self) -> None:
         command = [*SNAKEMAKE, "--cores", "1", "--configfile", str(self.settings), "--unlock"]
-        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+        run(command, cwd=self.folder, check=True)
 
     def stop(self) -> None:
         """End everything, whatever state it is in."""
         if not self.ended():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            self.process.wait(60 * PATIENCE)
         left = [number for number, job in jobs(self.folder).items() if active(job)]
         if left:
             slurm("scancel", *left, check=False)
@@ -133,6 +140,30 @@ class Workflow:
 
     def run_folder(self, run: str) -> Path:
         return self.results / "runs" / run
+
+    def close_gate(self, run: str, checkpoints: int = 2) -> None:
+        """From now on, the training of a run waits when it has so many checkpoints."""
+        gate = self.gate(run)
+        gate.parent.mkdir(parents=True, exist_ok=True)
+        gate.write_text(str(checkpoints))
+
+    def open_gate(self, run: str) -> None:
+        """The training of a run waits no more."""
+        self.gate(run).unlink()
+
+    def gate(self, run: str) -> Path:
+        return self.results / "checkpoints" / run / "gate"
+
+    def held(self, run: str) -> list[int]:
+        """Processes of a training that waits at its gate; none: it has not come there yet."""
+        marker = self.gate(run).with_name("held")
+        trainings = self.training(run)
+        return trainings if marker.exists() and int(marker.read_text() or 0) in trainings else []
+
+    def wait_for_end(self, run: str, trainings: list[int], seconds: float) -> None:
+        """Wait until these processes train the run no more."""
+        ended = lambda: not set(trainings) & set(self.training(run))  # noqa: E731
+        until(ended, seconds, f"end of the training {run}")
 
     def checkpoints(self, run: str) -> list[Path]:
         """Checkpoints of a run, newest first."""
@@ -235,14 +266,14 @@ def differences(one: dict, other: dict) -> list[str]:
 def is_up() -> bool:
     """Whether a Slurm answers."""
     found = shutil.which("scontrol")
-    return bool(found) and subprocess.run([found, "ping"], capture_output=True).returncode == 0
+    return bool(found) and run([found, "ping"]).returncode == 0
 
 
 def start_cluster() -> str | None:
     """Bring the cluster up; returns why not, where there can be none."""
     if shutil.which("bash") is None:
         return "no Slurm for tests here: no bash"
-    result = subprocess.run([CLUSTER, "start"], capture_output=True, text=True)
+    result = run([CLUSTER, "start"], limit=1800)  # it may have to install the packages
     if result.returncode == IMPOSSIBLE:
         return result.stderr.strip().splitlines()[-1]
     assert result.returncode == 0, result.stdout + result.stderr

@@ -13,17 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils import signal_handling
 
 from noiselab import streams
 from noiselab.data.batches import LabelledBatches, Order
 from noiselab.data.encoded import EncodedImages, test_view, train_transforms, train_view
 from noiselab.data.prepared import Split
 from noiselab.errors import NoiselabError, first_line
+from noiselab.processes import follow_parent
 from noiselab.training.loop import Batch, Settings, micro_batches
 
 PIECE = 64  # images that a loader process makes at once: what a batch is divided into
 
 _STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+# Keeps torch from handling SIGCHLD: it would raise an error wherever the trainer is just then when
+# a loader process ends. Whoever waits for that process's next piece is told within 5 seconds.
+signal_handling._SIGCHLD_handler_set = True
 
 
 class EncodedBatches(LabelledBatches):
@@ -172,7 +178,7 @@ def _started(views: _Views, pieces: Iterable[np.ndarray], workers: int, ahead: i
         num_workers=workers,
         prefetch_factor=ahead,
         pin_memory=pinned,
-        worker_init_fn=_ignore_stop_signals,
+        worker_init_fn=_begin,
         generator=torch.Generator(),  # torch's own is the trainer's: dropout must not shift
     )
     with _held_back(_STOP):
@@ -191,8 +197,13 @@ def _end_all() -> None:
         made._shutdown_workers()
 
 
-def _ignore_stop_signals(worker: int) -> None:
-    """A signal to the whole process group is for the trainer: it has a step to finish."""
+def _begin(worker: int) -> None:
+    """End with the trainer. torch's workers look for it themselves, but take whoever is their
+    parent by then for it: one that is killed in the first moments leaves them for ever.
+
+    A signal to the whole process group is for the trainer: it has a step to finish.
+    """
+    follow_parent()
     for number in _STOP:
         signal.signal(number, signal.SIG_IGN)
 

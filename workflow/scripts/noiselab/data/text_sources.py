@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from noiselab.errors import NoiselabError, first_line
+from noiselab.processes import follow_parent
 
 _SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
 _STRUCT = "translation"  # where the hub's translation sets keep their columns
@@ -43,9 +44,14 @@ def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterat
     # Started afresh, as forking a process that has threads (torch's, say) can hang. Without
     # garbage collection it takes half the time: syntax trees have no cycles.
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(min(_cores(), 8), initializer=gc.disable) as pool:
+    with spawn.Pool(min(_cores(), 8), initializer=_begin) as pool:
         for files in sources:  # one at a time: who wants little text need not wait for all
             yield from pool.imap(function, files, chunksize=32)
+
+
+def _begin() -> None:
+    follow_parent()
+    gc.disable()
 
 
 def folder_documents(folder: Path, text_column: str, files: str | None = None) -> Iterator[str]:

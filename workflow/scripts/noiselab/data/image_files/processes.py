@@ -1,6 +1,5 @@
 """Processes that share the work on many images."""
 
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -8,11 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
 
 from noiselab.data.image_files.source import Item
 from noiselab.errors import NoiselabError
+from noiselab.processes import follow_parent
 
 _CHUNK = 16  # images that a process gets at once
 AHEAD = 4  # chunks under way per process
@@ -22,7 +21,7 @@ AHEAD = 4  # chunks under way per process
 def processes(threads: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of processes; NoiselabError where one of them was killed."""
     # Started afresh: forking a process that has threads can hang.
-    pool = ProcessPoolExecutor(threads, get_context("spawn"), _follow_parent)
+    pool = ProcessPoolExecutor(threads, get_context("spawn"), _begin)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -31,10 +30,10 @@ def processes(threads: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _follow_parent() -> None:
+def _begin() -> None:
     """End this process with its parent, and leave Ctrl-C to it."""
+    follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def in_order(pool, function: Callable[[Item], bytes], items: Iterable[Item], ahead: int):

@@ -1,0 +1,51 @@
+"""Commands that end: each has a time limit, and what it has started ends with it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+
+# Seconds. A loaded machine is eight times slower than an idle one. Below the limit of a test in
+# pyproject.toml, so that a test that fails for it can say which command it was.
+LIMIT = 1500
+
+
+def run(
+    command: Sequence,
+    *,
+    limit: float = LIMIT,
+    check: bool = False,
+    input: str | None = None,
+    **options,
+) -> subprocess.CompletedProcess:
+    """Run a command to its end; its standard output and error are captured as text.
+
+    options: those of subprocess.Popen. check: fail, with all it said, unless it exits with 0.
+    subprocess.TimeoutExpired: it took longer than `limit` seconds.
+    """
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    files = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(command, **files | {"text": True} | options) as process:
+        done = process.communicate(input, timeout=limit)
+    result = subprocess.CompletedProcess(process.args, process.returncode, *done)
+    assert not check or result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+    return result
+
+
+@contextlib.contextmanager
+def started(command: Sequence, **options) -> Iterator[subprocess.Popen]:
+    """A running command in a session of its own; at the end of the block, all of it is killed.
+
+    A child that was left would keep the pipes of its parent open, and whoever reads them waiting.
+    """
+    process = subprocess.Popen([*map(str, command)], start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
