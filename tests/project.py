@@ -3,14 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from subprocess import CompletedProcess
+
+from commands import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "config", "workflow", "profiles", "envs", "requirements.txt")
-LIMIT = 600  # seconds that a call of Snakemake may take on a loaded machine
 
 
 class Project:
@@ -27,21 +28,12 @@ class Project:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / part)
 
-    def call(self, *arguments, check=True) -> subprocess.CompletedProcess:
+    def call(self, *arguments, check=True) -> CompletedProcess:
         """Run Snakemake on two cores at tier smoke, unless `arguments` say otherwise."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments)]
-        result = subprocess.run(
-            command,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"COLUMNS": "200"},
-            timeout=LIMIT,
-        )
-        assert not check or result.returncode == 0, result.stdout + result.stderr
-        return result
+        return run(command, check=check, cwd=self.folder, env=os.environ | {"COLUMNS": "200"})
 
-    def make(self, *targets, **options) -> subprocess.CompletedProcess:
+    def make(self, *targets, **options) -> CompletedProcess:
         """Make targets at tier smoke."""
         return self.call("--config", "tier=smoke", "--", *targets, **options)
 
