@@ -64,16 +64,17 @@ def results(folder):
     return folder / "results" / "smoke"
 
 
-TABLES = {"shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 6}
+TABLES = {"shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 2}
+TABLES |= {"prototypes_noise": 2, "two_networks": 18}
 
 
 @pytest.mark.parametrize(("table", "cells"), TABLES.items())
 def test_every_example_ends_in_a_whole_table(results, table, cells):
-    content = pd.read_csv(results / "tables" / f"{table}.csv")
+    content = pd.read_csv(next(results.glob(f"own/*/tables/{table}.csv")))
     assert len(content) == cells
     assert content[["ours", "ci_low", "ci_high", "floor", "excess"]].notna().all().all()
     assert content["reason"].isna().all()
-    assert content["published"].isna().all()
+    assert content["published"].isna().all() or table == "two_networks"
 
 
 ERROR_RATES = {
@@ -140,17 +141,51 @@ def test_the_new_model_is_trained_with_its_settings_alone(results):
     assert count == (64 * 32 + 32) + (32 * 32 + 32) + (32 * 10 + 10)
 
 
-def test_the_new_table_has_its_title_and_columns(results):
-    text = (results / "tables" / "perceptron.md").read_text(encoding="utf-8")
-    assert "Perceptron: What a network that knows nothing about images loses" in text
-    metrics = pd.read_csv(results / "tables" / "perceptron.csv")["metric"]
+def test_the_joint_table_has_its_title_and_columns(results):
+    (path,) = results.glob("own/*/tables/two_networks.csv")
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert "two_networks: What two networks lose" in text
+    metrics = pd.read_csv(path)["metric"]
     assert list(metrics.unique()) == ["accuracy", "accuracy_drop", "sampled_accuracy"]
+
+
+def test_the_analysis_measures_the_runs_that_it_names(results):
+    (path,) = results.glob("own/*/analysis/confidence.csv")
+    table = pd.read_csv(path)
+    assert table["confidence"].between(0.1, 1).all()
+    assert {run.partition("/")[0] for run in table["run_id"]} == {"classifier"}
+
+
+def test_the_new_family_learns_and_has_a_price(folder, results):
+    (path,) = results.glob("own/*/tables/prototypes_noise.csv")
+    cells = pd.read_csv(path).set_index("noise_ratio")
+    assert cells.loc[0, "ours"] > 50  # of 10 classes
+    assert cells.loc[1, "floor"] < cells.loc[0, "floor"]  # at e = 1/2 the next class is as likely
+    said = (folder / "said.txt").read_text()
+    assert re.search(r"^ *prototypes_noise +2 ", said, re.MULTILINE)  # trainings
+
+
+def test_a_family_touches_four_files_a_corruption_one_a_table_one_an_analysis_two():
+    page = PAGE.read_text(encoding="utf-8")
+    part = dict(
+        zip(*[iter(re.split(r"^#+ (.*)\n", page, flags=re.MULTILINE)[1:])] * 2, strict=True)
+    )
+
+    def touched(title, *own):
+        files = [name for _, name, _ in BLOCK.findall(part[title]) if name]
+        files += re.findall(r"^\+\+\+ b/(\S+)$", part[title], re.MULTILINE)
+        return len(set(files) - set(own))
+
+    assert touched("A family", "prototypes.yaml") == 4
+    assert touched("By name", "neighbours.yaml") == 1
+    assert touched("A table") == 1
+    assert touched("An analysis") == 2
 
 
 def test_the_files_of_the_page_pass_the_linter(folder):
     page = PAGE.read_text(encoding="utf-8")
     named = [name for _, name, _ in BLOCK.findall(page) if name.endswith(".py")]
     changed = re.findall(r"^\+\+\+ b/(\S+\.py)$", page, re.MULTILINE)
-    assert (len(named), len(changed)) == (4, 2)
+    assert (len(named), len(changed)) == (8, 2)
     run([BIN / "ruff", "check", *named, *changed], folder)
     run([BIN / "ruff", "format", "--check", *named, *changed], folder)

@@ -49,6 +49,26 @@ def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", *
 PUBLISHED = config.published()["table2"]
 
 
+def test_two_experiments_of_one_data_set_are_no_seeds_of_each_other():
+    """They share the clean run; the noisy ones differ in what no cell says, such as the network."""
+    joint = pd.concat(
+        [
+            pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})).assign(experiment="one"),
+            pd.DataFrame(rows({0: [98.0], 1.0: [80.0]})).assign(experiment="other"),
+        ]
+    )
+    noisy = (joint["experiment"] == "other") & (joint["noise_ratio"] == 1.0)
+    joint.loc[noisy, "run_id"] = "another network"
+    table = tables.runs_table(joint, PUBLISHED)
+    cells = table[table["metric"] == "accuracy"].set_index("panel")["ours"]
+    assert cells.to_dict() == {
+        "accuracy (%)": 98.0,
+        "accuracy (%), one": 90.0,
+        "accuracy (%), other": 80.0,
+    }
+    assert (table["n_seeds"] == 1).all()
+
+
 def test_one_seed_keeps_the_interval_over_items():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     cell = table.set_index("noise_ratio").loc[1.0]

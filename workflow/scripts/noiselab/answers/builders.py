@@ -62,6 +62,15 @@ class TableBuilder:
     floor: str = CALIBRATED
 
 
+def _runs(sources: Sources) -> pd.DataFrame:
+    """Of one experiment, or of several side by side."""
+    frames = sources.frames()
+    if len(frames) > 1:
+        names = [file.stem for file in sources.files]
+        frames = [f.assign(experiment=n) for f, n in zip(frames, names, strict=True)]
+    return tables.runs_table(pd.concat(frames), sources.published())
+
+
 def _spectrum(sources: Sources) -> pd.DataFrame:
     metrics = {file.stem: pd.read_csv(file) for file in sources.files}
     return spectrum.spectrum_table(metrics, config.published())
@@ -78,7 +87,7 @@ def _samples(sources: Sources) -> Figure:
 
 
 TABLES: dict[str, TableBuilder] = {
-    "runs": TableBuilder(lambda s: tables.runs_table(pd.concat(s.frames()), s.published())),
+    "runs": TableBuilder(_runs),
     "scale": TableBuilder(lambda s: tables.scale_table(pd.concat(s.frames()))),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

@@ -60,20 +60,32 @@ PROTOCOLS = {"text": "", "released": ", snapshot"}
 
 
 def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
-    """Metrics against noise ratio. metrics: rows of runs as collect_metrics writes them;
-    published: one entry of published.yaml, or {} for an experiment the paper does not have."""
+    """Metrics against noise ratio. metrics: rows of runs as collect_metrics writes them, with a
+    column `experiment` where there are several; published: one entry of published.yaml, or {} for
+    an experiment the paper does not have."""
     wanted = list(published.get("metrics", MAIN))
     metrics = metrics[metrics["metric"].isin(wanted)]
-    cells = [
-        _run_cell(group) | _published(published, group.iloc[0])
-        for _, group in metrics.groupby(CELL, sort=False, dropna=False)
-    ]
+    metrics = _told_apart(metrics)
+    cells = []
+    for (*_, label), group in metrics.groupby([*CELL, "label"], sort=False, dropna=False):
+        cell = _run_cell(group) | _published(published, group.iloc[0])
+        cells.append(cell | {"panel": cell["panel"] + label})
     if metrics["protocol"].nunique() > 1:
         cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
     if _is_batch_ablation(metrics):
         cells = [c | _by_batch(c) for c in cells]
     order = ("noise_ratio", "batch_multiplier")
     return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *(c[k] for k in order))))
+
+
+def _told_apart(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run once, though several experiments share it, with a `label` where cells of
+    several experiments would be one: these differ in what no cell says, such as the network."""
+    if "experiment" not in metrics:
+        return metrics.assign(label="")
+    metrics = metrics.drop_duplicates(["run_id", "metric", "protocol"])
+    several = metrics.groupby(CELL, dropna=False)["experiment"].transform("nunique") > 1
+    return metrics.assign(label=(", " + metrics["experiment"]).where(several, ""))
 
 
 def _is_batch_ablation(metrics: pd.DataFrame) -> bool:

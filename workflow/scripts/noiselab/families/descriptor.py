@@ -84,6 +84,7 @@ class Family:
     facts: Callable[[dict, dict], dict]  # (data set, recipe) -> the family's own keys of a run
     clean_examples: Callable[[dict, dict], float]  # (data set, recipe): visited by the clean run
     stages: tuple[Stage, ...]  # in the order of their making; the last writes metrics.json
+    corruptions: tuple[str, ...] = ()  # beside those that name the family
     recipe: Mapping[str, dict] = field(default_factory=dict)  # its own settings, as JSON schema
     experiment: Mapping[str, Axis] = field(default_factory=dict)  # its own keys of an experiment
     snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end

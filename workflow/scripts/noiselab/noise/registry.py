@@ -21,11 +21,12 @@ def options() -> dict[str, dict]:
     return {key: schema for c in CORRUPTIONS.values() for key, schema in c.options.items()}
 
 
-def check(experiment: dict, where: str) -> None:
+def check(experiment: dict, where: str, more: tuple[str, ...] = ()) -> None:
     """NoiselabError: the experiment's corruption is not for its family, or its keys do not go with
-    it. where: what stands before the name of a key in the message."""
+    it. where: what stands before the name of a key in the message; more: corruptions that the
+    family names itself."""
     name, family = experiment["corruption"], experiment["family"]
-    if name not in (known := names(family)):
+    if name not in (known := list(dict.fromkeys([*names(family), *more]))):
         raise NoiselabError(
             f"{where}corruption: {name} is not for a {family} (known: {', '.join(known)})"
         )

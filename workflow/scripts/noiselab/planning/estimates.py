@@ -7,11 +7,12 @@ jobs there are says the graph; what a stage computes, its family (families/<name
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from noiselab.errors import NoiselabError
-from noiselab.families import FAMILIES
+from noiselab.families import stages, work
 from noiselab.families.descriptor import OWN
 from noiselab.families.work import Computing, Data, Network, Sizes, Work
 from noiselab.planning.graph import Graph, Job
@@ -155,18 +156,19 @@ def _computing_seconds(estimate: Estimate, job: Job, sizes: Sizes, part: Computi
 
 
 def stage_work(rule: str) -> Callable[[Sizes], Work]:
-    """What the stage of this rule does. NoiselabError: its family does not say."""
-    for family in FAMILIES.values():
-        if any(stage.rule == rule for stage in family.all_stages()):
-            work = _family(family.name).WORK.get(rule)
-            if work is not None:
-                return work
-    raise NoiselabError(f"cost: no family has {rule} in WORK of its cost.py")
+    """What the stage of this rule does. NoiselabError: its family's cost.py does not say."""
+    family = next(stage.family for stage in stages() if stage.rule == rule)
+    said = _family(family).WORK
+    if said and rule not in said:
+        raise NoiselabError(f"cost: {family} has no {rule} in WORK of its cost.py")
+    return said.get(rule, work.nothing)
 
 
 def _family(name: str) -> ModuleType:
-    """What the family says about cost."""
-    return import_module(f"noiselab.families.{name}.cost")
+    """What the family says about cost, in cost.py; a family that has none gets what holds for most:
+    only its training counts."""
+    module = f"noiselab.families.{name}.cost"
+    return import_module(module) if find_spec(module) else work
 
 
 def _analysis(estimate: Estimate, job: Job) -> dict:
@@ -174,8 +176,10 @@ def _analysis(estimate: Estimate, job: Job) -> dict:
     artefact = estimate.graph.artefacts[job.name.removeprefix(ANALYSIS)]
     if not artefact.runs:
         return {}
-    builder = artefact.entry["builder"]
-    kind, passes = _family(artefact.entry["family"]).ANALYSES[builder]
+    known = getattr(_family(artefact.entry["family"]), "ANALYSES", {})
+    if artefact.entry["builder"] not in known:
+        return {}
+    kind, passes = known[artefact.entry["builder"]]
     sizes = estimate.sizes(artefact.runs[0])
     count = passes(artefact.options) * len(artefact.runs)
     return {"seconds": _seconds(estimate, job, sizes.run, count * sizes.network.forward, kind)}

@@ -264,6 +264,7 @@ def _run_files(whole: Graph, artefact: Artefact, name: str) -> dict[str, tuple[s
 def _analysis(whole: Graph, artefact: Artefact) -> None:
     """A measurement that is no training."""
     entry, runs = artefact.entry, artefact.runs
+    resources = entry.get("resources") or entry["builder"]
     inputs = _run_files(whole, artefact, "run.json")
     if entry.get("runs", {}).get("weights"):
         inputs["weights"] = _run_files(whole, artefact, "weights.safetensors")["runs"]
@@ -278,7 +279,7 @@ def _analysis(whole: Graph, artefact: Artefact) -> None:
             artefact.name,
             inputs,
             outputs,
-            (entry.get("resources") or entry["builder"]) if runs else None,
+            resources if resources in whole.config["resources"] else None,
             content=artefact.options,
             code=code.script(entry["builder"]),
         )

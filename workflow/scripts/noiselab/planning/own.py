@@ -35,9 +35,32 @@ def settings(config: dict, results: str) -> Settings:
     usual = plan(configuration.validate(standard), results)
     apart = separated(whole, usual, results)
     changed = [e for e, runs in apart.experiments.items() if usual.experiments.get(e) != runs]
-    changed = [e for e in changed if config["only"] is None] or list(apart.experiments)
-    name = config["name"] or _name(changed, {key: config.get(key) for key in keys})
-    return Settings(_restricted(apart, changed), name, tuple(keys))
+    entries = [key.partition(".")[2] for key in keys if key.startswith("artefacts.")]
+    needed = [e for e in apart.experiments if e in changed or e in _sources(config, entries)]
+    if config["only"] is not None or not needed:
+        needed = list(apart.experiments)
+    name = config["name"] or _name(changed or entries, {key: _value(config, key) for key in keys})
+    return Settings(_restricted(apart, needed), name, tuple(keys))
+
+
+def _sources(config: dict, entries: list[str]) -> set[str]:
+    """Experiments that entries of artefacts are made from, by way of tables and analyses too."""
+    found: set[str] = set()
+    for name in entries:
+        entry = config["artefacts"].get(name, {"experiments": [name]})
+        found |= set(entry.get("experiments", ()))
+        found |= _sources(config, [*entry.get("tables", ()), *entry.get("analyses", ())])
+        chosen = entry.get("runs", {}).get("experiment", "")
+        section = chosen.removeprefix("analyses.")
+        analysis = config["analyses"].get(section, {}) if section != chosen else {}
+        found.add(analysis.get("experiment", chosen))
+    return found
+
+
+def _value(config: dict, key: str):
+    """The value of a key such as `experiments.table2`."""
+    first, _, second = key.partition(".")
+    return config.get(first, {}).get(second) if second else config.get(first)
 
 
 def differences(config: dict, standard: dict) -> list[str]:

@@ -194,7 +194,7 @@ def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tup
 def _check(name: str, experiment: dict, spec: dict) -> None:
     """Corruption, data set and further keys must be those of the family."""
     family, key = FAMILIES[experiment["family"]], f"config key experiments.{name}."
-    registry.check(experiment, key)
+    registry.check(experiment, key, family.corruptions)
     if spec["kind"] not in family.kinds:
         raise NoiselabError(f"{key}datasets: {spec['name']} is not for a {experiment['family']}")
     if {"batch_multiplier", "batch_multipliers"} <= set(experiment):
