@@ -1,7 +1,9 @@
 # make setup | quick | test | test-slurm | lint | bench | results | lock
+# make quick STUDIES=all: every study; STUDIES=random_noise: that one
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
+STUDIES ?=
 
 .PHONY: setup quick test test-slurm lint bench results lock
 
@@ -15,7 +17,7 @@ setup: .venv/.complete
 	touch $@
 
 quick: setup
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $(if $(STUDIES),--config studies=$(STUDIES))
 	@echo "The report: results/quick/report.html"
 
 # On two cores, each test on one of them; a file's tests share what they were prepared with.
