@@ -1,7 +1,7 @@
 # `snakemake preflight` says what the plan lacks here. A run that has to download or to compute at
 # length starts with the same checks, before any job, and stops where something is missing. They are
 # no job themselves, whose output would set off others.
-include: "preflight_plan.smk"
+from noiselab.planning.preflight import start
 
 
 rule preflight:
@@ -9,4 +9,4 @@ rule preflight:
 
 
 onstart:
-    preflight_or_exit()
+    start.check_or_exit(workflow, GRAPH)

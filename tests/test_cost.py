@@ -6,42 +6,51 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import plan_cost
+from noiselab import families
 from noiselab.errors import NoiselabError
-from noiselab.planning import config, cost, flops, runs
-from noiselab.planning.cost import Job, Network
+from noiselab.families.language_model import cost as language_model
+from noiselab.families.work import Data, Network
+from noiselab.planning import config, cost, estimates, flops, measured, project, sizes
+from noiselab.planning.estimates import Estimate, JobCost, job_costs
 from test_workflow import snakemake
-
-PRODUCTS = {
-    "tables/table2": ["metrics/table2.csv"],
-    "tables/table1": ["metrics/table1.csv"],
-    "figures/figure_rulers": ["tables/table1.csv", "tables/table2.csv"],
-}
 
 
 def job(name, needs=(), seconds=1.0, **more):
-    return Job(name, tuple(needs), seconds, more.pop("gpus", 0), more.pop("threads", 1), **more)
+    return JobCost(name, tuple(needs), seconds, more.pop("gpus", 0), more.pop("threads", 1), **more)
 
 
 def by_name(*jobs):
     return {job.name: job for job in jobs}
 
 
-def estimate(tier="smoke", folder=None, measured=None, **changes):
-    """Of networks that all have 1,000 parameters and a million FLOPs."""
-    settings = config.load(changes, tier=tier)
-    plan = runs.plan(settings, f"results/{tier}")
-    missing = folder or config.ROOT / "no such folder"
-    data = {
-        name: cost.data_size(spec, missing, settings["cost"]["data"])
-        for name, spec in plan.datasets.items()
-    }
-    networks = {name: Network(1000, 1e6, 2e6) for name in plan.runs}
-    return cost.Estimate(plan, settings, data, networks, measured or {})
+def graph_of(tier, results=None, **changes):
+    """The jobs of a tier with these settings."""
+    return project.plan(config.load(changes, tier=tier), str(results or f"results/{tier}")).graph
+
+
+def estimate(tier="smoke", **changes):
+    """Of networks of 1,000 parameters and a million FLOPs, and data that are not there."""
+    graph = graph_of(tier, **changes)
+    missing, assumed = config.ROOT / "no such folder", graph.config["cost"]["data"]
+    data = {n: sizes.data_size(spec, missing, assumed) for n, spec in graph.plan.datasets.items()}
+    networks = {name: Network(1000, 1e6, 2e6) for name in graph.plan.runs}
+    return Estimate(graph, data, networks, {})
+
+
+def named(names, start):
+    """The one name that begins like this; settings of one's own add something at the end."""
+    (name,) = (name for name in names if name.startswith(start))
+    return name
+
+
+def run_of(made, run_id):
+    return made.graph.plan.runs[run_id]
 
 
 # ------------------------------------------------------------------------------------ sums
@@ -54,8 +63,7 @@ def test_what_artefacts_share_counts_once_in_the_total():
         job("tables/a", ["train/clean"], 0),
         job("tables/b", ["train/clean", "train/noisy"], 0),
     )
-    products = ["tables/a", "tables/b"]
-    rows = cost.per_artefact(jobs, products, lambda goals: cost.planned_row(jobs, goals))
+    rows = cost.rows(["tables/a", "tables/b"], lambda goals: cost.planned_row(jobs, goals))
     assert [row["artefact"] for row in rows] == ["a", "b", "total"]
     assert [row["gpu_hours"] for row in rows] == [2, 6, 6]
     assert [row["trainings"] for row in rows] == [1, 2, 2]
@@ -64,13 +72,58 @@ def test_what_artefacts_share_counts_once_in_the_total():
     assert all(row["core_hours"] == 0 for row in rows)
 
 
-def test_an_experiment_without_a_table_has_a_row_and_is_in_the_total():
-    jobs = cost.jobs(estimate(), PRODUCTS)
-    rows = cost.per_artefact(jobs, PRODUCTS, lambda goals: cost.planned_row(jobs, goals))
-    names = [row["artefact"] for row in rows]
-    assert names[:3] == ["table2", "table1", "figure_rulers"]
-    assert {"table7", "table9"} <= set(names)
-    assert rows[-1]["trainings"] == sum(name.startswith("train/") for name in jobs)
+def test_every_artefact_and_every_experiment_has_a_row_and_is_in_the_total():
+    made = estimate()
+    jobs, goals = job_costs(made), cost.goals(made)
+    names = [
+        row["artefact"] for row in cost.rows(goals, lambda goals: cost.planned_row(jobs, goals))
+    ]
+    assert len(names) == len(set(names))
+    assert set(made.graph.artefacts) <= set(names)
+    assert {"gradient_projection", "figure3", "figure4", "audit_batch", "information_loss"} <= set(
+        names
+    )
+    order = [names.index(n) for n in ("table2", "table10", "figure1", "gradients", "audit_batch")]
+    assert order == sorted(order)
+    reached = cost.closure(jobs, goals)
+    for kind, known in (("train", made.graph.plan.runs), ("collect", made.graph.plan.experiments)):
+        assert {f"{kind}/{name}" for name in known} <= reached
+
+
+def test_figure_4_costs_what_its_gradients_do():
+    made = estimate("paper", only=["table7"])
+    jobs, options = job_costs(made), made.graph.artefacts["gradient_projection"].options
+    # Protocols tokens and sequences: three units of each sequence, each worth four passes; as many
+    # sequences as the largest batches of Table 4 have.
+    assert options["protocols"] == ["tokens", "sequences"]
+    whole = options["batches"] * max(options["batch_sizes"])
+    sequences = whole // options["picture_batch_size"] * options["picture_batch_size"]
+    device = made.config["cost"]["gpu"]
+    speed = device["efficiency"]["gradients"] * device["flops"]["language_model"]
+    start = made.config["cost"]["start_seconds"]["cold"]
+    analysis = jobs["analysis/gradient_projection"]
+    assert analysis.seconds == pytest.approx(start + 3 * 4 * sequences * 1e6 / speed)
+    assert analysis.gpus == made.config["resources"]["measure_gradients"]["gpu"]
+    assert analysis.name in jobs["figures/figure4"].needs
+    runs = [need for need in analysis.needs if need.startswith("run_config/")]
+    assert len(runs) == 1
+    assert {"prepare/openwebtext", *runs} == set(analysis.needs)
+
+
+def test_a_picture_has_two_batches_at_least():
+    options = {"batches": 1, "batch_sizes": [2, 4], "picture_batch_size": 8}
+    options |= {"protocols": ["sequences"]}
+    assert language_model.projection_passes(options) == 4 * 2 * 8
+
+
+def test_every_stage_with_resources_has_its_work_and_every_measurement_its_passes():
+    asked = {stage.rule for stage in families.stages() if not stage.local}
+    for rule in asked:
+        assert callable(estimates.stage_work(rule))
+    with pytest.raises(NoiselabError, match="evaluate_classifier"):
+        estimates.stage_work("evaluate_classifier")
+    analyses = [a for a in estimate().graph.artefacts.values() if a.kind == "analysis" and a.runs]
+    assert {a.entry["builder"] for a in analyses} == set(language_model.ANALYSES)
 
 
 def longest_of_all_paths(jobs, goal):
@@ -99,7 +152,7 @@ def test_the_chain_is_the_longest_of_all_paths():
 
 
 def test_the_chain_of_diffusion_goes_through_training_sampling_and_measuring():
-    jobs = cost.jobs(estimate(), PRODUCTS)
+    jobs = job_costs(estimate())
     run = "diffusion/digits/uniform_label-r1.00-fixed_clean-s0"
     chain = [f"{stage}/{run}" for stage in ("run_config", "train", "sample", "measure", "evaluate")]
     chain += ["collect/table1", "tables/table1"]
@@ -109,7 +162,7 @@ def test_the_chain_of_diffusion_goes_through_training_sampling_and_measuring():
 
 
 def test_a_student_waits_for_its_teachers_targets():
-    jobs = cost.jobs(estimate(), {})
+    jobs = job_costs(estimate())
     student = next(n for n in jobs if n.startswith("train/seq2seq/code2doc/teacher-r1.00"))
     assert "decode/seq2seq/code2doc/teacher-s100" in jobs[student].needs
     needed = cost.closure(jobs, [student])
@@ -118,9 +171,9 @@ def test_a_student_waits_for_its_teachers_targets():
 
 def test_planned_hours_grow_with_the_steps():
     def hours(steps):
-        made = cost.jobs(estimate(language_model={"steps": steps, "evaluations": 0}), {})
+        made = job_costs(estimate(language_model={"steps": steps, "evaluations": 0}))
         start = estimate().config["cost"]["start_seconds"]["warm"]
-        clean = "train/language_model/docstrings/clean-s0"
+        clean = named(made, "train/language_model/docstrings/clean-s0")
         return made[clean].steps, made[clean].seconds - start
 
     (steps, seconds), (more_steps, more_seconds) = hours(100), hours(300)
@@ -134,7 +187,7 @@ def test_planned_hours_grow_with_the_steps():
 def on_gpus(gpus, step_seconds=0):
     free = {"start_seconds": {"cold": 0}, "gpu": {"step_seconds": step_seconds}}
     asked = {"train_classifier": {"gpu": gpus}}
-    return cost.jobs(estimate(resources=asked, cost=free), {})["train/classifier/digits/clean-s0"]
+    return job_costs(estimate(resources=asked, cost=free))["train/classifier/digits/clean-s0"]
 
 
 def test_gpus_share_the_work_but_not_the_hours():
@@ -152,9 +205,9 @@ def test_a_step_of_a_small_network_takes_the_least_time_that_steps_take():
 
 def test_checkpoints_hold_weights_optimiser_and_average():
     adam = {"optimizer": {"name": "adam"}, "ema_decay": 0.999}
-    assert cost.checkpoint_bytes(adam, 10) == 3 * 4 * (4 * 10)
+    assert estimates.checkpoint_bytes(adam, 10) == 3 * 4 * (4 * 10)
     sgd = {"optimizer": {"name": "sgd"}, "ema_decay": None, "snapshot_step": 5}
-    assert cost.checkpoint_bytes(sgd, 10) == 3 * 2 * (4 * 10) + 4 * 10
+    assert estimates.checkpoint_bytes(sgd, 10) == 3 * 2 * (4 * 10) + 4 * 10
 
 
 # ------------------------------------------------------------------------------ measurements
@@ -172,18 +225,18 @@ def finished(folder, run, rate, processes=1, diverged_at=None):
 def test_measured_throughput_is_preferred_and_is_of_its_own_kind(tmp_path):
     before = estimate()
     digits = ("clean-s0", "uniform_label-r1.00-fixed_clean-s0", "shift_label-r1.00-fixed_clean-s0")
-    runs_of = [before.plan.runs[f"classifier/digits/{name}"] for name in digits]
+    runs_of = [run_of(before, f"classifier/digits/{name}") for name in digits]
     assumed = {device: before.config["cost"][device]["flops"] for device in ("cpu", "gpu")}
     for run, rate in zip(runs_of, (100, 200, 700), strict=True):
         finished(tmp_path, run, rate)
-    other = before.plan.runs["classifier/glyphs-10/clean-s0"]
+    other = run_of(before, "classifier/glyphs-10/clean-s0")
     finished(tmp_path, other, 10_000, diverged_at=3)
-    measured = cost.measured_rates(before.plan, before.config, tmp_path)
-    assert list(measured.values()) == [(200, 3, "a device")]
-    after = replace(before, measured=measured)
-    assert cost.speed(after, runs_of[0], gpu=0) == 3 * 1e6 * 200
-    assert cost.speed(after, runs_of[0], gpu=1) == assumed["gpu"]["classifier"]
-    assert cost.speed(after, other, gpu=0) == assumed["cpu"]["classifier"]
+    rates = measured.measured_rates(before.graph.plan, before.config, tmp_path)
+    assert list(rates.values()) == [(200, 3, "a device")]
+    after = replace(before, measured=rates)
+    assert estimates.speed(after, runs_of[0], gpu=0) == 3 * 1e6 * 200
+    assert estimates.speed(after, runs_of[0], gpu=1) == assumed["gpu"]["classifier"]
+    assert estimates.speed(after, other, gpu=0) == assumed["cpu"]["classifier"]
     lines = cost.assumptions(after)
     assert any(line.startswith("Measured: classifier on digits") for line in lines)
     assert any(line.startswith("Assumed: classifier on glyphs-10") for line in lines)
@@ -191,22 +244,22 @@ def test_measured_throughput_is_preferred_and_is_of_its_own_kind(tmp_path):
 
 def test_throughput_of_several_gpus_is_per_gpu_and_of_another_network_is_not_taken(tmp_path):
     made = estimate(resources={"train_classifier": {"gpu": 4}})
-    run, other = (made.plan.runs[f"classifier/{d}/clean-s0"] for d in ("digits", "glyphs-10"))
+    run, other = (run_of(made, f"classifier/{d}/clean-s0") for d in ("digits", "glyphs-10"))
     finished(tmp_path, run, 1000, processes=4)
     finished(tmp_path, other | {"model": {"name": "resnet", "width": 999}}, 1000)
-    measured = cost.measured_rates(made.plan, made.config, tmp_path)
-    assert measured == {cost.workload(run): (250, 1, "a device")}
+    rates = measured.measured_rates(made.graph.plan, made.config, tmp_path)
+    assert rates == {measured.workload(run): (250, 1, "a device")}
 
 
 def test_prepared_data_are_measured_instead_of_assumed(tmp_path):
     spec = {"name": "mine", "kind": "text"}
     assumed = {"text": {"train": 1000, "validation": 10}}
-    assert cost.data_size(spec, tmp_path, assumed)[:2] == (1000, 10)
-    assert cost.data_size(spec, tmp_path, assumed).bytes == 2020
+    assert sizes.data_size(spec, tmp_path, assumed)[:2] == (1000, 10)
+    assert sizes.data_size(spec, tmp_path, assumed).bytes == 2020
     facts = json.dumps({"train_tokens": 5, "validation_tokens": 2})
     (tmp_path / "dataset.json").write_text(facts)
     (tmp_path / "train.npy").write_bytes(bytes(100))
-    size = cost.data_size(spec, tmp_path, assumed)
+    size = sizes.data_size(spec, tmp_path, assumed)
     assert (size.train, size.validation, size.bytes) == (5, 2, 100 + len(facts))
 
 
@@ -225,7 +278,8 @@ def test_what_it_took_is_read_from_the_benchmarks(tmp_path):
     )
     benchmark(tmp_path, "train/a", 36)
     benchmark(tmp_path, "evaluate/a", 8)
-    found = {name: cost.benchmark_seconds(tmp_path, name) for name in jobs}
+    files = {name: tmp_path / "benchmarks" / f"{name}.tsv" for name in jobs}
+    found = {name: measured.benchmark_seconds(file) for name, file in files.items()}
     assert found == {"train/a": 36, "evaluate/a": 8, "train/b": None, "tables/t": None}
     seconds = {name: value for name, value in found.items() if value is not None}
     row = cost.actual_row(jobs, jobs, seconds, ["tables/t"])
@@ -240,7 +294,7 @@ def test_a_broken_benchmark_is_named(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "x.tsv").write_text("nothing\nof use\n")
     with pytest.raises(NoiselabError, match=r"x\.tsv: no benchmark file"):
-        cost.benchmark_seconds(tmp_path, "x")
+        measured.benchmark_seconds(tmp_path / "benchmarks" / "x.tsv")
 
 
 # ------------------------------------------------------------------------------------ FLOPs
@@ -258,17 +312,17 @@ def test_flops_of_a_linear_map_and_a_convolution_are_those_counted_by_hand():
 @pytest.fixture(scope="module")
 def paper():
     """Sizes of the paper's networks by family."""
-    settings = config.load(tier="paper")
-    plan = runs.plan(settings, "results/paper")
+    plan = graph_of("paper").plan
     names = {
         "classifier": "classifier/cifar10/clean-s0",
         "vision_transformer": "vision_transformer/imagenet1000/clean-s0",
         "diffusion": "diffusion/cifar10/clean-s0",
         "language_model": "language_model/openwebtext/clean-s0",
     }
+    images = {name: spec.get("size") for name, spec in plan.datasets.items()}
     return {
-        family: flops.network(plan.runs[n], plan.datasets[n.split("/")[1]].get("size"), 1, 1)
-        for family, n in names.items()
+        family: flops.network(plan.runs[run], Data(1, 1, 1, 1, image=images[run.split("/")[1]]))
+        for family, run in names.items()
     }
 
 
@@ -300,8 +354,9 @@ def test_the_papers_language_models_take_about_2000_hours_of_an_h100(paper):
     changes = {"only": ["figure1_runs", "table7"]}
     made = estimate("paper", **changes)
     made = replace(made, networks=dict.fromkeys(made.networks, paper["language_model"]))
-    jobs = cost.jobs(made, {})
-    hours = cost.hours((j for n, j in jobs.items() if n.startswith("train/")), "gpu_hours")
+    hours = cost.hours(
+        (j for n, j in job_costs(made).items() if n.startswith("train/")), "gpu_hours"
+    )
     tokens = 600_000 * 491_520 * (1 + 1.1 + 1.3 + 1.5 + 2.0 + 4)  # clean runs are shared
     expected = tokens * 0.857e9 / 4e14 / 3600
     assert hours == pytest.approx(expected, rel=0.02)
@@ -309,18 +364,22 @@ def test_the_papers_language_models_take_about_2000_hours_of_an_h100(paper):
 
 
 def test_bytes_are_the_same_where_flops_are_not_counted(tmp_path):
-    settings = config.load({"only": ["table2", "table9"]}, tier="smoke")
-    made = [flops.estimated(settings, tmp_path, timed) for timed in (True, False)]
-    sizes = [cost.bytes_to_come(cost.jobs(e, {}), None, tmp_path, 2) for e in made]
-    assert sizes[0] == sizes[1] > 0
+    graph = graph_of("smoke", tmp_path, only=["table2", "table9"])
+    made = [flops.estimated(graph, timed) for timed in (True, False)]
+    found = [cost.bytes_to_come(job_costs(e), graph.jobs, 2) for e in made]
+    assert found[0] == found[1] > 0
+    times = [cost.chain_seconds(job_costs(e), graph.jobs) for e in made]
+    assert times[0] > times[1]
 
 
 def test_pairs_are_counted_with_their_lengths_and_decoding_with_the_longest():
-    settings = config.load(tier="smoke")
-    plan = runs.plan(settings, "results/smoke")
-    run = plan.runs["seq2seq/code2doc/clean-s0"]
-    short, long = (flops.network(run, None, 4, target) for target in (3, run["target_length"]))
+    run = graph_of("smoke").plan.runs["seq2seq/code2doc/clean-s0"]
+    short, long = (
+        flops.network(run, Data(1, 1, 4, target)) for target in (3, run["target_length"])
+    )
     assert short.forward < short.longest == long.forward == long.longest
+    half = flops.network(run | {"source_share": 0.5}, Data(1, 1, 8, 3))
+    assert half == short
 
 
 # ---------------------------------------------------------------------------- the commands
@@ -338,7 +397,8 @@ def test_the_plan_is_printed_and_nothing_is_trained(tmp_path):
     assert "GPU-hours" not in result.stdout
     assert any(line.startswith("- Assumed: classifier on digits") for line in lines)
     assert not list((tmp_path / "results" / "smoke").glob("runs/*"))
-    assert (tmp_path / "results" / "smoke" / "logs" / "plan.log").stat().st_size > 1000
+    (log,) = (tmp_path / "results" / "smoke").glob("own/*/logs/plan.log")
+    assert log.stat().st_size > 1000
 
 
 def call(monkeypatch, *arguments):
@@ -347,29 +407,54 @@ def call(monkeypatch, *arguments):
 
 
 def test_a_missing_folder_of_results_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "none" / "config.json"
     with pytest.raises(NoiselabError, match=r"cannot read .*none/config\.json"):
-        call(monkeypatch, "--config", tmp_path / "none" / "config.json", "--products", "{}")
+        call(monkeypatch, "--config", file, "--results", tmp_path)
+
+
+def settings_of(folder, **changes):
+    """Options for a folder of results with these settings of tier smoke."""
+    (folder / "config.json").write_text(json.dumps(config.load(changes, tier="smoke")))
+    return "--config", folder / "config.json", "--results", folder
 
 
 def test_results_without_a_benchmark_are_named(tmp_path, monkeypatch):
-    settings = config.load({"only": ["table2"]}, tier="smoke")
-    (tmp_path / "config.json").write_text(json.dumps(settings))
-    arguments = ("--config", tmp_path / "config.json", "--products", "{}", "--out", "cost.csv")
+    arguments = settings_of(tmp_path, only=["table2"])
     with pytest.raises(NoiselabError, match="no benchmark of a job of this plan"):
-        call(monkeypatch, *arguments)
+        call(monkeypatch, *arguments, "--out", "cost.csv")
 
 
 def test_what_it_cost_is_written_beside_the_plan(tmp_path, monkeypatch):
-    settings = config.load({"only": ["table2"]}, tier="smoke")
-    (tmp_path / "config.json").write_text(json.dumps(settings))
+    arguments = settings_of(tmp_path, only=["table2"])
     benchmark(tmp_path, "train/classifier/digits/clean-s0", 7.2)
     out = [tmp_path / f"cost.{suffix}" for suffix in ("csv", "md", "html")]
-    products = json.dumps({"tables/table2": ["metrics/table2.csv"]})
-    path = tmp_path / "config.json"
-    call(monkeypatch, "--config", path, "--products", products, "--out", *out)
-    header, table2, total = (line.split(",") for line in out[0].read_text().splitlines())
-    assert (table2[0], total[0]) == ("table2", "total")
-    assert float(total[header.index("actual_core_hours")]) == pytest.approx(0.002)
-    assert total[header.index("trainings_missing")] == "3"
+    call(monkeypatch, *arguments, "--out", *out)
+    rows = pd.read_csv(out[0]).set_index("artefact")
+    assert rows.index[0] == "published_floors"
+    assert rows.index[-1] == "total"
+    assert rows.loc["total", "actual_core_hours"] == pytest.approx(0.002)
+    assert list(rows.loc[["table2", "total"], "trainings_missing"]) == [3, 3]
     assert "No benchmark of train/classifier/digits/uniform_label" in out[1].read_text()
     assert "Cost of tier smoke" in out[2].read_text()
+
+
+def test_answers_of_ones_own_have_their_benchmarks_apart_from_runs(tmp_path, monkeypatch):
+    arguments = settings_of(tmp_path, only=["table2"], classifier={"epochs": 3}, name="mine")
+    graph = graph_of("smoke", tmp_path, only=["table2"], classifier={"epochs": 3}, name="mine")
+    training = named(graph.jobs, "train/classifier/digits/clean-s0")
+    benchmark(tmp_path, training, 7.2)
+    benchmark(tmp_path / "own" / "mine", "tables/table2", 3.6)
+    benchmark(tmp_path, "tables/table10", 36)  # of the tier
+    assert measured.all_seconds(graph) == {training: 7.2, "tables/table2": 3.6}
+    call(monkeypatch, *arguments, "--out", tmp_path / "cost.csv")
+    total = pd.read_csv(tmp_path / "cost.csv").set_index("artefact").loc["total"]
+    assert (total["jobs"], total["trainings_missing"]) == (2, 3)
+    assert total["actual_core_hours"] == pytest.approx(0.003)
+
+
+def test_a_name_of_ones_own_is_the_same_where_keys_are_sorted():
+    settings = config.load({"seeds": [5], "only": ["table2", "table10"]}, tier="smoke")
+    settings = config.validate(settings)
+    again = json.loads(json.dumps(settings, sort_keys=True))
+    folders = [project.plan(s, "results/smoke").graph.places.answers for s in (settings, again)]
+    assert folders[0] == folders[1] != "results/smoke"

@@ -17,8 +17,22 @@ import preflight as script
 from image_folders import image_folder, image_spec, parquet_folder
 from noiselab.data import complete, text, text_sources
 from noiselab.errors import NoiselabError
-from noiselab.planning import config, cost, preflight, runs
-from noiselab.planning.preflight import MISSING, OK, WARNING, Need, Node, Question
+from noiselab.planning import config, cost, project
+from noiselab.planning import preflight as package
+from noiselab.planning.data_rules import DataRules
+from noiselab.planning.estimates import JobCost
+from noiselab.planning.preflight import (
+    checks,
+    computers,
+    data,
+    disk,
+    network,
+    software,
+    start,
+)
+from noiselab.planning.preflight.computers import Need, Node
+from noiselab.planning.preflight.network import Question
+from noiselab.planning.preflight.rows import HEADS, MISSING, OK, WARNING, Row, table
 from test_workflow import snakemake
 
 GPU = [Need("prepare_text", 0, 8000), Need("train_diffusion", 8, 64000)]
@@ -33,8 +47,8 @@ def states(rows):
 
 
 def test_an_old_python_is_missing():
-    assert preflight.python_row().state == OK
-    row = preflight.python_row((3, 10, 4))
+    assert software.python_row().state == OK
+    row = software.python_row((3, 10, 4))
     assert (row.state, row.found) == (MISSING, "3.10.4")
     assert "3.11" in row.fix
 
@@ -49,7 +63,7 @@ def test_an_old_python_is_missing():
 )
 def test_packages_are_compared_with_their_pins(tmp_path, pins, state, found):
     (tmp_path / "pins.txt").write_text(pins)
-    row = preflight.packages_row(tmp_path / "pins.txt")
+    row = software.packages_row(tmp_path / "pins.txt")
     assert row.state == state
     assert found in row.found
 
@@ -58,24 +72,24 @@ def test_torch_has_to_be_built_for_gpus_where_jobs_ask_for_them(monkeypatch):
     monkeypatch.setattr(torch.version, "hip", None)
     for built, needs, state in ((None, GPU, MISSING), (None, CPU, OK), ("13.0", GPU, OK)):
         monkeypatch.setattr(torch.version, "cuda", built)
-        assert preflight.torch_row(needs).state == state
+        assert software.torch_row(needs).state == state
 
 
 def test_a_torch_that_cannot_be_imported_is_missing_and_no_traceback(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
-    row = preflight.torch_row(CPU)
+    row = software.torch_row(CPU)
     assert row.state == MISSING
     assert "cannot be imported" in row.found
-    assert preflight.visible_gpus() == 0
+    assert computers.visible_gpus() == 0
 
 
 def test_conda_is_needed_only_where_it_is_asked_for(monkeypatch):
-    assert preflight.software_row(False).found == "not needed"
+    assert software.software_row(False).found == "not needed"
     monkeypatch.setattr(shutil, "which", lambda command: None)
-    assert preflight.software_row(False).state == OK
-    assert preflight.software_row(True).state == MISSING
+    assert software.software_row(False).state == OK
+    assert software.software_row(True).state == MISSING
     monkeypatch.setattr(shutil, "which", lambda command: "/bin/conda")
-    assert preflight.software_row(True).state == OK
+    assert software.software_row(True).state == OK
 
 
 # -------------------------------------------------------------------------------- computers
@@ -93,7 +107,7 @@ def test_conda_is_needed_only_where_it_is_asked_for(monkeypatch):
     ],
 )
 def test_gpus_are_counted_against_the_largest_job(needs, visible, limit, state):
-    row = preflight.gpu_row(needs, visible, limit)
+    row = computers.gpu_row(needs, visible, limit)
     assert row.state == state
     assert bool(row.fix) == (state != OK)
     if needs is GPU:
@@ -101,9 +115,9 @@ def test_gpus_are_counted_against_the_largest_job(needs, visible, limit, state):
 
 
 def test_less_memory_than_a_job_asks_for_is_doubtful():
-    assert preflight.memory_row(GPU, 63_999).state == WARNING
-    assert preflight.memory_row(GPU, 64_000).state == OK
-    assert preflight.memory_mb() > 100
+    assert computers.memory_row(GPU, 63_999).state == WARNING
+    assert computers.memory_row(GPU, 64_000).state == OK
+    assert computers.memory_mb() > 100
 
 
 SINFO = """batch*|(null)|64000|idle
@@ -130,8 +144,8 @@ def slurm(folder, monkeypatch, sinfo="cat <<'END'\n" + SINFO + "END\n", without=
 def test_nodes_of_slurm_are_those_that_are_up(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch)
     nodes = [Node("batch", 0, 64000), Node("gpu", 4, 256000), Node("big", 8, 500000)]
-    assert preflight.slurm_nodes() == nodes
-    rows = preflight.slurm_rows(GPU)
+    assert computers.slurm_nodes() == nodes
+    rows = computers.slurm_rows(GPU)
     assert states(rows) == {"Slurm": OK, "GPUs": OK, "memory": OK}
     assert "partition big" in rows[1].found
 
@@ -139,13 +153,13 @@ def test_nodes_of_slurm_are_those_that_are_up(tmp_path, monkeypatch):
 def test_of_a_partition_that_is_asked_for_alone(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch, sinfo='for a; do :; done; echo "$a|(null)|1000|idle"\n')
     monkeypatch.setenv("SBATCH_PARTITION", "mine")
-    assert preflight.slurm_nodes() == [Node("--partition=mine", 0, 1000)]
+    assert computers.slurm_nodes() == [Node("--partition=mine", 0, 1000)]
 
 
 def test_jobs_that_no_node_of_slurm_can_hold_are_named(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch)
     large = [Need("train_diffusion", 4, 600_000), Need("prepare_text", 0, 8000)]
-    gpus, memory = preflight.slurm_rows([*large, Need("train_classifier", 16, 700_000)])[1:]
+    gpus, memory = computers.slurm_rows([*large, Need("train_classifier", 16, 700_000)])[1:]
     assert (gpus.state, memory.state) == (MISSING, MISSING)
     assert "up to 8, train_classifier asks for 16" in gpus.found
     assert "train_diffusion" in memory.found
@@ -154,13 +168,13 @@ def test_jobs_that_no_node_of_slurm_can_hold_are_named(tmp_path, monkeypatch):
 
 def test_missing_commands_of_slurm_are_named(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch, without=("sbatch", "sacct"))
-    (row,) = preflight.slurm_rows(GPU)
+    (row,) = computers.slurm_rows(GPU)
     assert (row.state, row.found) == (MISSING, "no command sbatch, sacct")
 
 
 def test_a_slurm_that_does_not_answer_is_missing(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch, sinfo="echo sinfo: error: no controller >&2; exit 1\n")
-    (row,) = preflight.slurm_rows(GPU)
+    (row,) = computers.slurm_rows(GPU)
     assert row.state == MISSING
     assert "no controller" in row.found
 
@@ -169,59 +183,93 @@ def test_a_slurm_that_does_not_answer_is_missing(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_is_missing(tmp_path, monkeypatch):
-    assert preflight.folder_row(tmp_path / "results" / "new").state == OK
+    assert disk.folder_row(tmp_path / "results" / "new").state == OK
     assert not (tmp_path / "results").exists()
 
     def refused(**options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(preflight.tempfile, "TemporaryFile", refused)
-    row = preflight.folder_row(tmp_path)
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", refused)
+    row = disk.folder_row(tmp_path)
     assert row.state == MISSING
     assert "Permission denied" in row.found
 
 
 def test_disk_space_is_compared_with_results_and_downloads():
     for free, state in ((39e9, MISSING), (50e9, WARNING), (100e9, OK)):
-        row = preflight.disk_row(30e9, 10e9, free)
+        row = disk.disk_row(30e9, 10e9, free)
         assert row.state == state
         assert "needed about 40 GB, 10 GB of it downloads" in row.found
-    assert preflight.disk_row(None, 0, 1e12).state == WARNING
+    assert disk.disk_row(None, 0, 1e12).state == WARNING
 
 
 def job(name, size, checkpoints=0.0):
-    return cost.Job(name, (), 1.0, 0, 1, bytes=size, checkpoints=checkpoints)
+    return JobCost(name, (), 1.0, 0, 1, bytes=size, checkpoints=checkpoints)
 
 
-def test_disk_space_is_that_of_jobs_to_come(tmp_path):
+def test_disk_space_is_that_of_jobs_to_come():
     jobs = [job("train/a", 10, 100), job("train/b", 20, 300), job("train/c", 40, 200)]
     jobs = {j.name: j for j in jobs}
-    assert cost.bytes_to_come(jobs, None, tmp_path, 1) == 70 + 300
-    assert cost.bytes_to_come(jobs, None, tmp_path, 2) == 70 + 500
-    assert cost.bytes_to_come(jobs, ["train/a", "other"], tmp_path, 2) == 10 + 100
-    done = tmp_path / "benchmarks" / "train" / "b.tsv"
+    assert cost.bytes_to_come(jobs, jobs, 1) == 70 + 300
+    assert cost.bytes_to_come(jobs, jobs, 2) == 70 + 500
+    assert cost.bytes_to_come(jobs, ["train/a", "other"], 2) == 10 + 100
+
+
+def test_what_is_done_takes_no_more_disk(tmp_path):
+    results = tmp_path / "results"
+    graph = project.plan(config.load({"only": ["table2"]}, tier="smoke"), str(results)).graph
+    whole = disk.disk_needed(graph, None, 1)
+    name, spec = "prepare/digits", graph.plan.datasets["digits"]
+    size = (spec["train_size"] + spec["test_size"]) * 8 * 8
+    assert disk.disk_needed(graph, [name], 1) == size
+    done = results / "benchmarks" / f"{name}.tsv"
     done.parent.mkdir(parents=True)
     done.write_text("s\n1\n")
-    assert cost.bytes_to_come(jobs, None, tmp_path, 1) == 50 + 200
+    assert disk.disk_needed(graph, None, 1) == whole - size
+    done.write_text("broken\nfile\n")
+    assert disk.disk_needed(graph, None, 1) is None
 
 
-def test_needs_are_of_the_planned_rules_or_of_the_jobs_to_run():
-    settings = config.load({"only": ["table1", "table7"]}, tier="paper")
-    plan = runs.plan(settings, "results/paper")
-    rules = [need.rule for need in preflight.needs_of(plan, settings)]
+def planned(tier, **changes):
+    """The graph of a tier with these settings, and the names of the jobs of its targets."""
+    graph = project.plan(config.load(changes, tier=tier), f"results/{tier}").graph
+    return graph, sorted(graph.closure(project.GOALS))
+
+
+def test_needs_are_of_the_planned_jobs_or_of_those_to_run():
+    graph, names = planned("paper", only=["table1", "table7"])
+    rules = [need.rule for need in computers.needs(graph, names)]
     diffusion = ["train_classifier", "train_diffusion", "sample_images", "measure_generated"]
     text = ["train_language_model", "evaluate_language_model", "measure_gradients"]
     assert sorted(rules) == sorted(["prepare_images", "prepare_text", *diffusion, *text])
-    jobs = {"measure_training_set": ["measure/x"], "table1": ["tables/table1"]}
-    assert [n.rule for n in preflight.needs_of(plan, settings, jobs)] == ["measure_generated"]
-    assert preflight.needs_of(plan, settings, {"all": [""]})[0].gpu == 0
+    inception = next(name for name in names if name.endswith("-inception"))
+    for jobs, rule in (
+        ([inception, "tables/table1"], "measure_generated"),
+        (["analysis/gradient_projection"], "measure_gradients"),
+        (["tables/table1"], "no job"),
+    ):
+        assert [need.rule for need in computers.needs(graph, jobs)] == [rule]
+    assert computers.needs(graph, [])[0].gpu == 0
+
+
+def test_every_job_with_resources_and_every_download_takes_long():
+    graph, names = planned("paper", only=["table1", "table7"])
+    for name in names:
+        outputs = list(graph.jobs[name].outputs.values())
+        assert start.planned_names(graph, [outputs]) == [name]
+        assert start.takes_long(graph, [[], outputs]) == bool(graph.jobs[name].resources)
+    assert start.takes_long(graph, [["data/cifar10/.complete"]])
+    assert start.takes_long(graph, [["data/inception/weights.pth"]])
+    assert not start.takes_long(graph, [[], ["results/paper/data.txt"]])
+    for download in DataRules(graph).downloads():  # what the rule writes is what preparing reads
+        assert graph.places.source(download.pattern.split("|")[0]).startswith("data/")
 
 
 # ------------------------------------------------------------------------------------- data
 
 
-def rows_of(root, spec, results=Path("none")):
-    return preflight.local_row(spec, root, results)
+def rows_of(root, spec, prepared=False):
+    return data.local_row(spec, root, prepared)
 
 
 CIFAR = {"name": "cifar10", "kind": "cifar", "train_size": 4, "test_size": 2, "classes": 2}
@@ -340,10 +388,13 @@ def test_pairs_need_both_splits_and_columns(tmp_path):
 
 
 def test_a_source_that_has_gone_is_no_harm_once_it_is_prepared(tmp_path):
+    settings = config.load({"only": ["table2"], "data": {"root": str(tmp_path)}}, tier="paper")
+    graph = project.plan(settings, str(tmp_path / "results")).graph
     prepared = tmp_path / "results" / "data" / "cifar10"
     prepared.mkdir(parents=True)
     (prepared / "dataset.json").write_text("{}")
-    assert rows_of(tmp_path, CIFAR, tmp_path / "results").state == WARNING
+    found = data.data_rows(graph, ["prepare/cifar10", "prepare/cifar100"])[0]
+    assert states(found) == {"data: cifar10": WARNING, "data: cifar100": MISSING}
 
 
 def test_shards_that_lack_are_told_from_the_names_of_the_others():
@@ -356,25 +407,25 @@ def test_shards_that_lack_are_told_from_the_names_of_the_others():
 
 def test_embedded_data_need_their_packages():
     digits = {"name": "digits", "kind": "digits"}
-    assert preflight.embedded_row([digits]).state == OK
-    row = preflight.embedded_row([digits, {"kind": "docstrings", "packages": ["no_such"]}])
+    assert data.embedded_row([digits]).state == OK
+    row = data.embedded_row([digits, {"kind": "docstrings", "packages": ["no_such"]}])
     assert (row.state, row.found) == (MISSING, "not installed: no_such")
 
 
 def test_inceptions_weights_have_their_hash_in_their_name(tmp_path):
     weights = tmp_path / "pt_inception-2cf24dba.pth"  # of "hello"
-    assert preflight.inception_row(weights).state == MISSING
+    assert data.inception_row(weights).state == MISSING
     weights.write_bytes(b"hello")
-    assert preflight.inception_row(weights).state == OK
+    assert data.inception_row(weights).state == OK
     weights.write_bytes(b"hell")
-    assert "broken" in preflight.inception_row(weights).found
+    assert "broken" in data.inception_row(weights).found
 
 
 # ---------------------------------------------------------------------------------- network
 
 
 def asked(ask, refusal=""):
-    ((row, size),) = preflight.ask_all([Question("data: x", "host", ask, refusal)], seconds=300)
+    ((row, size),) = network.ask_all([Question("data: x", "host", ask, refusal)], seconds=300)
     return row, size
 
 
@@ -398,7 +449,7 @@ def test_what_has_to_be_downloaded_is_asked_for():
 def test_a_network_that_does_not_answer_is_not_waited_for():
     over = threading.Event()
     questions = [Question(f"data: {i}", "host", lambda _: over.wait(600)) for i in range(9)]
-    rows = [row for row, _ in preflight.ask_all(questions, seconds=0.2)]
+    rows = [row for row, _ in network.ask_all(questions, seconds=0.2)]
     over.set()  # or they would wait for ten minutes: the rows were there before
     assert {row.state for row in rows} == {MISSING}
     assert rows[8].found == "host: no answer"
@@ -421,7 +472,7 @@ IMAGENET = {"name": "imagenet10", "kind": "image_files", "source": "imagenet", "
 def test_the_hub_is_asked_for_the_files_that_are_downloaded(monkeypatch):
     seen = []
     hub(monkeypatch, lambda url, **options: seen.append(url))
-    question = preflight._question(IMAGENET, Path("data"))
+    question = data.question(IMAGENET, Path("data"))
     assert question.check == "data: imagenet"
     assert question.ask(1.0) == 10
     assert seen[0].endswith("/datasets/a/imagenet/resolve/main/data/train-0.parquet")
@@ -435,32 +486,49 @@ def test_terms_that_were_not_accepted_are_told_apart(monkeypatch):
     response = SimpleNamespace(status_code=401, headers={}, request=None)
     gated = GatedRepoError("Access is restricted", response=response)
     hub(monkeypatch, lambda url, **options: fail(gated)(1))
-    question = preflight._question(IMAGENET, Path("data"))
-    ((row, _),) = preflight.ask_all([question])
+    question = data.question(IMAGENET, Path("data"))
+    ((row, _),) = network.ask_all([question])
     assert (row.state, row.found) == (MISSING, "the hub refuses it")
     for part in ("a/imagenet", "hf auth login", "HF_TOKEN", "imagenet/train/"):
         assert part in row.fix
 
 
 def test_subsets_of_a_set_are_asked_for_once_and_downloaded_ones_not(monkeypatch, tmp_path):
-    settings = config.load({"only": ["table3"]}, tier="paper")
-    plan = runs.plan(settings, "results/paper")
+    monkeypatch.chdir(tmp_path)
+    graph, names = planned("paper", only=["table3"])
     answered = []
 
     def ask_all(questions):
         answered.extend(questions)
-        return [(preflight.Row(q.check, OK, ""), 7.0) for q in questions]
+        return [(Row(q.check, OK, ""), 7.0) for q in questions]
 
-    monkeypatch.setattr(preflight, "ask_all", ask_all)
-    rows, size = preflight.data_rows(plan, settings, None, tmp_path, tmp_path)
-    assert ([row.check for row in rows], size) == (["data: imagenet"], 7)
-    jobs = {"prepare_image_files": ["prepare/imagenet10"], "train_classifier": ["train/x"]}
-    (tmp_path / "imagenet").mkdir()
-    (tmp_path / "imagenet" / ".complete").touch()
-    rows, size = preflight.data_rows(plan, settings, jobs, tmp_path, tmp_path)
-    assert [(row.check, row.found) for row in rows] == [("data: imagenet10", "downloaded")]
+    monkeypatch.setattr(network, "ask_all", ask_all)
+    found, size = data.data_rows(graph, names)
+    assert ([row.check for row in found], size) == (["data: imagenet"], 7)
+    complete = tmp_path / "data" / "imagenet" / ".complete"
+    complete.parent.mkdir(parents=True)
+    complete.touch()
+    found, size = data.data_rows(graph, ["prepare/imagenet10", "tables/table3"])
+    assert [(row.check, row.found) for row in found] == [("data: imagenet10", "downloaded")]
     assert (len(answered), size) == (1, 0)
-    assert preflight.data_rows(plan, settings, {}, tmp_path, tmp_path) == ([], 0)
+    assert data.data_rows(graph, []) == ([], 0)
+
+
+def test_the_weights_of_inception_are_looked_for_where_jobs_read_them(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        network, "ask_all", lambda asked: [(Row(q.check, OK, ""), 1) for q in asked]
+    )
+    graph, names = planned("paper", only=["table1"])
+    judged, _ = planned("paper", only=["table1"], diffusion={"evaluation": {"features": "judge"}})
+    measuring = [name for name in names if name.startswith("measure/")]
+    assert [row.check for row in data.data_rows(graph, measuring)[0]] == ["data: inception"]
+    other = [name for name in judged.jobs if name.startswith("measure/")]
+    assert len(other) == len(measuring)
+    assert data.data_rows(judged, other) == ([], 0)
+    local, _ = planned("paper", only=["table1"], data={"root": str(tmp_path)})
+    (row,), _ = data.data_rows(local, measuring)
+    assert (row.state, str(tmp_path / "inception") in row.found) == (MISSING, True)
 
 
 # ------------------------------------------------------------------------------------ table
@@ -468,21 +536,18 @@ def test_subsets_of_a_set_are_asked_for_once_and_downloaded_ones_not(monkeypatch
 
 def test_the_table_keeps_paths_whole_and_columns_apart():
     path = "/a/very/long/path/" + "x" * 60
-    rows = [
-        preflight.Row("Python", OK, "3.11"),
-        preflight.Row("data", MISSING, path, "put it there"),
-    ]
-    lines = preflight.table(rows, 80).splitlines()
-    assert [head in lines[0] for head in preflight.HEADS] == [True] * 4
+    found = [Row("Python", OK, "3.11"), Row("data", MISSING, path, "put it there")]
+    lines = table(found, 80).splitlines()
+    assert [head in lines[0] for head in HEADS] == [True] * 4
     assert any(path in line for line in lines)
     assert lines[2].split() == ["Python", "ok", "3.11"]
     assert all(line == line.rstrip() for line in lines)
 
 
-def call_script(monkeypatch, folder, rows, content="{}"):
-    monkeypatch.setattr(preflight, "check", lambda *arguments: rows)
-    monkeypatch.setattr(script, "validate", lambda settings: settings)
-    (folder / "plan.json").write_text(json.dumps({"config": {}, "jobs": None}))
+def call_script(monkeypatch, folder, found):
+    monkeypatch.setattr(checks, "check", lambda *arguments: found)
+    settings = config.load({"only": ["table2"]}, tier="smoke")
+    (folder / "plan.json").write_text(json.dumps({"config": settings, "jobs": None}))
     arguments = ["preflight.py", "--plan", str(folder / "plan.json"), "--results", "r"]
     monkeypatch.setattr(sys, "argv", arguments)
     script.main()
@@ -492,21 +557,21 @@ def test_without_numpy_a_line_says_what_to_do(monkeypatch, tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     arguments = ["preflight.py", "--plan", str(tmp_path / "plan.json"), "--results", "r"]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.delitem(sys.modules, "noiselab.planning.preflight")
-    monkeypatch.delattr("noiselab.planning.preflight")
-    monkeypatch.setitem(sys.modules, "noiselab.errors", None)  # like a package that is not there
+    monkeypatch.delitem(sys.modules, "noiselab.planning.preflight.checks")
+    monkeypatch.delattr(package, "checks")
+    monkeypatch.setitem(
+        sys.modules, "noiselab.planning.preflight.data", None
+    )  # like a package that is not there
     with pytest.raises(NoiselabError, match=r"^preflight: .*: make setup"):
         script.main()
 
 
 def test_exit_codes(monkeypatch, tmp_path, capsys):
-    good = [preflight.Row("a", OK, "there"), preflight.Row("b", WARNING, "perhaps", "look")]
+    good = [Row("a", OK, "there"), Row("b", WARNING, "perhaps", "look")]
     call_script(monkeypatch, tmp_path, good)
     assert "perhaps" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="preflight: missing c, d"):
-        call_script(
-            monkeypatch, tmp_path, [*good, *(preflight.Row(n, MISSING, "gone") for n in "cd")]
-        )
+        call_script(monkeypatch, tmp_path, [*good, *(Row(n, MISSING, "gone") for n in "cd")])
 
 
 # --------------------------------------------------------------------------------- Snakemake
@@ -517,7 +582,7 @@ ENDED = "nothing was started; --config preflight=false"
 def table_of(said):
     """Check -> its lines in the table that Snakemake's output has."""
     lines = said.splitlines()
-    heads = [i for i, line in enumerate(lines) if line.split() == " ".join(preflight.HEADS).split()]
+    heads = [i for i, line in enumerate(lines) if line.split() == " ".join(HEADS).split()]
     assert len(heads) == 1
     rows = (line.split("  ") for line in lines[heads[0] + 2 :])
     return {row[0]: [part.strip() for part in row if part.strip()] for row in rows}
@@ -548,6 +613,7 @@ def test_a_file_that_lacks_is_named_and_the_exit_code_says_so(tmp_path, lacking)
     assert row[1] == MISSING
     assert "no test*.parquet" in " ".join(said.stdout.split())
     errors = [line for line in said.stderr.splitlines() if line.startswith("noiselab: ")]
+    errors = [line for line in errors if "settings of your own" not in line]
     assert errors == ["noiselab: preflight: missing data: cifar10"]
     assert "Traceback" not in said.stdout + said.stderr
 
@@ -562,7 +628,8 @@ def test_a_run_that_lacks_something_starts_no_job_unless_told_to(tmp_path, lacki
     # What needs neither data nor training is not held up.
     done = snakemake(*arguments, "preflight=true", "--", "published_floors", cwd=tmp_path)
     assert "how to fix" not in done.stdout
-    assert (tmp_path / "results" / "smoke" / "tables" / "published_floors.csv").is_file()
+    answers = tmp_path / "results" / "smoke" / "own" / "table2"
+    assert (answers / "tables" / "published_floors.csv").is_file()
 
 
 def test_checks_set_off_no_job(tmp_path):

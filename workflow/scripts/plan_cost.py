@@ -10,7 +10,7 @@ import pandas as pd
 from noiselab.answers.layouts import page
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file, write_text
-from noiselab.planning import cost
+from noiselab.planning import cost, project
 from noiselab.planning.config import validate
 from noiselab.planning.estimates import TRAINING, Estimate, job_costs
 from noiselab.planning.measured import all_seconds
@@ -58,9 +58,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
     arguments = parser.parse_args()
     config = validate(read_json(arguments.config))
+    graph = project.plan(config, str(arguments.results)).graph
     from noiselab.planning.flops import estimated  # torch takes seconds: mistakes are told before
 
-    estimate = estimated(config, arguments.results)
+    estimate = estimated(graph)
     if arguments.out:
         _write(arguments.out, *_actual(estimate), config["tier"])
     else:

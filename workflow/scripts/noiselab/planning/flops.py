@@ -13,18 +13,18 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from noiselab.families.work import Data, Network
-from noiselab.planning import project
 from noiselab.planning.estimates import Estimate
+from noiselab.planning.graph import Graph
 from noiselab.planning.measured import measured_rates, workload
 from noiselab.planning.runs import Plan
 from noiselab.planning.sizes import data_size
 
 
-def estimated(config: dict, results: Path, timed: bool = True) -> Estimate:
-    """Everything that an estimate of a configuration's plan is made from, with what the folder of
-    results has of its data and finished trainings. Where it need not be timed, FLOPs are not
-    counted, which takes a while: numbers of bytes are right, those of seconds mean nothing."""
-    graph = project.plan(config, str(results)).graph
+def estimated(graph: Graph, timed: bool = True) -> Estimate:
+    """Everything that an estimate of a plan is made from, with what the folder of results has of
+    its data and finished trainings. Where it need not be timed, FLOPs are not counted, which takes
+    a while: numbers of bytes are right, those of seconds mean nothing."""
+    config, results = graph.config, Path(graph.places.results)
     data = {
         name: data_size(spec, results / "data" / name, config["cost"]["data"])
         for name, spec in graph.plan.datasets.items()

@@ -21,6 +21,7 @@ PIECES = {
     "cost": "cost.html",
     "overview": "overview.html",
 }
+GOALS = ("report", "workflow_report")  # what comes last: all needs them
 COSTING = ("cost", "task")  # modules of a family that an estimate asks
 ORDER = ("table", "figure")
 FRONT = "figure_spectrum"  # stands before the families

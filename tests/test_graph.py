@@ -1,0 +1,62 @@
+"""The graph that cost and checks are made from is the one that Snakemake has."""
+
+import re
+
+import pytest
+
+from noiselab.planning import config, project
+from test_workflow import snakemake
+
+BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def dry(tmp_path_factory):
+    """Job's name (its benchmark file) -> rule, inputs and outputs, as a dry run lists them."""
+    said = snakemake("-n", "--config", "tier=smoke", cwd=tmp_path_factory.mktemp("dry")).stdout
+    found = {}
+    for rule, text in BLOCK.findall(said):
+        lines = dict(line.strip().partition(": ")[::2] for line in text.splitlines())
+        name = lines.get("benchmark", "").removeprefix("results/smoke/benchmarks/")
+        files = [set(filter(None, lines.get(k, "").split(", "))) for k in ("input", "output")]
+        assert name.removesuffix(".tsv") not in found
+        found[name.removesuffix(".tsv")] = (rule, *files)
+    return found
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return project.plan(config.load(tier="smoke"), "results/smoke").graph
+
+
+def test_jobs_of_the_graph_are_those_of_a_dry_run(dry, graph):
+    assert set(dry) - set(graph.jobs) == {""}  # the rule all, which makes nothing
+    assert dry[""][0] == "all"
+    assert graph.closure(project.GOALS) == set(dry) - {""}
+    assert len(dry) > 150
+
+
+def test_each_job_has_the_rule_and_the_files_of_a_dry_run(dry, graph):
+    for name in graph.closure(project.GOALS):
+        rule, inputs, outputs = dry[name]
+        job = graph.jobs[name]
+        assert (name, job.rule) == (name, rule)
+        assert (name, set(job.files)) == (name, inputs)
+        recorded = {file for file in outputs if "/records/" in file}
+        assert (name, set(job.outputs.values())) == (name, outputs - recorded)
+
+
+def test_what_all_does_not_need_scores_runs_that_no_experiment_has(dry, graph):
+    """Parents, such as a judge: they may be asked for by name."""
+    shown = {run for runs in graph.plan.experiments.values() for run in runs}
+    for name in set(graph.jobs) - set(dry):
+        stage, _, run = name.partition("/")
+        assert stage in ("evaluate", "sample", "measure"), name
+        assert run not in shown, name
+
+
+def test_resources_of_each_job_are_those_that_are_configured(graph):
+    asked = {job.resources for job in graph.jobs.values()} - {None}
+    assert asked <= set(graph.config["resources"])
+    unused = {"prepare_image_files"}  # no embedded data are image files
+    assert set(graph.config["resources"]) - asked == unused
