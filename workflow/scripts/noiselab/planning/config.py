@@ -160,17 +160,26 @@ def _validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
 
 
+SECTIONS = ("artefacts", "claims", "classes")  # whose entries several studies have
+
+
 def _of_studies(name: str, chosen: list[str] | None) -> dict:
-    """The entries of a file of the studies, all of them by default; two studies share no name."""
+    """The entries of a file of the studies, by default of all. NoiselabError: two have the same."""
     merged: dict = {}
     for study in known_studies() if chosen is None else chosen:
         file = STUDIES / study / name
-        content = read_yaml(file) if file.is_file() else {}
-        for key in content:
-            if key in merged and not isinstance(merged[key], dict):
-                raise NoiselabError(f"{file}: {key} is in another study, too")
-        merged = merge(merged, content)
+        for key, entry in (read_yaml(file) if file.is_file() else {}).items():
+            if key in SECTIONS:
+                _add(merged.setdefault(key, {}), entry, file)
+            else:
+                _add(merged, {key: entry}, file)
     return merged
+
+
+def _add(entries: dict, more: dict, file: Path) -> None:
+    for key, entry in more.items():
+        if entries.setdefault(key, entry) != entry:
+            raise NoiselabError(f"{file}: {key} is in another study, too")
 
 
 def published(chosen: list[str] | None = None) -> dict:
