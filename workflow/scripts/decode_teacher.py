@@ -11,9 +11,10 @@ from noiselab.data import pairs
 from noiselab.errors import run_script
 from noiselab.families.seq2seq import task as seq2seq
 from noiselab.families.seq2seq.teacher import decode_all, length_statistics
-from noiselab.files import read_json, write_json
+from noiselab.files import write_json
 from noiselab.measures.text_scores import score
 from noiselab.planning import provenance
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
@@ -29,8 +30,8 @@ def main() -> None:
     parser.add_argument("--statistics", type=Path, required=True, help="json")
     records.add_options(parser)
     arguments = parser.parse_args()
-    run = read_json(arguments.run)
-    _, train, _ = pairs.read(run["data"])
+    run = Run.read(arguments.run)
+    _, train, _ = pairs.read(run.data)
     with distributed.process_group() as device:
         model = load_weights(arguments.weights, seq2seq.build(run), device).eval()
         targets, ended = decode_all(model, run, arguments.weights, train, arguments.shards, device)
@@ -42,17 +43,17 @@ def main() -> None:
             records.keep(arguments)
 
 
-def statistics(run: dict, clean: pairs.Sequences, targets: list, ended: np.ndarray) -> dict:
+def statistics(run: Run, clean: pairs.Sequences, targets: list, ended: np.ndarray) -> dict:
     """What the teacher wrote, beside the clean targets; lengths in tokens."""
     lengths = np.array(list(map(len, targets)))
     first = range(min(SCORED, clean.count))
-    tokenizer = pairs.tokenizer(run["data"])
+    tokenizer = pairs.tokenizer(run.data)
     written = tokenizer.decode_batch([targets[i].tolist() for i in first])
     references = tokenizer.decode_batch([clean.get(i).tolist() for i in first])
-    name = run["evaluation"]["score"]
+    name = run.evaluation["score"]
     identical = [np.array_equal(t, clean.get(i)) for i, t in enumerate(targets)]
     return {
-        "run": run,
+        "run": run.content(),
         "pairs": clean.count,
         "ended": float(ended.mean()),
         "empty": float((lengths == 0).mean()),

@@ -9,9 +9,10 @@ from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.families.classifier import task as classifier
 from noiselab.families.diffusion import task as diffusion
-from noiselab.files import read_json, save_arrays
+from noiselab.files import save_arrays
 from noiselab.measures import frechet
 from noiselab.measures.features import in_batches, inception_features, judge_features
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
@@ -27,8 +28,8 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, required=True, help="npz")
     parser.add_argument("--moments", type=Path, required=True, help="npz, of the features")
     arguments = parser.parse_args()
-    run, judge_run = read_json(arguments.run), read_json(arguments.judge_run)
-    description, _, test = prepared.read(run["data"])
+    run, judge_run = Run.read(arguments.run), Run.read(arguments.judge_run)
+    description, _, test = prepared.read(run.data)
     samples = np.load(arguments.samples, mmap_mode="r")
     with distributed.process_group() as device:
         judge = classifier.build(judge_run, description)

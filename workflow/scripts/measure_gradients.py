@@ -10,8 +10,9 @@ from tqdm import tqdm
 from noiselab.data import text
 from noiselab.errors import run_script
 from noiselab.families.language_model import task as language_model
-from noiselab.files import read_json, whole_file
+from noiselab.files import whole_file
 from noiselab.measures import gradients
+from noiselab.run import Run
 from noiselab.training import distributed
 
 
@@ -26,13 +27,13 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", required=True, help="tokens, sequences")
     parser.add_argument("--out", type=Path, required=True, help="csv")
     arguments = parser.parse_args()
-    runs = [read_json(path) for path in arguments.runs]
+    runs = [Run.read(path) for path in arguments.runs]
     cases = list(product(arguments.protocols, arguments.error_rates, arguments.batch_sizes))
     rows = []
     with distributed.process_group() as device:
         bar = tqdm(total=len(runs) * len(cases), unit="case")
         for run in runs:
-            _, train, _ = text.read(run["data"])
+            _, train, _ = text.read(run.data)
             model = language_model.build(run).to(device).eval()
             for case in cases:
                 rows.append(_row(run, train, model, *case, arguments.batches))

@@ -9,8 +9,9 @@ import pandas as pd
 from noiselab.data import text
 from noiselab.errors import run_script
 from noiselab.families.language_model import task as language_model
-from noiselab.files import read_json, whole_file
+from noiselab.files import whole_file
 from noiselab.measures.statistics import macro_batch_losses, std_interval
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
@@ -26,8 +27,8 @@ def main() -> None:
     rows = []
     with distributed.process_group() as device:
         for run_file, weights in zip(arguments.runs, arguments.weights, strict=True):
-            run = read_json(run_file)
-            _, train, _ = text.read(run["data"])
+            run = Run.read(run_file)
+            _, train, _ = text.read(run.data)
             model = load_weights(weights, language_model.build(run), device).eval()
             count = max(arguments.batch_sizes) * arguments.macro_batches
             losses = language_model.sequence_losses(model, run, train, count, device)
@@ -36,7 +37,7 @@ def main() -> None:
         pd.DataFrame(rows).to_csv(path, index=False)
 
 
-def _rows(run: dict, losses: np.ndarray, sizes: list[int], macro_batches: int) -> list[dict]:
+def _rows(run: Run, losses: np.ndarray, sizes: list[int], macro_batches: int) -> list[dict]:
     """A row per batch size: mean, standard deviation and its interval, in nats."""
     keys = ["run_id", "dataset", "stands_in_for", "noise_ratio", "error_rate", "seed", "tier"]
     rows = []

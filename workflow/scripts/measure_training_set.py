@@ -6,9 +6,9 @@ from pathlib import Path
 from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.families.classifier import task as classifier
-from noiselab.files import read_json
 from noiselab.measures import frechet
 from noiselab.measures.features import in_batches, inception_features, judge_features
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("--inception", type=Path, nargs="*", help="its weights, for FID")
     parser.add_argument("--out", type=Path, required=True, help="npz")
     arguments = parser.parse_args()
-    run = read_json(arguments.judge_run)
-    description, train, _ = prepared.read(run["data"])
+    run = Run.read(arguments.judge_run)
+    description, train, _ = prepared.read(run.data)
     with distributed.process_group() as device:
         if arguments.inception:
             features = inception_features(arguments.inception[0], device)

@@ -9,8 +9,9 @@ from torch import Tensor
 from noiselab.data import text
 from noiselab.errors import run_script
 from noiselab.families.language_model import task as language_model
-from noiselab.files import read_json, whole_file
+from noiselab.files import whole_file
 from noiselab.measures import gradients
+from noiselab.run import Run
 from noiselab.training import distributed
 
 
@@ -24,11 +25,11 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", required=True, help="tokens, sequences")
     parser.add_argument("--out", type=Path, nargs=2, required=True, help="csv: projection, growth")
     arguments = parser.parse_args()
-    run, size = read_json(arguments.runs), arguments.picture_batch_size
+    run, size = Run.read(arguments.runs), arguments.picture_batch_size
     error_rate = max(arguments.error_rates)
     # As many sequences as the largest batches of Table 4 have.
     count = max(2, arguments.batches * max(arguments.batch_sizes) // size)
-    _, train, _ = text.read(run["data"])
+    _, train, _ = text.read(run.data)
     points, sums = [], []
     with distributed.process_group() as device:
         model = language_model.build(run).to(device).eval()

@@ -10,8 +10,9 @@ from noiselab import records
 from noiselab.answers.pictures import save_grid
 from noiselab.errors import run_script
 from noiselab.families.diffusion import task as diffusion
-from noiselab.files import read_json, whole_file
+from noiselab.files import whole_file
 from noiselab.measures.metrics import generated_labels
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--grid", type=Path, required=True, help="png, one row per class")
     records.add_options(parser)
     arguments = parser.parse_args()
-    run = read_json(arguments.run)
+    run = Run.read(arguments.run)
     with distributed.process_group() as device:
         model = load_weights(arguments.weights, diffusion.build(run), device)
         parts = diffusion.sample_all(model, run, arguments.weights, arguments.shards, device)
@@ -33,7 +34,7 @@ def main() -> None:
             images = np.concatenate(list(parts))
             with whole_file(arguments.samples) as path, open(path, "wb") as file:
                 np.save(file, images)
-            save_grid(arguments.grid, images, generated_labels(len(images), run["classes"]))
+            save_grid(arguments.grid, images, generated_labels(len(images), run.classes))
             shutil.rmtree(arguments.shards)
             records.keep(arguments)
 

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 from noiselab.errors import NoiselabError, run_script
-from noiselab.files import read_json
 from noiselab.planning.provenance import write_metrics
+from noiselab.run import Run
 
 FILE = """NAME=PATH of what the family's scoring reads beside the run: its own files and those of
 the runs that it is compared with"""
@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument("--files", type=named, nargs="*", default=[], help=FILE)
     parser.add_argument("--metrics", type=Path, required=True)
     arguments = parser.parse_args()
-    run = read_json(arguments.run)
-    family = import_module(f"noiselab.families.{run['family']}.score")
+    run = Run.read(arguments.run)
+    family = import_module(f"noiselab.families.{run.family}.score")
     metrics = family.scores(run, dict(arguments.files))
     write_metrics(arguments.metrics, run, arguments.summary, metrics)
 

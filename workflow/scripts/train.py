@@ -8,10 +8,11 @@ from noiselab import records
 from noiselab.errors import run_script
 from noiselab.files import digest, read_json, save_arrays, write_json
 from noiselab.planning import provenance
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import SNAPSHOT, Settings, train
 from noiselab.training.records import finish
-from noiselab.training.weights import load_weights, save_weights
+from noiselab.training.weights import load_initial, load_weights, save_weights
 
 
 def main() -> None:
@@ -24,21 +25,24 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, help="npz, where a family has them")
     records.add_options(parser)
     arguments = parser.parse_args()
-    run = read_json(arguments.run)
-    data = digest(read_json(Path(run["data"], "dataset.json")))
-    digests = {"run": digest(run), "data": data}
+    run = Run.read(arguments.run)
+    data = digest(read_json(Path(run.data, "dataset.json")))
+    digests = {"run": digest(run.content()), "data": data}
     identity = digest(digests)  # a checkpoint of other settings or data is of no use
     folder = arguments.checkpoints / identity[:12]
 
     with distributed.process_group() as device:
-        task = import_module(f"noiselab.families.{run['family']}.task").task(run, device)
-        settings = Settings(**run["training"])
+        task = import_module(f"noiselab.families.{run.family}.task").task(run, device)
+        facts = {"digests": digests}
+        if "init" in run:
+            facts["init"] = load_initial(run.init, task.model)
+        settings = Settings(**run.training)
         model, summary = train(
             task.model,
             task.batch,
             task.loss,
             settings,
-            seed=run["seed"],
+            seed=run.seed,
             run_digest=identity,
             folder=folder,
             device=device,
@@ -46,16 +50,14 @@ def main() -> None:
         )
         predictions = task.predict(model) if arguments.predictions else {}
         if distributed.rank() == 0:
-            save_weights(arguments.weights, model, run["run_id"])
+            save_weights(arguments.weights, model, run.run_id)
         if settings.snapshot_step and arguments.predictions:
             load_weights(folder / SNAPSHOT, model, device)
             predictions |= {f"snapshot_{k}": v for k, v in task.predict(model).items()}
         if distributed.rank() == 0:
             if arguments.predictions:
                 save_arrays(arguments.predictions, predictions)
-            write_json(
-                arguments.summary, summary | {"digests": digests} | provenance.describe(device)
-            )
+            write_json(arguments.summary, summary | facts | provenance.describe(device))
             finish(folder, arguments.history)
             records.keep(arguments)
 

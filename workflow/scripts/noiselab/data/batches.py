@@ -9,6 +9,7 @@ from noiselab import streams
 from noiselab.data.prepared import Split
 from noiselab.noise.draws import taught_labels, taught_tokens
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 from noiselab.training.loop import Batch
 
 
@@ -33,11 +34,11 @@ class Order:
 class LabelledBatches:
     """Order and noise of a classifier's endless stream of training examples."""
 
-    def __init__(self, run: dict, labels: np.ndarray, device: torch.device):
+    def __init__(self, run: Run, labels: np.ndarray, device: torch.device):
         self.run, self.device = run, device
         self.noise = corruption(run)
         self.labels = np.asarray(labels)
-        self.order = Order(run["seed"], len(self.labels))
+        self.order = Order(run.seed, len(self.labels))
 
     def indices(self, start: int, stop: int) -> np.ndarray:
         """Which training example stands at each position, int64 [n]."""
@@ -57,9 +58,9 @@ class ImageBatches(LabelledBatches):
     Per call, only indices, labels and offsets travel there.
     """
 
-    def __init__(self, run: dict, train: Split, device: torch.device):
+    def __init__(self, run: Run, train: Split, device: torch.device):
         super().__init__(run, train.y, device)
-        self.crop, self.flip = run["augment"]["crop"], run["augment"]["flip"]
+        self.crop, self.flip = run.augment["crop"], run.augment["flip"]
         size = train.x.shape[-1]
         margin = [(0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop)]
         padded = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8
@@ -75,7 +76,7 @@ class ImageBatches(LabelledBatches):
 
     def _augmented(self, index: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Random crop out of the padded image and random mirror image, uint8 [n, c, h, w]."""
-        u = streams.uniform(self.run["seed"], "augment", 3 * start, 3 * stop).reshape(-1, 3)
+        u = streams.uniform(self.run.seed, "augment", 3 * start, 3 * stop).reshape(-1, 3)
         shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
         images = self.windows[index, :, shift[:, 0], shift[:, 1]]
         if self.flip:
@@ -91,9 +92,9 @@ class TokenBatches:
     same stretch one token later as targets. Inputs stay clean.
     """
 
-    def __init__(self, run: dict, tokens: np.ndarray, device: torch.device):
+    def __init__(self, run: Run, tokens: np.ndarray, device: torch.device):
         self.run, self.tokens, self.device = run, tokens, device
-        self.noise, self.context = corruption(run), run["model"]["context"]
+        self.noise, self.context = corruption(run), run.model["context"]
 
     def __call__(self, start: int, stop: int) -> Batch:
         """Sequences at positions start … stop - 1: inputs and targets int64 [n, context]."""
@@ -105,7 +106,7 @@ class TokenBatches:
 
     def places(self, start: int, stop: int) -> np.ndarray:
         """Index of the first token of each sequence, int64 [n]."""
-        u = streams.uniform(self.run["seed"], "order", start, stop)
+        u = streams.uniform(self.run.seed, "order", start, stop)
         return (u * (len(self.tokens) - self.context)).astype(np.int64)
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:

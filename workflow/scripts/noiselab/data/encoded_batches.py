@@ -21,6 +21,7 @@ from noiselab.data.encoded import EncodedImages, test_view, train_transforms, tr
 from noiselab.data.prepared import Split
 from noiselab.errors import NoiselabError, first_line
 from noiselab.processes import follow_parent
+from noiselab.run import Run
 from noiselab.training.loop import Batch, Settings, micro_batches
 
 PIECE = 64  # images that a loader process makes at once: what a batch is divided into
@@ -40,14 +41,14 @@ class EncodedBatches(LabelledBatches):
     `workers`: how many; 0: this process does it all; by default `free_threads`.
     """
 
-    def __init__(self, run: dict, train: Split, device: torch.device, workers: int | None = None):
+    def __init__(self, run: Run, train: Split, device: torch.device, workers: int | None = None):
         super().__init__(run, train.y, device)
-        settings = run["augment"] | {"size": run["size"]}
+        settings = run.augment | {"size": run.size}
         train_transforms(settings)  # imports timm here, not in each process; tells mistakes
-        self.views = _Views(train.x, partial(_view_at, settings, run["seed"]))
-        self.size = run["size"]
+        self.views = _Views(train.x, partial(_view_at, settings, run.seed))
+        self.size = run.size
         self.workers = free_threads() if workers is None else workers
-        self.settings = Settings(**run["training"])
+        self.settings = Settings(**run.training)
         self._expected: Iterator[tuple[int, int]] = iter(())  # requests that are under way
         self._loaded: Iterator[Tensor] = iter(())  # their pieces
 

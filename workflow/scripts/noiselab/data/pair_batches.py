@@ -11,6 +11,7 @@ from noiselab import streams
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences, read_sequences
 from noiselab.errors import NoiselabError
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 from noiselab.training.loop import Batch
 
 
@@ -47,29 +48,29 @@ class Rows:
         return rows
 
 
-def source_rows(run: dict, source: Sequences) -> Rows:
+def source_rows(run: Run, source: Sequences) -> Rows:
     """Sources as the encoder reads them: the run's share of the limit, then the end symbol
     (none under protocol released)."""
-    limit = max(1 + run["symbols"], round(run["source_share"] * run["source_length"]))
-    return Rows(source, limit, [], [END] if run["symbols"] else [])
+    limit = max(1 + run.symbols, round(run.source_share * run.source_length))
+    return Rows(source, limit, [], [END] if run.symbols else [])
 
 
-def target_rows(run: dict, target: Sequences) -> Rows:
+def target_rows(run: Run, target: Sequences) -> Rows:
     """Targets from begin to end symbol; decoder inputs are all but the last token, labels all but
     the first. Without symbols (protocol released) nothing teaches a model to begin or to stop."""
-    symbols = ([BEGIN], [END]) if run["symbols"] else ([], [])
-    return Rows(target, run["target_length"] + run["symbols"], *symbols)
+    symbols = ([BEGIN], [END]) if run.symbols else ([], [])
+    return Rows(target, run.target_length + run.symbols, *symbols)
 
 
-def noisy_targets(run: dict, clean: Sequences) -> tuple[Sequences, np.ndarray]:
+def noisy_targets(run: Run, clean: Sequences) -> tuple[Sequences, np.ndarray]:
     """Targets as trained on, and which of them are the teacher's, bool [N]."""
     corrupted = corruption(run).chosen(clean.count)
     if not corrupted.any():
         return clean, corrupted
-    teacher = read_sequences(run["teacher_targets"])
+    teacher = read_sequences(run.teacher_targets)
     if teacher.count != clean.count:
         raise NoiselabError(
-            f"{run['teacher_targets']}: {teacher.count} targets of the teacher for "
+            f"{run.teacher_targets}: {teacher.count} targets of the teacher for "
             f"{clean.count} training pairs"
         )
     return _merged(clean, teacher, corrupted), corrupted
@@ -109,16 +110,16 @@ class PairBatches:
     pairs that fill no batch are left out of that epoch.
     """
 
-    def __init__(self, run: dict, pairs: Pairs, device: torch.device):
+    def __init__(self, run: Run, pairs: Pairs, device: torch.device):
         self.run, self.device = run, device
-        self.size = run["training"]["batch_size"]
+        self.size = run.training["batch_size"]
         targets, self.corrupted = noisy_targets(run, pairs.target)
         self.source, self.target = source_rows(run, pairs.source), target_rows(run, targets)
         self.lengths = self.source.lengths + self.target.lengths
         self.batches_per_epoch = len(self.lengths) // self.size
         if self.batches_per_epoch == 0:
             raise NoiselabError(
-                f"{run['data']}: {len(self.lengths)} training pairs fill no batch of {self.size}"
+                f"{run.data}: {len(self.lengths)} training pairs fill no batch of {self.size}"
             )
         self._epoch_batches = lru_cache(maxsize=2)(self._batches)
 
@@ -145,7 +146,7 @@ class PairBatches:
         return self._epoch_batches(epoch)[number]
 
     def _batches(self, epoch: int) -> np.ndarray:
-        seed, count = self.run["seed"], self.batches_per_epoch
+        seed, count = self.run.seed, self.batches_per_epoch
         order = streams.permutation(seed, "order", epoch, len(self.lengths))[: count * self.size]
         for pool in range(0, len(order), POOL * self.size):
             part = order[pool : pool + POOL * self.size]

@@ -107,7 +107,7 @@ def training(family: str, *, predictions: bool = False, work: str = "", **also: 
         rule=f"train_{family}",
         script="train",
         reads={"run": File(RUN)},
-        also=also,
+        also={"init": File(WEIGHTS, "init"), **also},
         writes=writes | ({"predictions": PREDICTIONS} if predictions else {}),
         work=("checkpoints", work),
         processes=True,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from noiselab.families.descriptor import OWN
+from noiselab.run import Run
 
 DECODING, SCORES = "decoding", "scores"  # kinds of computing, keys of `efficiency`
 
@@ -40,7 +41,7 @@ class Data(NamedTuple):
 class Sizes:
     """A run, and how large everything is that its stages see."""
 
-    run: dict
+    run: Run
     data: Data
     network: Network
     parents: Mapping[str, "Sizes"] = field(default_factory=dict)  # by role
@@ -75,6 +76,6 @@ def nothing(sizes: Sizes) -> Work:
     return Work()
 
 
-def snapshots(run: dict) -> int:
+def snapshots(run: Run) -> int:
     """Networks that a training predicts with at its end: its last, and one on its way."""
-    return 2 if "snapshot_step" in run["training"] else 1
+    return 2 if "snapshot_step" in run.training else 1

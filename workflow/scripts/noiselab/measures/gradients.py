@@ -23,13 +23,14 @@ from noiselab import streams
 from noiselab.data.batches import TokenBatches
 from noiselab.noise import theory
 from noiselab.noise.corruptions.tokens import UniformToken
+from noiselab.run import Run
 
 PAIRS = ("clean_clean", "corrupt_corrupt", "clean_corrupt")
 POSITIONS = 2048  # that go through the transformer at a time: two sequences of GPT-2's 1,024
 
 
 def noisy_batches(
-    run: dict,
+    run: Run,
     tokens: np.ndarray,
     protocol: str,
     *,
@@ -54,7 +55,7 @@ def noisy_batches(
     clean = TokenBatches(run, tokens, device)
     random = TokenBatches(noisy | {"error_rate": 1.0}, tokens, device)
     for span in spans:
-        u = streams.uniform(run["seed"], "noisy-sequences", *span)
+        u = streams.uniform(run.seed, "noisy-sequences", *span)
         corrupted = torch.from_numpy(u < error_rate).to(device)
         inputs, targets, _ = clean(*span)
         targets = torch.where(corrupted[:, None], random(*span).targets, targets)

@@ -4,6 +4,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from noiselab.run import Run
+
 # Closer probabilities of *observed* labels are a tie: where the noise makes two classes equally
 # likely, what is left of the clean model's preference (its smallest probabilities) is no decision
 # that any model could learn.
@@ -50,7 +52,7 @@ class Corruption:
         return ""
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
+    def from_run(cls, run: Run) -> Self:
         """The corruption that a run is trained with, from its run.json."""
         raise NotImplementedError
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from noiselab import streams
 from noiselab.noise.base import Corruption
+from noiselab.run import Run
 
 
 def taught_labels(
-    noise: Corruption, run: dict, labels: np.ndarray, index: np.ndarray, start: int, stop: int
+    noise: Corruption, run: Run, labels: np.ndarray, index: np.ndarray, start: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels that a run is taught at positions start … stop - 1 of its stream of examples.
 
@@ -18,17 +19,17 @@ def taught_labels(
     return noise.draw(labels[index], _label_uniforms(run, len(labels), index, start, stop))
 
 
-def _label_uniforms(run: dict, count: int, index: np.ndarray, start: int, stop: int):
+def _label_uniforms(run: Run, count: int, index: np.ndarray, start: int, stop: int):
     """Float64 [n]; None where nothing is drawn."""
-    if run["resample"] == "none":
+    if run.resample == "none":
         return None
-    if run["resample"] == "fixed":
-        return streams.uniform(run["seed"], "noise", 0, count)[index]
-    return streams.uniform(run["seed"], "noise", start, stop)  # drawn anew at every visit
+    if run.resample == "fixed":
+        return streams.uniform(run.seed, "noise", 0, count)[index]
+    return streams.uniform(run.seed, "noise", start, stop)  # drawn anew at every visit
 
 
 def taught_tokens(
-    noise: Corruption, run: dict, targets: np.ndarray, places: np.ndarray, start: int
+    noise: Corruption, run: Run, targets: np.ndarray, places: np.ndarray, start: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Targets that a run is taught by the sequences at positions start, start + 1, …
 
@@ -38,12 +39,12 @@ def taught_tokens(
     return noise.draw(targets, _token_uniforms(run, targets.shape, places, start))
 
 
-def _token_uniforms(run: dict, shape: tuple[int, int], places: np.ndarray, start: int):
+def _token_uniforms(run: Run, shape: tuple[int, int], places: np.ndarray, start: int):
     """Float64 [n, length]; None where nothing is drawn."""
     count, length = shape
-    if run["resample"] == "none":
+    if run.resample == "none":
         return None
-    if run["resample"] == "fixed":  # drawn once per token of the text
-        return np.stack([streams.uniform(run["seed"], "noise", p, p + length) for p in places])
-    u = streams.uniform(run["seed"], "noise", start * length, (start + count) * length)
+    if run.resample == "fixed":  # drawn once per token of the text
+        return np.stack([streams.uniform(run.seed, "noise", p, p + length) for p in places])
+    u = streams.uniform(run.seed, "noise", start * length, (start + count) * length)
     return u.reshape(shape)

@@ -3,12 +3,13 @@
 from noiselab.errors import NoiselabError
 from noiselab.noise import corruptions  # noqa: F401  its classes register themselves
 from noiselab.noise.base import CORRUPTIONS, Corruption
+from noiselab.run import Run
 
 
-def corruption(run: dict) -> Corruption:
+def corruption(run: Run) -> Corruption:
     """The corruption that a run is trained with. NoiselabError: a file of it is missing or not the
     one that the run was planned with."""
-    return CORRUPTIONS[run["corruption"]].from_run(run)
+    return CORRUPTIONS[run.corruption].from_run(run)
 
 
 def names(family: str | None = None) -> list[str]:

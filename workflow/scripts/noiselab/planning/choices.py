@@ -8,14 +8,16 @@ def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:
     """Those of the first data set and seed, least noise first."""
     first = plan.runs[runs[0]]
     same = [
-        run for run in runs if all(plan.runs[run][key] == first[key] for key in ("dataset", "seed"))
+        run
+        for run in runs
+        if (plan.runs[run].dataset, plan.runs[run].seed) == (first.dataset, first.seed)
     ]
-    return sorted(same, key=lambda run: plan.runs[run]["noise_ratio"])
+    return sorted(same, key=lambda run: plan.runs[run].noise_ratio)
 
 
 def one_seed(plan: Plan, runs: list[str]) -> list[str]:
     """Those of the first seed."""
-    return [run for run in runs if plan.runs[run]["seed"] == plan.runs[runs[0]]["seed"]]
+    return [run for run in runs if plan.runs[run].seed == plan.runs[runs[0]].seed]
 
 
 def clean_runs(plan: Plan, runs: list[str]) -> list[str]:
@@ -32,8 +34,8 @@ def clean_and_noisiest(plan: Plan, runs: list[str]) -> list[str]:
     """The clean and the noisiest run of each seed."""
     chosen = []
     for clean in clean_runs(plan, runs):
-        siblings = [run for run in runs if plan.runs[run]["parents"][CLEAN] == clean]
-        chosen += [clean, max(siblings, key=lambda run: plan.runs[run]["noise_ratio"])]
+        siblings = [run for run in runs if plan.runs[run].parents[CLEAN] == clean]
+        chosen += [clean, max(siblings, key=lambda run: plan.runs[run].noise_ratio)]
     return chosen
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from noiselab.planning.estimates import STEP, TRAINING, Estimate, JobCost, speed
 from noiselab.planning.measured import workload
+from noiselab.run import Run
 
 
 def closure(all_jobs: dict[str, JobCost], goals: Iterable[str]) -> set[str]:
@@ -157,15 +158,15 @@ def _throughputs(estimate: Estimate) -> list[str]:
     datasets: dict[str, list[str]] = {}
     for run in estimate.graph.plan.runs.values():
         share = run.get("source_share", 1)
-        name = run["dataset"] + (f" with {100 * share:g} % of the sources" if share != 1 else "")
+        name = run.dataset + (f" with {100 * share:g} % of the sources" if share != 1 else "")
         names = datasets.setdefault(_throughput(estimate, run), [])
         names += [name] if name not in names else []
     return [line.format(", ".join(names)) for line, names in datasets.items()]
 
 
-def _throughput(estimate: Estimate, run: dict) -> str:
+def _throughput(estimate: Estimate, run: Run) -> str:
     """Where the throughput of a run comes from, with {} for the names of data sets."""
-    family, network = run["family"], estimate.networks[run["run_id"]]
+    family, network = run.family, estimate.networks[run.run_id]
     gpu = estimate.config["resources"][f"train_{family}"]["gpu"]
     device = estimate.config["cost"]["gpu" if gpu else "cpu"]
     size = f"{network.parameters / 1e6:.3g} M parameters, {network.forward / 1e9:.3g} GFLOP forward"

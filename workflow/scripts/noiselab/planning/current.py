@@ -69,7 +69,7 @@ def _replaced(graph: Graph, job: Job) -> bool:
 def _other_data(graph: Graph, job: Job) -> bool:
     """Whether a run was trained on other data than are there now."""
     place = Path(graph.places.results, "runs", job.run, SUMMARY)
-    described = Path(graph.plan.runs[job.run]["data"], "dataset.json")
+    described = Path(graph.plan.runs[job.run].data, "dataset.json")
     try:
         trained_on = read_json(place).get("digests", {}).get("data")
         return described.is_file() and trained_on != digest(read_json(described))

@@ -17,6 +17,7 @@ from noiselab.families.descriptor import OWN
 from noiselab.families.work import Computing, Data, Network, Sizes, Work
 from noiselab.planning.graph import Graph, Job
 from noiselab.planning.measured import Measured, workload
+from noiselab.run import Run
 
 STEP = 3  # forward passes that a training step is worth: backward, it is two more
 WEIGHT = 4  # bytes, single precision
@@ -64,12 +65,12 @@ class Estimate:
     def sizes(self, run_id: str, variant: str = "") -> Sizes:
         """How large everything is that the stages of a run see."""
         own = self._own(run_id)
-        parents = {role: self._own(parent) for role, parent in own.run["parents"].items()}
+        parents = {role: self._own(parent) for role, parent in own.run.parents.items()}
         return Sizes(own.run, own.data, own.network, parents, variant)
 
     def _own(self, run_id: str) -> Sizes:
         run = self.graph.plan.runs[run_id]
-        return Sizes(run, self.data[Path(run["data"]).name], self.networks[run_id])
+        return Sizes(run, self.data[Path(run.data).name], self.networks[run_id])
 
 
 def job_costs(estimate: Estimate) -> dict[str, JobCost]:
@@ -109,10 +110,10 @@ def _preparing(estimate: Estimate, job: Job) -> dict:
 def _training(estimate: Estimate, job: Job) -> dict:
     """The training of a run, with its evaluations on the way and its predictions at the end."""
     sizes, rest = estimate.sizes(job.run), _stage(estimate, job)
-    settings, network = sizes.run["training"], sizes.network
+    settings, network = sizes.run.training, sizes.network
     every, looks = settings["evaluate_every"], 0.0
     if every:
-        looks = settings["steps"] / every * _family(sizes.run["family"]).glance(sizes)
+        looks = settings["steps"] / every * _family(sizes.run.family).glance(sizes)
     seconds = _step_seconds(estimate, job, sizes) * settings["steps"]
     seconds += _seconds(estimate, job, sizes.run, looks * network.forward)
     return {
@@ -127,7 +128,7 @@ def _training(estimate: Estimate, job: Job) -> dict:
 def _step_seconds(estimate: Estimate, job: Job, sizes: Sizes) -> float:
     """Time of an optimiser step. A GPU that has little to compute is kept waiting by Python; what
     was measured has that in it."""
-    flops = STEP * sizes.run["training"]["batch_size"] * sizes.network.forward
+    flops = STEP * sizes.run.training["batch_size"] * sizes.network.forward
     seconds = _seconds(estimate, job, sizes.run, flops)
     least = _device(estimate, job)["step_seconds"]
     return seconds if workload(sizes.run) in estimate.measured else max(seconds, least)
@@ -191,18 +192,18 @@ DOING = {TRAINING: _training, PREPARING: _preparing, ANALYSIS: _analysis}
 # ------------------------------------------------------------------------------------ speed
 
 
-def speed(estimate: Estimate, run: dict, gpu: int) -> float:
+def speed(estimate: Estimate, run: Run, gpu: int) -> float:
     """FLOPs per second of one GPU (or, where gpu is 0, core) on the run's network: what its
     training was measured to do on such a device, or else what is assumed."""
-    cost, family = estimate.config["cost"], run["family"]
+    cost, family = estimate.config["cost"], run.family
     measured = estimate.measured.get(workload(run))
     trained_on = estimate.config["resources"][f"train_{family}"]["gpu"]
     if measured and bool(trained_on) == bool(gpu):
-        return STEP * estimate.networks[run["run_id"]].forward * measured.rate
+        return STEP * estimate.networks[run.run_id].forward * measured.rate
     return cost["gpu" if gpu else "cpu"]["flops"][family]
 
 
-def _seconds(estimate: Estimate, job: Job, run: dict, flops: float, kind: str = "") -> float:
+def _seconds(estimate: Estimate, job: Job, run: Run, flops: float, kind: str = "") -> float:
     """Time of a job for FLOPs on a run's network. kind: of `efficiency`."""
     asked = _resources(estimate, job)
     share = _device(estimate, job)["efficiency"][kind] if kind else 1.0

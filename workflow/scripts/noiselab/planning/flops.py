@@ -18,6 +18,7 @@ from noiselab.planning.graph import Graph
 from noiselab.planning.measured import measured_rates, workload
 from noiselab.planning.runs import Plan
 from noiselab.planning.sizes import data_size
+from noiselab.run import Run
 
 
 def estimated(graph: Graph, timed: bool = True) -> Estimate:
@@ -39,12 +40,12 @@ def networks(plan: Plan, data: dict[str, Data], timed: bool = True) -> dict[str,
     found: dict[str, Network] = {}
     for run in plan.runs.values():
         if workload(run) not in found:
-            size = data[Path(run["data"]).name]
+            size = data[Path(run.data).name]
             found[workload(run)] = network(run, size, timed)
     return {name: found[workload(run)] for name, run in plan.runs.items()}
 
 
-def network(run: dict, data: Data, timed: bool = True) -> Network:
+def network(run: Run, data: Data, timed: bool = True) -> Network:
     """Parameters and FLOPs of the forward pass of one example; where targets differ in length, of
     the mean and of the longest."""
     model, *arguments = _example(run, data)
@@ -54,7 +55,7 @@ def network(run: dict, data: Data, timed: bool = True) -> Network:
     forward = count(model, *arguments)
     if "target_length" not in run:
         return Network(parameters, forward)
-    longest = _example(run, data._replace(target=run["target_length"]))
+    longest = _example(run, data._replace(target=run.target_length))
     return Network(parameters, forward, count(*longest))
 
 
@@ -66,8 +67,8 @@ def count(model: nn.Module, inputs: tuple, named: dict) -> float:
     return float(counter.get_total_flops())
 
 
-def _example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def _example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """A network and its arguments for one example, on the meta device."""
-    family = import_module(f"noiselab.families.{run['family']}.task")
+    family = import_module(f"noiselab.families.{run.family}.task")
     with torch.device("meta"):
         return family.example(run, data)

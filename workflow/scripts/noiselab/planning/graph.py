@@ -17,6 +17,7 @@ from noiselab.planning import code
 from noiselab.planning.artefacts import Artefact
 from noiselab.planning.datasets import is_real, source_folder
 from noiselab.planning.runs import Plan, reads_snapshots
+from noiselab.run import Run
 
 INCEPTION = "inception/pt_inception-2015-12-05-6726825d.pth"  # pytorch-fid's weights
 
@@ -153,37 +154,39 @@ def _prepare(whole: Graph, folder: str, spec: dict) -> None:
         whole.add(Job(name, "prepare_out_of_domain", inputs, out, content=spec["out_of_domain"]))
 
 
-def _run(whole: Graph, run: dict) -> None:
+def _run(whole: Graph, run: Run) -> None:
     """The stages of a run's way."""
-    run_id, place = run["run_id"], f"{whole.places.results}/runs/{run['run_id']}"
+    run_id, place = run.run_id, f"{whole.places.results}/runs/{run.run_id}"
     name = f"run_config/{run_id}"
-    whole.add(Job(name, "run_config", {}, {"run": f"{place}/{RUN}"}, run=run_id, content=run))
+    whole.add(
+        Job(name, "run_config", {}, {"run": f"{place}/{RUN}"}, run=run_id, content=run.content())
+    )
     for stage in run_stages(whole.plan, run):
-        target = run if stage.role == OWN else whole.plan.runs[run["parents"][stage.role]]
+        target = run if stage.role == OWN else whole.plan.runs[run.parents[stage.role]]
         variant = stage.variant(run) if stage.variant else ""
         whole.add(_stage(whole, stage, run, target, variant))
 
 
-def run_stages(plan: Plan, run: dict) -> tuple[Stage, ...]:
+def run_stages(plan: Plan, run: Run) -> tuple[Stage, ...]:
     """The stages of a run: all of its family, or those of the special role that it has."""
-    family = FAMILIES[run["family"]]
+    family = FAMILIES[run.family]
     for role, stages in family.role_stages.items():
-        if run["run_id"] in plan.parents(role):
+        if run.run_id in plan.parents(role):
             return (family.stages[0], *stages)
     return family.stages
 
 
-def _stage(whole: Graph, stage: Stage, run: dict, target: dict, variant: str) -> Job:
+def _stage(whole: Graph, stage: Stage, run: Run, target: dict, variant: str) -> Job:
     """One stage of the run `target`, as the run `run` needs it."""
-    places, run_id = whole.places, target["run_id"]
+    places, run_id = whole.places, target.run_id
     folder = f"{places.results}/runs"
     inputs: dict[str, tuple[str, ...]] = {}
-    spec_folder = Path(target["data"]).name
+    spec_folder = Path(target.data).name
     spec = whole.plan.datasets[spec_folder]
     if stage.data:
         inputs["data"] = tuple(prepared(places, spec_folder, spec))
     for option, file in {**stage.reads, **stage.also}.items():
-        holder = run_id if file.role == OWN else target["parents"].get(file.role)
+        holder = run_id if file.role == OWN else target.parents.get(file.role)
         name = file.name if isinstance(file.name, str) else file.name(run)
         inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
     for option, chosen in stage.data_files.items():
@@ -268,7 +271,7 @@ def _analysis(whole: Graph, artefact: Artefact) -> None:
     inputs = _run_files(whole, artefact, "run.json")
     if entry.get("runs", {}).get("weights"):
         inputs["weights"] = _run_files(whole, artefact, "weights.safetensors")["runs"]
-    folders = dict.fromkeys(Path(whole.plan.runs[run]["data"]).name for run in runs)
+    folders = dict.fromkeys(Path(whole.plan.runs[run].data).name for run in runs)
     sets = [prepared(whole.places, f, whole.plan.datasets[f]) for f in folders]
     inputs["data"] = tuple(file for files in sets for file in files)
     names = entry.get("files", [f"{artefact.name}.csv"])

@@ -11,6 +11,7 @@ from noiselab.files import digest, read_json
 from noiselab.planning import current
 from noiselab.planning.graph import Graph
 from noiselab.planning.runs import Plan
+from noiselab.run import Run
 
 
 class Measured(NamedTuple):
@@ -21,9 +22,9 @@ class Measured(NamedTuple):
     device: str
 
 
-def workload(run: dict) -> str:
+def workload(run: Run) -> str:
     """What the throughput of a training depends on: family, data set and network."""
-    folder = Path(run["data"]).name
+    folder = Path(run.data).name
     return digest([folder, *(run.get(k) for k in ("family", "model", "source_share"))])
 
 
@@ -31,14 +32,14 @@ def measured_rates(plan: Plan, config: dict, results: Path) -> dict[str, Measure
     """Throughput of finished trainings below `results`, by workload; of planned workloads only."""
     found: dict[str, list] = {}
     for run in plan.runs.values():
-        folder = results / "runs" / run["run_id"]
+        folder = results / "runs" / run.run_id
         if not (folder / SUMMARY).is_file():
             continue
-        summary, was = read_json(folder / SUMMARY), read_json(folder / RUN)
+        summary, was = read_json(folder / SUMMARY), Run.read(folder / RUN)
         # A run that diverged stopped early, but counts all its examples.
         whole = summary["examples_per_second"] and not summary["diverged_at"]
         if workload(was) == workload(run) and whole:
-            asked = config["resources"][f"train_{run['family']}"]
+            asked = config["resources"][f"train_{run.family}"]
             units = summary["processes"] if asked["gpu"] else asked["threads"]
             rate = summary["examples_per_second"] / units
             found.setdefault(workload(run), []).append((rate, summary["device"]))

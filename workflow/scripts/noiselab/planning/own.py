@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from noiselab.files import digest
 from noiselab.planning import config as configuration
 from noiselab.planning.runs import Plan, plan
+from noiselab.run import Run
 
 # Keys that say where and how something is computed, not what.
 MEANS = ("name", "studies", "data", "warm_start", "preflight", "max_runtime", "resources", "cost")
@@ -89,13 +90,13 @@ def separated(whole: Plan, usual: Plan, results: str) -> Plan:
         for name, spec in whole.datasets.items()
     }
     runs = {
-        run_id: run | {"data": f"{results}/data/{folders[run['dataset']]}"}
+        run_id: run | {"data": f"{results}/data/{folders[run.dataset]}"}
         for run_id, run in whole.runs.items()
     }
     names: dict[str, str] = {}
     while True:  # a run whose parent has another name is another run
         found = {
-            run_id: f"{run_id}-o{digest(run)[:LENGTH]}"
+            run_id: f"{run_id}-o{digest(run.content())[:LENGTH]}"
             for run_id, run in runs.items()
             if run_id not in names and run_id in usual.runs
             if _named(run, names, results) != usual.runs[run_id]
@@ -110,10 +111,10 @@ def separated(whole: Plan, usual: Plan, results: str) -> Plan:
     )
 
 
-def _named(run: dict, names: dict[str, str], results: str) -> dict:
+def _named(run: Run, names: dict[str, str], results: str) -> Run:
     """A run under its name, with its parents under theirs."""
-    parents = {role: names.get(parent, parent) for role, parent in run["parents"].items()}
-    changes = {"run_id": names.get(run["run_id"], run["run_id"]), "parents": parents}
+    parents = {role: names.get(parent, parent) for role, parent in run.parents.items()}
+    changes = {"run_id": names.get(run.run_id, run.run_id), "parents": parents}
     if "teacher_targets" in run:
         changes["teacher_targets"] = f"{results}/runs/{parents['teacher']}/targets"
     return run | changes
@@ -128,8 +129,8 @@ def _restricted(whole: Plan, experiments: list[str]) -> Plan:
         run = waiting.pop()
         if run not in needed:
             needed.add(run)
-            waiting += whole.runs[run]["parents"].values()
+            waiting += whole.runs[run].parents.values()
     runs = {run_id: run for run_id, run in whole.runs.items() if run_id in needed}
-    used = {run["data"].rpartition("/")[2] for run in runs.values()}
+    used = {run.data.rpartition("/")[2] for run in runs.values()}
     datasets = {name: spec for name, spec in whole.datasets.items() if name in used}
     return replace(whole, runs=runs, experiments=chosen, datasets=datasets)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from noiselab.files import read_json, write_json
 from noiselab.planning.config import ROOT
+from noiselab.run import Run
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
 
@@ -35,12 +36,12 @@ def describe(device) -> dict:
     }
 
 
-def write_metrics(path: Path, run: dict, summary: Path, metrics: dict) -> None:
+def write_metrics(path: Path, run: Run, summary: Path, metrics: dict) -> None:
     """metrics.json of a run: its settings, the summary of its training, its scores (metric ->
     {value, ci_low, ci_high, interval, floor, unit, items, reason}), the digests of run.json and of
     the data that it was trained on, and the revision that made them."""
     training = read_json(summary)
-    content = {"run": run, "training": training, "metrics": metrics}
+    content = {"run": run.content(), "training": training, "metrics": metrics}
     content |= {"digests": training.pop("digests", {}), "evaluation_revision": code_revision()}
     write_json(path, content)
 

@@ -1,9 +1,10 @@
 """From the configuration to runs: one training each, with everything it needs resolved.
 
-A run is a plain dict, written to `run.json`. Its id is readable and depends only on what
+A run is written to `run.json`. Its id is readable and depends only on what
 makes it different from its siblings, so that experiments which need the same run share it.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from itertools import product
@@ -16,8 +17,9 @@ from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.datasets import check_source, resolve_dataset
 from noiselab.planning.recipes import batch_multiplier, recipe, training
+from noiselab.run import Run
 
-JUDGE, TEACHER = "judge", "teacher"  # roles of parents, beside the clean run
+JUDGE, TEACHER, INIT = "judge", "teacher", "init"  # roles of parents, beside the clean run
 
 
 def error_rate(noise_ratio: float) -> float:
@@ -29,7 +31,7 @@ def error_rate(noise_ratio: float) -> float:
 class Plan:
     """What a configuration asks for."""
 
-    runs: dict[str, dict]  # run id -> run
+    runs: dict[str, Run]  # run id -> run
     experiments: dict[str, list[str]]  # experiment -> ids of its runs
     datasets: dict[str, dict]  # folder of a data set -> specification, those in use only
 
@@ -39,7 +41,7 @@ class Plan:
 
     def parents(self, role: str, runs: list[str] | None = None) -> list[str]:
         """Ids of the parents that runs (by default all) have in a role, each once, in order."""
-        found = (self.runs[run]["parents"].get(role) for run in runs or self.runs)
+        found = (self.runs[run].parents.get(role) for run in runs or self.runs)
         return [run for run in dict.fromkeys(found) if run]
 
 
@@ -53,9 +55,17 @@ class Place:
     multiplier: int | None = None  # None: what `batch_multiplier` says
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights that a training starts from."""
+
+    content: dict  # its keys of run.json
+    runs: tuple[Run, ...] = ()  # whose weights these are, and its parents; none: a file's
+
+
 def plan(config: dict, results: str) -> Plan:
     """Expand a validated configuration. `results`: folder of the tier, in the paths of runs."""
-    runs: dict[str, dict] = {}
+    runs: dict[str, Run] = {}
     experiments: dict[str, list[str]] = {}
     datasets: dict[str, dict] = {}
     for name, experiment in planned_experiments(config, results).items():
@@ -66,8 +76,8 @@ def plan(config: dict, results: str) -> Plan:
             _check(name, experiment, spec)
             check_source(config, spec)
             for run in _runs(config, results, _trained(name, experiment, spec), spec):
-                experiments[name].append(run["run_id"])
-                runs |= {run["run_id"]: run}
+                experiments[name].append(run.run_id)
+                runs |= {run.run_id: run}
                 for parent in _parents(config, results, experiment, spec, run):
                     runs.setdefault(parent["run_id"], parent)
     return Plan(runs, experiments, datasets)
@@ -118,7 +128,45 @@ def _runs(config: dict, results: str, experiment: dict, spec: dict):
         yield _run(config, results, experiment, spec, Place(ratio, seed, tuple(axes), multiplier))
 
 
-def _run(config, results, experiment, spec, place: Place) -> dict:
+def _initial(config: dict, results: str, name: str, experiment: dict) -> dict:
+    """Where the trainings of an experiment start, by seed: from the runs of the same seed of
+    another experiment, at a noise ratio, or from a local file of weights."""
+    init, key = experiment.get("init"), f"config key experiments.{name}.init"
+    if init is None:
+        return {}
+    if "weights" in init:
+        start = Start(
+            {"init": {"weights": init["weights"], "sha256": sha256(init["weights"], key)}}
+        )
+        return {"initial": dict.fromkeys(experiment["seeds"], start)}
+    other = config["experiments"].get(init["experiment"])
+    if other is None or other["family"] != experiment["family"]:
+        raise NoiselabError(f"{key}.experiment: no experiment with a {experiment['family']}")
+    dataset = init.get("dataset", other["datasets"][0])
+    spec = resolve_dataset(config["datasets"], dataset, f"{key}.dataset")
+    other = _trained(init["experiment"], other, spec)
+    own = FAMILIES[other["family"]].experiment.values()
+    axes = tuple((axis, axis.default) for axis in own)
+    starts = {}
+    for seed in experiment["seeds"]:
+        place = Place(float(init.get("noise_ratio", 0)), seed, axes)
+        first = _run(config, results, other, spec, place)
+        weights = f"{results}/runs/{first.run_id}/weights.safetensors"
+        runs = (first, *_parents(config, results, other, spec, first))
+        starts[seed] = Start({"init": {"weights": weights}}, runs)
+    return {"initial": starts}
+
+
+def sha256(path: str, key: str) -> str:
+    """SHA-256 of a file. NoiselabError: it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NoiselabError(f"{key}.weights: cannot read {path} ({error.strerror})") from error
+
+
+def _run(config, results, experiment, spec, place: Place) -> Run:
     family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
     kind, own = FAMILIES[family], recipe(config, experiment, spec)
     clean = place.ratio == 0
@@ -135,13 +183,17 @@ def _run(config, results, experiment, spec, place: Place) -> dict:
     }
     part = "".join(axis.label(value) for axis, value in place.axes)
     variant = _variant(protocol, experiment.get("training", {}))
+    start = experiment.get("initial", {}).get(place.seed)
+    variant += f"-i{digest(start.content)[:6]}" if start else ""
     parents = {CLEAN: f"{family}/{dataset}/clean{part}-s{place.seed}{variant}"}
     if kind.judge:
         parents[JUDGE] = f"{kind.judge}/{dataset}/clean-s{place.seed}"
     if CORRUPTIONS[noise["corruption"]].target == "sequence":
         parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{variant}"
         noise["teacher_targets"] = f"{results}/runs/{parents[TEACHER]}/targets"
-    return {
+    if start and start.runs:
+        parents[INIT] = start.runs[0].run_id
+    content = {
         "run_id": f"{family}/{dataset}/{_noise_name(noise)}{part}-s{place.seed}{variant}",
         "parents": parents,
         "family": family,
@@ -155,38 +207,42 @@ def _run(config, results, experiment, spec, place: Place) -> dict:
         "model": own["model"],
         **kind.facts(spec, own),
         **{axis.key: value for axis, value in place.axes},
+        **(start.content if start else {}),
         "training": training(own, kind.clean_examples(spec, own), spec, noise, kind.snapshots),
     }
+    return Run.of(content)
 
 
-def _parents(config: dict, results: str, experiment: dict, spec: dict, run: dict):
+def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run):
     """The runs that a run needs beside itself: the clean run, which gives the noise floor, even
     where it is not asked for; the teacher; the judge."""
     trained = _trained("", experiment, spec)
-    axes = FAMILIES[run["family"]].experiment.values()
+    axes = FAMILIES[run.family].experiment.values()
     same = tuple((axis, run[axis.key]) for axis in axes)
     plain = tuple((axis, axis.default) for axis in axes)
-    yield _run(config, results, trained, spec, Place(0.0, run["seed"], same, 1))
-    if TEACHER in run["parents"]:
+    yield _run(config, results, trained, spec, Place(0.0, run.seed, same, 1))
+    if TEACHER in run.parents:
         yield _teacher(config, results, trained, spec, plain)
-    if JUDGE in run["parents"]:
-        judged = {"family": FAMILIES[run["family"]].judge, "protocol": "text"}
-        yield _run(config, results, judged, spec, Place(0.0, run["seed"]))
+    if INIT in run.parents:
+        yield from experiment["initial"][run.seed].runs
+    if JUDGE in run.parents:
+        judged = {"family": FAMILIES[run.family].judge, "protocol": "text"}
+        yield _run(config, results, judged, spec, Place(0.0, run.seed))
 
 
-def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tuple) -> dict:
+def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tuple) -> Run:
     """The noisy teacher (Appendix K.3): a clean run, stopped early, of a seed of its own, so that
     a student shares neither initial weights nor order with it."""
     own = recipe(config, experiment, spec)
     step, seed = own["teacher"]["step"], own["teacher"]["seed"]
     run = _run(config, results, experiment, spec, Place(0.0, seed, axes, 1))
-    run_id = "/teacher".join(run["run_id"].rsplit("/clean", 1))
+    run_id = "/teacher".join(run.run_id.rsplit("/clean", 1))
     changes = {
         "run_id": run_id,
         "parents": {CLEAN: run_id},
         "training": training(own, step * own["batch_size"], spec, run),
         # It writes all validation targets, too: the floor asks which of them are the true ones.
-        "evaluation": run["evaluation"] | {"generated": None},
+        "evaluation": run.evaluation | {"generated": None},
     }
     return run | changes
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from noiselab import progress
 from noiselab.files import digest, save_arrays
+from noiselab.run import Run
 from noiselab.training import distributed
 
 Arrays = dict[str, np.ndarray]
@@ -30,11 +31,11 @@ def in_shards(folder: Path, count: int, make: Callable[[int], Arrays]) -> Iterat
     return (_read(_path(folder, number)) for number in range(count))
 
 
-def identity(run: dict, weights: Path, *settings) -> str:
+def identity(run: Run, weights: Path, *settings) -> str:
     """Name of a folder of shards: of the run, the content of its weights, and further settings."""
     with open(weights, "rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    return digest([run, content, *settings])[:12]
+    return digest([run.content(), content, *settings])[:12]
 
 
 def _path(folder: Path, number: int) -> Path:

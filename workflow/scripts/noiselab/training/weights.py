@@ -1,10 +1,11 @@
 """Final weights as safetensors: plain arrays that cannot carry code."""
 
+import hashlib
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, load_model, save_model
 from torch import nn
 
 from noiselab.errors import NoiselabError
@@ -24,3 +25,29 @@ def load_weights(path: Path, model: nn.Module, device: torch.device) -> nn.Modul
     except (OSError, SafetensorError, RuntimeError) as error:
         raise NoiselabError(f"{path}: {str(error).splitlines()[0]}") from error
     return model.to(device)
+
+
+def load_initial(init: dict, model: nn.Module) -> dict:
+    """Start from other weights: those whose names and shapes fit take the place of the drawn ones,
+    such as all but the last layer where there are other classes.
+
+    init: `weights`, a safetensors file, and its `sha256` where that is known. Returns what was
+    done: how many arrays were taken, and the names of those that stay as they were drawn.
+    NoiselabError: the file is missing, broken or another one, or nothing of it fits.
+    """
+    path = Path(init["weights"])
+    try:
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise NoiselabError(f"{path}: {str(error).splitlines()[0]}") from error
+    if init.get("sha256", found) != found:
+        raise NoiselabError(f"{path} has changed since this run was planned")
+    own = model.state_dict()
+    fitting = {k: v for k, v in stored.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise NoiselabError(f"{path}: none of its weights fits this network")
+    model.load_state_dict(fitting, strict=False)
+    drawn = [name for name in own if name not in fitting]
+    return {"weights": str(path), "sha256": found, "taken": len(fitting), "drawn": drawn}

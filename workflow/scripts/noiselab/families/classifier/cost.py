@@ -1,6 +1,7 @@
 """What the stages of a classifier compute and leave."""
 
 from noiselab.families.work import Computing, Sizes, Work, snapshots
+from noiselab.run import Run
 
 
 def glance(sizes: Sizes) -> float:
@@ -13,15 +14,15 @@ def predicting(sizes: Sizes, train_images: float = 0) -> Work:
     int64."""
     networks, tested = snapshots(sizes.run), sizes.data.validation
     flops = networks * (tested + train_images) * sizes.network.forward
-    size = 4 * sizes.run["classes"] * tested + 2 * 8 * train_images
+    size = 4 * sizes.run.classes * tested + 2 * 8 * train_images
     return Work((Computing(flops),), networks * size)
 
 
-def features(run: dict) -> int | None:
+def features(run: Run) -> int | None:
     """Numbers per image that the last stage of the network has; None: unknown."""
-    if run["model"]["name"] != "resnet":
+    if run.model["name"] != "resnet":
         return None
-    return run["model"]["width"] * 2 ** (len(run["model"]["blocks"]) - 1)
+    return run.model["width"] * 2 ** (len(run.model["blocks"]) - 1)
 
 
 WORK = {"train_classifier": predicting}

@@ -9,12 +9,13 @@ from noiselab.data import prepared
 from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 
 
-def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `history` (jsonl) and `predictions` (npz) of its training, and
     `clean`, the predictions of the clean run."""
-    _, train, test = prepared.read(run["data"])
+    _, train, test = prepared.read(run.data)
     own, clean = np.load(files["predictions"]), np.load(files["clean"])
     labels = {"train": np.asarray(train.y), "test": np.asarray(test.y)}
     history = [json.loads(line) for line in files["history"].read_text().splitlines()]
@@ -25,7 +26,7 @@ def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
     return metrics
 
 
-def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
+def _scores(run: Run, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
     """Test scores, and training scores where the predictions have them; `prefix`: of the model's
     snapshot on its way."""
     noise = corruption(run)
@@ -33,7 +34,7 @@ def _scores(run: dict, own: dict, clean: dict, labels: dict, prefix: str = "") -
     if "train_rows" not in own:
         return scores
     rows, observed = own["train_rows"], None
-    if run["resample"] == "fixed":
+    if run.resample == "fixed":
         observed, _ = taught_labels(noise, run, labels["train"], rows, 0, len(rows))
     decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
     true = labels["train"][rows]

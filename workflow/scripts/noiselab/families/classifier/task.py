@@ -15,6 +15,7 @@ from noiselab.data.encoded_batches import PIECE, free_threads, views
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
 from noiselab.models.resnet import resnet
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import Batch, Task
 
@@ -44,9 +45,9 @@ class Classifier(nn.Module):
         return self.network(self.normalised(images))
 
 
-def task(run: dict, device: torch.device) -> Task:
+def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    description, train, test = prepared.read(run["data"])
+    description, train, test = prepared.read(run.data)
     return Task(
         model=build(run, description),
         batch=ImageBatches(run, train, device),
@@ -66,25 +67,25 @@ def test_accuracy(test: Split, device: torch.device) -> Callable[[nn.Module], di
     return evaluate
 
 
-def build(run: dict, description: dict) -> Classifier:
+def build(run: Run, description: dict) -> Classifier:
     """The run's classifier with its initial weights, a function of the seed alone."""
-    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    settings = {k: v for k, v in run["model"].items() if k != "name"}
+    torch.manual_seed(streams.integer(run.seed, "weights", 0))
+    settings = {k: v for k, v in run.model.items() if k != "name"}
     size = description["shape"][-1]
-    network = MODELS[run["model"]["name"]](run["channels"], size, run["classes"], **settings)
+    network = MODELS[run.model["name"]](run.channels, size, run.classes, **settings)
     model = Classifier(network, description["mean"], description["std"])
     return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
 
 
-def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one image, without content."""
     return images_example(build, run, data)
 
 
-def images_example(build: Callable, run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def images_example(build: Callable, run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The same of any network that `build` makes of a run and a description of its images, whose
     statistics no size depends on."""
-    shape = [run["channels"], data.image, data.image]
+    shape = [run.channels, data.image, data.image]
     network = build(run, {"mean": [0.5], "std": [0.5], "shape": shape})
     return network, (torch.empty(1, *shape),), {}
 

@@ -12,22 +12,22 @@ INCEPTION_FEATURES = 2048
 
 def glance(sizes: Sizes) -> float:
     """Examples of one evaluation during training."""
-    return sizes.data.held_out(sizes.run["evaluation"]["curve_images"])
+    return sizes.data.held_out(sizes.run.evaluation["curve_images"])
 
 
 def sampling(sizes: Sizes) -> Work:
     """2 x steps - 1 forward passes per image (Heun)."""
-    run, evaluation = sizes.run, sizes.run["evaluation"]
+    run, evaluation = sizes.run, sizes.run.evaluation
     passes = evaluation["images"] * (2 * evaluation["sampling_steps"] - 1)
-    size = evaluation["images"] * run["channels"] * run["size"] ** 2
+    size = evaluation["images"] * run.channels * run.size**2
     return Work((Computing(passes * sizes.network.forward),), size)
 
 
 def measuring(sizes: Sizes) -> Work:
     """The judge and the features see every image; the model is a classifier by a forward pass per
     test image, class and draw of noise."""
-    run, evaluation, judge = sizes.run, sizes.run["evaluation"], sizes.parents[JUDGE]
-    errors = sizes.data.held_out(evaluation["classified"]) * run["classes"]
+    run, evaluation, judge = sizes.run, sizes.run.evaluation, sizes.parents[JUDGE]
+    errors = sizes.data.held_out(evaluation["classified"]) * run.classes
     classifying = errors * evaluation["draws"] * sizes.network.forward
     compared = _compared(features(run), judge)
     judging = evaluation["images"] * (judge.network.forward + compared)

@@ -18,17 +18,18 @@ from noiselab.families.descriptor import (
     settings,
     training,
 )
+from noiselab.run import Run
 
 JUDGE = "judge"  # the role of the clean classifier that judges the images
 FEATURES = ("judge", "inception")  # whose features a Fréchet distance is of
 
 
-def features(run: dict) -> str:
+def features(run: Run) -> str:
     """Whose features a run's images are compared by."""
-    return run["evaluation"]["features"]
+    return run.evaluation["features"]
 
 
-def by_inception(run: dict) -> bool:
+def by_inception(run: Run) -> bool:
     """Whether a run's images are compared by Inception's features."""
     return features(run) == "inception"
 

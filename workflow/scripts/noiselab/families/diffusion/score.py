@@ -9,13 +9,14 @@ from noiselab.families.diffusion.family import by_inception
 from noiselab.measures import frechet
 from noiselab.measures.metrics import diffusion_metrics
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 
 
-def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `measured` and `moments` of its images, `clean`, what was
     measured on those of the clean run, `judge`, the judge's predictions, and `reference`, the
     moments of the training set; all npz."""
-    _, _, test = prepared.read(run["data"])
+    _, _, test = prepared.read(run.data)
     moments, reference = (frechet.load(files[name]) for name in ("moments", "reference"))
     distance = frechet.frechet_distance(moments, reference)
     return diffusion_metrics(
@@ -24,6 +25,6 @@ def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
         np.load(files["judge"])["test"],
         np.asarray(test.y),
         {"fid" if by_inception(run) else "judge_frechet": distance},
-        run["classes"],
+        run.classes,
         corruption(run),
     )

@@ -18,6 +18,7 @@ from noiselab.families.work import Data
 from noiselab.measures.metrics import generated_labels
 from noiselab.models import edm
 from noiselab.models.unet import unet
+from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 from noiselab.training.shards import identity, in_shards
 
@@ -26,10 +27,10 @@ SHARD = 1000  # images; what a stopped sampling loses at most
 TOGETHER = 250  # images sampled at once
 
 
-def task(run: dict, device: torch.device) -> Task:
+def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    _, train, test = prepared.read(run["data"])
-    glance = held_out_batch(run, test, run["evaluation"]["curve_images"], device)
+    _, train, test = prepared.read(run.data)
+    glance = held_out_batch(run, test, run.evaluation["curve_images"], device)
 
     def test_loss(model: nn.Module) -> dict[str, float]:
         return {"test_loss": float(loss(model, glance))}
@@ -39,18 +40,18 @@ def task(run: dict, device: torch.device) -> Task:
     )
 
 
-def build(run: dict) -> edm.Denoiser:
+def build(run: Run) -> edm.Denoiser:
     """The denoiser with its initial weights, a function of the seed alone."""
-    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    settings = {k: v for k, v in run["model"].items() if k != "name"}
-    network = unet(run["channels"], run["classes"], run["size"], **settings)
+    torch.manual_seed(streams.integer(run.seed, "weights", 0))
+    settings = {k: v for k, v in run.model.items() if k != "name"}
+    network = unet(run.channels, run.classes, run.size, **settings)
     return edm.Denoiser(network, LEVELS.sigma_data).to(memory_format=torch.channels_last)
 
 
-def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The denoiser and the arguments of its forward pass for one image, without content."""
-    images = torch.empty(1, run["channels"], data.image, data.image)
-    return build(run), (images, torch.empty(1), torch.empty(1, run["classes"])), {}
+    images = torch.empty(1, run.channels, data.image, data.image)
+    return build(run), (images, torch.empty(1), torch.empty(1, run.classes)), {}
 
 
 # ------------------------------------------------------------------------------- training
@@ -73,10 +74,10 @@ class DiffusionBatches:
     takes its rows.
     """
 
-    def __init__(self, run: dict, train: Split, device: torch.device):
+    def __init__(self, run: Run, train: Split, device: torch.device):
         self.run, self.device = run, device
         self.examples = ImageBatches(run, train, device)
-        self.shape = (run["training"]["batch_size"], *train.x.shape[1:])
+        self.shape = (run.training["batch_size"], *train.x.shape[1:])
         self._drawn = lru_cache(maxsize=1)(self._draw)
 
     def __call__(self, start: int, stop: int) -> Batch:
@@ -88,7 +89,7 @@ class DiffusionBatches:
         return Batch(inputs, labels, corrupted)
 
     def _draw(self, step: int) -> tuple[Tensor, Tensor]:
-        seed = streams.integer(self.run["seed"], "diffusion", step)
+        seed = streams.integer(self.run.seed, "diffusion", step)
         return draw(self.shape, seed, self.device)
 
 
@@ -105,7 +106,7 @@ def loss(model: nn.Module, batch: Batch) -> Tensor:
     return edm.denoising_loss(model, images, conditions, sigma, noise, LEVELS.sigma_data).mean()
 
 
-def held_out_batch(run: dict, test: Split, count: int, device: torch.device) -> Batch:
+def held_out_batch(run: Run, test: Split, count: int, device: torch.device) -> Batch:
     """A fixed batch of test images with their clean labels, for the learning curve."""
     images = torch.from_numpy(np.array(test.x[:count])).to(device)
     labels = torch.from_numpy(np.array(test.y[:count])).to(device)
@@ -124,20 +125,20 @@ def pixels(images: Tensor) -> np.ndarray:
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
-def condition(labels: Tensor, run: dict) -> Tensor:
+def condition(labels: Tensor, run: Run) -> Tensor:
     """One-hot float [n, C]."""
-    return one_hot(labels, run["classes"]).float()
+    return one_hot(labels, run.classes).float()
 
 
 # ------------------------------------------------------------------------------- sampling
 
 
 def sample_all(
-    model: edm.Denoiser, run: dict, weights: Path, folder: Path, device: torch.device
+    model: edm.Denoiser, run: Run, weights: Path, folder: Path, device: torch.device
 ) -> Iterator[np.ndarray]:
     """Generated images as uint8 [at most 1000, c, h, w] at a time; `folder` keeps the finished
     ones if this is stopped. Image i is the same whatever the batch or the number of processes."""
-    labels = generated_labels(run["evaluation"]["images"], run["classes"])
+    labels = generated_labels(run.evaluation["images"], run.classes)
     shards = [np.arange(i, min(i + SHARD, len(labels))) for i in range(0, len(labels), SHARD)]
 
     def make(number: int) -> dict[str, np.ndarray]:
@@ -150,14 +151,14 @@ def sample_all(
 
 
 def sample(
-    model: edm.Denoiser, run: dict, index: np.ndarray, labels: np.ndarray, device: torch.device
+    model: edm.Denoiser, run: Run, index: np.ndarray, labels: np.ndarray, device: torch.device
 ) -> np.ndarray:
     """Images number `index` of a run, uint8 [n, c, h, w]: deterministic Heun from noise that is a
     function of seed and number."""
-    shape = (run["channels"], run["size"], run["size"])
-    seeds = (streams.integer(run["seed"], "sampling", int(i)) for i in index)
+    shape = (run.channels, run.size, run.size)
+    seeds = (streams.integer(run.seed, "sampling", int(i)) for i in index)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-    sigmas = edm.Sampling(steps=run["evaluation"]["sampling_steps"]).noise_levels()
+    sigmas = edm.Sampling(steps=run.evaluation["sampling_steps"]).noise_levels()
     conditions = condition(torch.from_numpy(labels).to(device), run)
     return pixels(edm.sample(model, torch.stack(noise).to(device), conditions, sigmas))
 
@@ -165,13 +166,13 @@ def sample(
 # ------------------------------------------------------------------------- classification
 
 
-def class_errors(model: edm.Denoiser, run: dict, test: Split, device: torch.device):
+def class_errors(model: edm.Denoiser, run: Run, test: Split, device: torch.device):
     """The model as a classifier: denoising errors float64 [n, C] of the first test images given
     each class, over draws of noise that all share; the smallest is the decision. The draws' noise
     levels are evenly spaced quantiles of those of training."""
-    count, draws = run["evaluation"]["classified"], run["evaluation"]["draws"]
+    count, draws = run.evaluation["classified"], run.evaluation["draws"]
     images = scaled(torch.from_numpy(np.array(test.x[:count])).to(device))
     sigmas = LEVELS.noise_levels((torch.arange(draws, device=device) + 0.5) / draws)
     seed = streams.integer(0, "classification", 0)
     _, noise = draw((draws, *images.shape[1:]), seed, device)
-    return edm.class_errors(model, images, sigmas, noise, run["classes"], LEVELS.sigma_data)
+    return edm.class_errors(model, images, sigmas, noise, run.classes, LEVELS.sigma_data)

@@ -8,19 +8,19 @@ from noiselab.families.work import SCORES, Computing, Sizes, Work, nothing
 
 def glance(sizes: Sizes) -> float:
     """Sequences of one evaluation during training."""
-    return min(_windows(sizes), sizes.run["evaluation"]["curve_sequences"])
+    return min(_windows(sizes), sizes.run.evaluation["curve_sequences"])
 
 
 def _windows(sizes: Sizes) -> int:
     """Sequences of the validation split."""
-    return math.ceil(sizes.data.validation / sizes.run["model"]["context"])
+    return math.ceil(sizes.data.validation / sizes.run.model["context"])
 
 
 def scoring(sizes: Sizes) -> Work:
     """Scored by its own model and by that of the clean run, for the floor."""
-    run, evaluation = sizes.run, sizes.run["evaluation"]
+    run, evaluation = sizes.run, sizes.run.evaluation
     sequences = (evaluation["crops"] or _windows(sizes)) + evaluation["train_sequences"]
-    models = 1 if run["parents"][CLEAN] == run["run_id"] else 2
+    models = 1 if run.parents[CLEAN] == run.run_id else 2
     return Work((Computing(models * sequences * sizes.network.forward, kind=SCORES),))
 
 

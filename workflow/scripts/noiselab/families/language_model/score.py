@@ -10,11 +10,12 @@ from noiselab.families.language_model import task
 from noiselab.measures.metrics import language_model_metrics
 from noiselab.noise.base import Corruption
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
 
 
-def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `weights` of the run and of the `clean` run, and, where the data
     set has such text, `out_of_domain` (npy)."""
     noise, windows = corruption(run), split_windows(run, files.get("out_of_domain"))
@@ -23,13 +24,13 @@ def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
         own = _token_scores(model, run, windows, noise, device)
         model = load_weights(files["clean"], task.build(run), device).eval()
         clean = _token_scores(model, run, windows, noise, device, clean=True)
-    return language_model_metrics(own, clean, noise, run["model"]["context"])
+    return language_model_metrics(own, clean, noise, run.model["context"])
 
 
-def split_windows(run: dict, out_of_domain: Path | None) -> dict[str, list[np.ndarray]]:
+def split_windows(run: Run, out_of_domain: Path | None) -> dict[str, list[np.ndarray]]:
     """Split -> windows of tokens that are scored."""
-    _, train, validation = text.read(run["data"])
-    evaluation, context = run["evaluation"], run["model"]["context"]
+    _, train, validation = text.read(run.data)
+    evaluation, context = run.evaluation, run.model["context"]
     crops, sequences = evaluation["crops"], evaluation["train_sequences"]
     windows = {
         "validation": task.random_windows(run, validation, "crops", crops)
@@ -45,7 +46,7 @@ def split_windows(run: dict, out_of_domain: Path | None) -> dict[str, list[np.nd
 
 def _token_scores(
     model: torch.nn.Module,
-    run: dict,
+    run: Run,
     windows: dict[str, list[np.ndarray]],
     noise: Corruption,
     device: torch.device,
@@ -56,6 +57,6 @@ def _token_scores(
     names = dict.fromkeys(windows, ("nll", of_clean_text))
     names["train"] = (f"{prefix}nll", f"{prefix}mean_nll")
     return {
-        split: task.token_scores(model, part, noise, run["vocabulary"], device, names[split])
+        split: task.token_scores(model, part, noise, run.vocabulary, device, names[split])
         for split, part in windows.items()
     }

@@ -15,20 +15,21 @@ from noiselab.families.work import Data
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.settings import network_settings
 from noiselab.noise.base import Corruption
+from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
 TOKEN_SCORES = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
 EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
 
 
-def task(run: dict, device: torch.device) -> Task:
+def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    _, train, validation = text.read(run["data"])
-    windows = list(validation_windows(validation, run["model"]["context"]))
+    _, train, validation = text.read(run.data)
+    windows = list(validation_windows(validation, run.model["context"]))
 
     def validation_nll(model: nn.Module) -> dict[str, float]:
         # A glance for the learning curve; the whole split is scored after training.
-        batch = windows[: run["evaluation"]["curve_sequences"]]
+        batch = windows[: run.evaluation["curve_sequences"]]
         return {"validation_nll": float(sequence_nll(model, batch, device).mean())}
 
     return Task(
@@ -39,17 +40,17 @@ def task(run: dict, device: torch.device) -> Task:
     )
 
 
-def build(run: dict) -> GPT2LMHeadModel:
+def build(run: Run) -> GPT2LMHeadModel:
     """The run's model with its initial weights, a function of the seed alone. Its vocabulary is
     padded; noise is drawn from the real one."""
-    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    return gpt2(run["vocabulary"], **network_settings(gpt2, run["model"]))
+    torch.manual_seed(streams.integer(run.seed, "weights", 0))
+    return gpt2(run.vocabulary, **network_settings(gpt2, run.model))
 
 
-def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one window, without content. The mask
     is given whole, for transformers would look into it."""
-    length = run["model"]["context"]
+    length = run.model["context"]
     tokens = torch.empty(1, length, dtype=torch.long)
     mask = torch.empty(1, 1, length, length, dtype=torch.bool)
     return build(run), (tokens,), {"attention_mask": mask}
@@ -71,10 +72,10 @@ def validation_windows(tokens: np.ndarray, context: int) -> Iterator[np.ndarray]
         yield np.asarray(tokens[start : start + context + 1], dtype=np.int64)
 
 
-def random_windows(run: dict, tokens: np.ndarray, stream: str, count: int) -> list[np.ndarray]:
+def random_windows(run: Run, tokens: np.ndarray, stream: str, count: int) -> list[np.ndarray]:
     """`count` windows of context + 1 tokens at random places of a text."""
-    context = run["model"]["context"]
-    u = streams.uniform(run["seed"], stream, 0, count)
+    context = run.model["context"]
+    u = streams.uniform(run.seed, stream, 0, count)
     places = (u * (len(tokens) - context)).astype(np.int64)
     return [np.asarray(tokens[p : p + context + 1], dtype=np.int64) for p in places]
 
@@ -149,15 +150,15 @@ def _log_probabilities(name: str, log_p: Tensor, true: Tensor, noise: Corruption
 
 @torch.no_grad()
 def sequence_losses(
-    model: nn.Module, run: dict, tokens: np.ndarray, count: int, device: torch.device
+    model: nn.Module, run: Run, tokens: np.ndarray, count: int, device: torch.device
 ) -> np.ndarray:
     """Training loss in nats of `count` sequences of the training text, float64 [count].
 
     With the run's own noise, drawn from streams that the training did not use (Appendix N).
     """
-    unseen = run | {"seed": run["seed"] + 1_000_003}
+    unseen = run | {"seed": run.seed + 1_000_003}
     batches = TokenBatches(unseen, tokens, device)
-    vocabulary, context = model.config.vocab_size, run["model"]["context"]
+    vocabulary, context = model.config.vocab_size, run.model["context"]
     size = max(1, EVALUATION_SIZE // (vocabulary * context))
     parts = []
     for start in range(0, count, size):

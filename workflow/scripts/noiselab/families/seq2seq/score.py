@@ -8,12 +8,13 @@ from noiselab.data import pairs
 from noiselab.measures.metrics import UNITS, seq2seq_metrics
 from noiselab.measures.text_scores import score
 from noiselab.noise.registry import corruption
+from noiselab.run import Run
 
 
-def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
+def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `predictions` of the run, of the `clean` run and, unless it is
     clean itself, of its `teacher`; all npz."""
-    _, train, validation = pairs.read(run["data"])
+    _, train, validation = pairs.read(run.data)
     own, clean = np.load(files["predictions"]), np.load(files["clean"])
     right = np.zeros(len(own["nll"]), dtype=bool)
     if "teacher" in files:
@@ -25,9 +26,9 @@ def scores(run: dict, files: dict[str, Path]) -> dict[str, dict]:
     }
 
 
-def identical(teacher: dict, validation: pairs.Pairs, run: dict) -> np.ndarray:
+def identical(teacher: dict, validation: pairs.Pairs, run: Run) -> np.ndarray:
     """Which validation targets the teacher, which wrote one for each, writes exactly, bool [n]."""
-    longest = run["target_length"] - run["symbols"]  # the end symbol is the last token
+    longest = run.target_length - run.symbols  # the end symbol is the last token
     written = outputs(teacher)
     targets = (validation.target.get(i)[:longest] for i in teacher["generated_index"])
     return np.array([np.array_equal(*both) for both in zip(written, targets, strict=True)])
@@ -38,20 +39,20 @@ def outputs(kept: dict) -> list[np.ndarray]:
     return np.split(kept["generated"], kept["generated_offsets"][1:-1])
 
 
-def generation_score(run: dict, own: dict, validation: pairs.Pairs) -> dict:
+def generation_score(run: Run, own: dict, validation: pairs.Pairs) -> dict:
     """BLEU or ROUGE-L of greedy outputs against clean targets, on the fixed subset."""
-    tokenizer, index = pairs.tokenizer(run["data"]), own["generated_index"]
+    tokenizer, index = pairs.tokenizer(run.data), own["generated_index"]
     written = tokenizer.decode_batch([tokens.tolist() for tokens in outputs(own)])
     references = tokenizer.decode_batch([validation.target.get(i).tolist() for i in index])
-    name = run["evaluation"]["score"]
+    name = run.evaluation["score"]
     return {name: _cell(name, len(index), **score(name, written, references))}
 
 
-def corruption_shares(run: dict, train: pairs.Pairs) -> dict:
+def corruption_shares(run: Run, train: pairs.Pairs) -> dict:
     """Share of target tokens that are the teacher's, in per cent (that of pairs is e)."""
     corrupted = corruption(run).chosen(train.target.count)
     clean = train.target.lengths()
-    written = pairs.read_sequences(run["teacher_targets"]).lengths() if corrupted.any() else clean
+    written = pairs.read_sequences(run.teacher_targets).lengths() if corrupted.any() else clean
     tokens = np.where(corrupted, written, clean)
     shares = {"corrupted_pairs": corrupted, "corrupted_tokens": tokens * corrupted / tokens.mean()}
     return {n: _cell(n, len(clean), 100 * float(share.mean())) for n, share in shares.items()}

@@ -13,6 +13,7 @@ from noiselab.data.pairs import BEGIN, END, PAD, Pairs
 from noiselab.families.work import Data
 from noiselab.models.marian import Symbols, marian
 from noiselab.models.settings import network_settings
+from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
 EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
@@ -20,12 +21,12 @@ SOURCE_TOKENS = 2**17  # positions of a padded batch of sources
 TOGETHER = 256  # sequences decoded or scored at once, at most
 
 
-def task(run: dict, device: torch.device) -> Task:
+def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    _, train, validation = pairs.read(run["data"])
+    _, train, validation = pairs.read(run.data)
     count = validation.target.count
-    scored = np.arange(min(count, run["evaluation"]["pairs"] or count))
-    glance = scored[: run["evaluation"]["curve_pairs"]]
+    scored = np.arange(min(count, run.evaluation["pairs"] or count))
+    glance = scored[: run.evaluation["curve_pairs"]]
 
     def validation_nll(model: nn.Module) -> dict[str, float]:
         # For the learning curve; all scored pairs follow after training.
@@ -41,22 +42,22 @@ def task(run: dict, device: torch.device) -> Task:
     )
 
 
-def build(run: dict) -> MarianMTModel:
+def build(run: Run) -> MarianMTModel:
     """The run's model with its initial weights, a function of the seed alone."""
-    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    positions = max(run["source_length"], run["target_length"]) + 1
+    torch.manual_seed(streams.integer(run.seed, "weights", 0))
+    positions = max(run.source_length, run.target_length) + 1
     return marian(
-        run["vocabulary"],
+        run.vocabulary,
         positions,
         Symbols(PAD, BEGIN, END),
-        **network_settings(marian, run["model"]),
+        **network_settings(marian, run.model),
     )
 
 
-def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one pair of mean lengths, without
     content. Masks are given whole, for transformers would look into them."""
-    source = max(1, round(run["source_share"] * data.source))
+    source = max(1, round(run.source_share * data.source))
     target = max(1, round(data.target))
     named = {
         "input_ids": torch.empty(1, source, dtype=torch.long),
@@ -94,7 +95,7 @@ def token_nll(model: nn.Module, source: Tensor, decoder_input: Tensor, labels: T
 
 @torch.no_grad()
 def sequence_nll(
-    model: nn.Module, run: dict, split: Pairs, index: np.ndarray, device: torch.device
+    model: nn.Module, run: Run, split: Pairs, index: np.ndarray, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
     """NLL of whole clean targets in nats, float64 [n], and their tokens, int64 [n].
 
@@ -102,7 +103,7 @@ def sequence_nll(
     """
     source, target = source_rows(run, split.source), target_rows(run, split.target)
     reads, writes = source.lengths[index], target.lengths[index]
-    costs = np.maximum(reads / SOURCE_TOKENS, writes * run["vocabulary"] / EVALUATION_SIZE)
+    costs = np.maximum(reads / SOURCE_TOKENS, writes * run.vocabulary / EVALUATION_SIZE)
     nll = np.zeros(len(index))
     for part in by_length(reads + writes, costs, TOGETHER):
         rows = torch.from_numpy(target(index[part])).to(device)
@@ -112,15 +113,15 @@ def sequence_nll(
     return nll, np.maximum(target.lengths[index] - 1, 0)
 
 
-def generation_subset(run: dict, count: int) -> np.ndarray:
+def generation_subset(run: Run, count: int) -> np.ndarray:
     """A few validation pairs, the same in every run, to generate targets for; int64, ascending.
     All of them for a noisy teacher (`generated` is None)."""
-    chosen = streams.permutation(0, "generation", 0, count)[: run["evaluation"]["generated"]]
+    chosen = streams.permutation(0, "generation", 0, count)[: run.evaluation["generated"]]
     return np.sort(chosen)
 
 
 def predictions(
-    model: nn.Module, run: dict, validation: Pairs, scored: np.ndarray, device: torch.device
+    model: nn.Module, run: Run, validation: Pairs, scored: np.ndarray, device: torch.device
 ) -> dict[str, np.ndarray]:
     """What is kept of a finished run: NLL in nats and tokens of each scored pair, float64 and
     int64 [n], and greedy outputs for a fixed subset of pairs as flat tokens with offsets."""
@@ -128,7 +129,7 @@ def predictions(
     nll, tokens = sequence_nll(model, run, validation, scored, device)
     subset = generation_subset(run, validation.source.count)
     sources = source_rows(run, validation.source)
-    generated, _ = decode(model, sources, subset, run["target_length"], device)
+    generated, _ = decode(model, sources, subset, run.target_length, device)
     return {
         "nll": nll,
         "tokens": tokens,

@@ -8,13 +8,14 @@ import torch
 from noiselab.data.pair_batches import source_rows
 from noiselab.data.pairs import Pairs
 from noiselab.families.seq2seq.task import decode
+from noiselab.run import Run
 from noiselab.training.shards import identity, in_shards
 
 SHARD = 2048  # sequences; what a stopped decoding loses at most
 
 
 def decode_all(
-    model, run: dict, weights: Path, train: Pairs, folder: Path, device: torch.device
+    model, run: Run, weights: Path, train: Pairs, folder: Path, device: torch.device
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Targets for all training sources, uint16 arrays, and which ended by the end symbol, bool [N].
 
@@ -25,7 +26,7 @@ def decode_all(
     shards = [order[i : i + SHARD] for i in range(0, len(order), SHARD)]
 
     def make(number: int) -> dict[str, np.ndarray]:
-        targets, ended = decode(model, sources, shards[number], run["target_length"], device)
+        targets, ended = decode(model, sources, shards[number], run.target_length, device)
         lengths = np.array(list(map(len, targets)))
         return {"tokens": np.concatenate(targets), "lengths": lengths, "ended": ended}
 

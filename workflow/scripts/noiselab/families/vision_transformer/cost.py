@@ -8,7 +8,7 @@ glance = classifier.glance
 
 def predicting(sizes: Sizes) -> Work:
     """Those of a classifier, and decisions on training images."""
-    wanted = sizes.run["evaluation"]["train_images"] or sizes.data.train
+    wanted = sizes.run.evaluation["train_images"] or sizes.data.train
     return classifier.predicting(sizes, min(wanted, sizes.data.train))
 
 

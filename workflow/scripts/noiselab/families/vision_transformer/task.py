@@ -16,6 +16,7 @@ from noiselab.families.classifier import task as classifier
 from noiselab.families.classifier.task import Classifier
 from noiselab.families.work import Data
 from noiselab.models.vit import vit
+from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
 
@@ -27,9 +28,9 @@ class TransformerClassifier(Classifier):
         return {f"network.{name}" for name in self.network.no_weight_decay()}
 
 
-def task(run: dict, device: torch.device) -> Task:
+def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    description, train, test = prepared.read(run["data"])
+    description, train, test = prepared.read(run.data)
     batches = EncodedBatches if isinstance(train.x, EncodedImages) else ImageBatches
 
     def predict(model: nn.Module) -> dict[str, np.ndarray]:
@@ -49,32 +50,32 @@ def task(run: dict, device: torch.device) -> Task:
     )
 
 
-def build(run: dict, description: dict) -> TransformerClassifier:
+def build(run: Run, description: dict) -> TransformerClassifier:
     """The run's network with its initial weights, a function of the seed alone."""
-    torch.manual_seed(streams.integer(run["seed"], "weights", 0))
-    settings = {k: v for k, v in run["model"].items() if k != "name"}
-    network = vit(run["channels"], run["classes"], run["size"], **settings)
+    torch.manual_seed(streams.integer(run.seed, "weights", 0))
+    settings = {k: v for k, v in run.model.items() if k != "name"}
+    network = vit(run.channels, run.classes, run.size, **settings)
     model = TransformerClassifier(network, description["mean"], description["std"])
     return model.to(memory_format=torch.channels_last)  # for the stem's convolutions
 
 
-def example(run: dict, data: Data) -> tuple[nn.Module, tuple, dict]:
+def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one image, without content."""
     return classifier.images_example(build, run, data)
 
 
-def smoothed_loss(run: dict) -> Callable[[nn.Module, Batch], Tensor]:
+def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
     """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed."""
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         logits = model(batch.inputs).float()
-        return cross_entropy(logits, batch.targets, label_smoothing=run["label_smoothing"])
+        return cross_entropy(logits, batch.targets, label_smoothing=run.label_smoothing)
 
     return loss
 
 
-def train_rows(run: dict, labels: np.ndarray) -> np.ndarray:
+def train_rows(run: Run, labels: np.ndarray) -> np.ndarray:
     """Training images on which the training accuracy is measured, int64 [n]: all, or the first
     `train_images` that keep the classes balanced."""
-    wanted = run["evaluation"]["train_images"] or len(labels)
-    return prepared.class_balanced(np.asarray(labels), min(wanted, len(labels)), run["classes"])
+    wanted = run.evaluation["train_images"] or len(labels)
+    return prepared.class_balanced(np.asarray(labels), min(wanted, len(labels)), run.classes)

@@ -6,6 +6,7 @@ import numpy as np
 
 from noiselab.noise.base import Corruption
 from noiselab.noise.corruptions.tokens import normalised
+from noiselab.run import Run
 
 
 class Clean(Corruption):
@@ -18,7 +19,7 @@ class Clean(Corruption):
     rate = 0.0
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
+    def from_run(cls, run: Run) -> Self:
         return cls()
 
     def draw(self, targets: np.ndarray, u: np.ndarray | None = None):

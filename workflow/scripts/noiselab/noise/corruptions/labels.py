@@ -8,6 +8,7 @@ import numpy as np
 from noiselab.errors import NoiselabError
 from noiselab.noise.base import Corruption
 from noiselab.noise.matrix import read_matrix
+from noiselab.run import Run
 
 
 class LabelCorruption(Corruption):
@@ -24,8 +25,8 @@ class LabelCorruption(Corruption):
         self.rate, self.classes = rate, classes
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
-        return cls(run["error_rate"], run["classes"])
+    def from_run(cls, run: Run) -> Self:
+        return cls(run.error_rate, run.classes)
 
     def wrong_labels(self) -> np.ndarray:
         """W, float64 [C, C]."""
@@ -144,14 +145,14 @@ class LabelMatrix(LabelCorruption):
         return f"-{planned['wrong_labels']['sha256'][:6]}"
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
+    def from_run(cls, run: Run) -> Self:
         """NoiselabError where the file is not the one that the run was planned with."""
-        file = run["wrong_labels"]
+        file = run.wrong_labels
         rows, found = read_matrix(file["path"])
         if found != file["sha256"]:
             raise NoiselabError(f"{file['path']} has changed since this run was planned")
         wrong = np.array(rows)
-        return cls(run["error_rate"], wrong / wrong.sum(axis=1, keepdims=True))
+        return cls(run.error_rate, wrong / wrong.sum(axis=1, keepdims=True))
 
     def wrong_labels(self) -> np.ndarray:
         return self._wrong

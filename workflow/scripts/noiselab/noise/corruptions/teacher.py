@@ -6,6 +6,7 @@ import numpy as np
 
 from noiselab import streams
 from noiselab.noise.base import Corruption
+from noiselab.run import Run
 
 
 class Teacher(Corruption):
@@ -25,8 +26,8 @@ class Teacher(Corruption):
         self.rate, self.seed, self.selection = rate, seed, selection
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
-        return cls(run["error_rate"], run["seed"], run["selection"])
+    def from_run(cls, run: Run) -> Self:
+        return cls(run.error_rate, run.seed, run.selection)
 
     def chosen(self, count: int) -> np.ndarray:
         """Which of `count` training pairs have the teacher's target, bool [count]."""

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from noiselab.noise.base import Corruption
+from noiselab.run import Run
 
 # Smallest probability before normalisation that denoising leaves to a token.
 TINY = 1e-8
@@ -21,8 +22,8 @@ class UniformToken(Corruption):
         self.rate, self.vocabulary = rate, vocabulary
 
     @classmethod
-    def from_run(cls, run: dict) -> Self:
-        return cls(run["error_rate"], run["vocabulary"])
+    def from_run(cls, run: Run) -> Self:
+        return cls(run.error_rate, run.vocabulary)
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.minimum(v * self.vocabulary, self.vocabulary - 0.5).astype(targets.dtype)

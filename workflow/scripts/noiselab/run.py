@@ -1,0 +1,83 @@
+"""One training with everything that it needs resolved: the content of its run.json."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from noiselab.errors import NoiselabError
+from noiselab.files import read_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run. What only its family or its corruption has, such as `classes` or `vocabulary`, is in
+    `facts`, and an attribute all the same."""
+
+    run_id: str
+    parents: Mapping[str, str]  # role (clean, judge, teacher, init …) -> id of another run
+    family: str
+    tier: str
+    dataset: str
+    stands_in_for: str | None
+    data: str  # folder of the prepared data set
+    corruption: str  # none: every target is the true one
+    resample: str
+    budget: str
+    noise_ratio: float
+    error_rate: float
+    batch_multiplier: int
+    protocol: str
+    seed: int
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], where: object = "run") -> "Run":
+        """The run that run.json describes. NoiselabError: a key is missing; `where` is its file."""
+        own = [f.name for f in fields(cls) if f.name != "facts"]
+        if missing := [name for name in own if name not in content]:
+            raise NoiselabError(f"{where}: no {missing[0]}, which each run has")
+        facts = {key: value for key, value in content.items() if key not in own}
+        return cls(**{name: content[name] for name in own}, facts=MappingProxyType(facts))
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Run":
+        """The run of a run.json. NoiselabError: it is missing or broken."""
+        return cls.of(read_json(path), path)
+
+    def content(self) -> dict[str, Any]:
+        """What run.json says."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
+        return {**own, **self.facts}
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "facts" and name in self.facts:
+            return self.facts[name]
+        raise AttributeError(f"a run has no {name}")
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content()[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.content())
+
+    def keys(self) -> list[str]:
+        """Keys of run.json, as of a mapping."""
+        return list(self.content())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key that not every run has."""
+        return self.content().get(key, default)
+
+    def __or__(self, changes: Mapping[str, Any]) -> "Run":
+        """The run with changes."""
+        return Run.of({**self.content(), **changes})
+
+    def __reduce__(self):
+        return Run.of, (self.content(),)  # loader processes get it; a proxy cannot be pickled
