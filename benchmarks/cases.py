@@ -57,7 +57,9 @@ def case(bench: Bench, family: str, tier: str = "quick", training=(), experiment
     planned = [plan.runs[run] for run in plan.experiments[table]]
     run = [r for r in planned if r["dataset"] == planned[0]["dataset"]][-1]
     run["training"].pop("snapshot_step", None)
-    run["training"] |= {"evaluate_every": None, "compile": False} | dict(training)
+    run |= {
+        "training": run["training"] | {"evaluate_every": None, "compile": False} | dict(training)
+    }
     write_data(run, plan.datasets[run["dataset"]])
     task = module.task(run, bench.device)
     task.model.to(bench.device)

@@ -29,7 +29,7 @@ def images_in_memory(bench: Bench) -> None:
 
     count = 1024
     images = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), np.uint8)
-    run = {"seed": 0, "augment": {"crop": 4, "flip": True}, "corruption": "none"}
+    run = case(bench, "classifier").run | {"augment": {"crop": 4, "flip": True}}
     batches = ImageBatches(run, Split(images, np.zeros(count, dtype=np.int64)), bench.device)
     transform = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])
     tensor = torch.from_numpy(images)
@@ -160,9 +160,12 @@ def ours(data: Path, size: int, workers: int) -> Iterator[torch.Tensor]:
     _, train, _ = prepared.read(data)
     plan = runs.plan(config.load(tier="smoke"), "results/smoke")
     run = plan.runs[plan.experiments["table2"][-1]] | {"size": size, "classes": CLASSES}
-    run["augment"] = {"flip": True, "randaugment": "rand-m9-n2-mstd0.5"}
+    run |= {"augment": {"flip": True, "randaugment": "rand-m9-n2-mstd0.5"}}
     steps = len(train.y) // BATCH
-    run["training"] |= {"steps": steps, "batch_size": BATCH, "micro_batch_size": None}
+    run |= {
+        "training": run["training"]
+        | {"steps": steps, "batch_size": BATCH, "micro_batch_size": None}
+    }
     batches = EncodedBatches(run, train, CPU, workers)
     for start in range(0, steps * BATCH, BATCH):
         yield batches(start, start + BATCH).inputs

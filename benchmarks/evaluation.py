@@ -72,7 +72,7 @@ def predictions(bench: Bench, family: str) -> None:
 def denoising_errors(bench: Bench) -> None:
     """A diffusion model as a classifier."""
     run, task = case(bench, "diffusion")
-    run["evaluation"] |= {"classified": 50}
+    run |= {"evaluation": run["evaluation"] | {"classified": 50}}
     count, draws, classes = 50, run["evaluation"]["draws"], run["classes"]
     model = shake(task.model)
     _, _, test = prepared.read(run["data"])

@@ -4,17 +4,27 @@ import numpy as np
 
 from noiselab.data.prepared import Split
 from noiselab.planning import config, runs
+from noiselab.run import Run
 
 RATIOS = [0, 0.1, 0.3, 0.5, 1.0]
 
 
-def small_run(results="results/smoke", **experiment) -> dict:
+def small_run(results="results/smoke", **experiment) -> Run:
     """A run of the smoke tier on digits; keywords change its experiment."""
     ratio = experiment.pop("noise_ratio", 1.0)
     changes = {"experiments": {"table2": experiment | {"noise_ratios": [ratio]}}}
     settings = config.load(changes, tier="smoke")
     plan = runs.plan(settings, results)
     return plan.runs[plan.experiments["table2"][0]]
+
+
+def stub(**changes) -> Run:
+    """A run of no plan, for what looks at a few of its keys only."""
+    noise = {"corruption": "none", "resample": "none", "budget": "none"}
+    noise |= {"noise_ratio": 0.0, "error_rate": 0.0, "batch_multiplier": 1, "protocol": "text"}
+    names = dict.fromkeys(("run_id", "family", "tier", "dataset", "stands_in_for", "data"), "")
+    content = {"parents": {}, "seed": 0, "model": {}, "training": {}}
+    return Run.of({**names, **noise, **content, **changes})
 
 
 def random_images(n: int, channels: int, size: int, classes: int, seed: int = 0) -> Split:

@@ -1,12 +1,13 @@
 """Every registered corruption does what it says: a new one is covered without a new test."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import commands
+from helpers import stub
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
 from noiselab.noise import registry
@@ -50,7 +51,8 @@ def build(tmp_path):
     def corruption(name: str, rate: float, classes: int):
         experiment = {key: OPTIONS[key](tmp_path, classes) for key in CORRUPTIONS[name].options}
         spec = {"name": "any", "classes": classes, "vocabulary": classes}
-        run = {"corruption": name, "error_rate": rate, "seed": 0, **spec}
+        sizes = {"classes": classes, "vocabulary": classes}
+        run = stub(corruption=name, error_rate=rate, **sizes)
         return registry.corruption(run | CORRUPTIONS[name].planned(experiment, spec))
 
     return corruption
@@ -293,7 +295,7 @@ def test_planning_may_import_the_register():
         "import sys; sys.path.insert(0, 'workflow/scripts'); import noiselab.noise.registry;"
         "sys.exit(any(m in sys.modules for m in ('torch', 'scipy', 'pandas')))"
     )
-    assert subprocess.run([sys.executable, "-c", program], cwd=SCRIPTS.parents[1]).returncode == 0
+    assert commands.run([sys.executable, "-c", program], cwd=SCRIPTS.parents[1]).returncode == 0
 
 
 def test_scripts_that_draw_are_made_of_every_module_of_corruptions():

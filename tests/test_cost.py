@@ -218,7 +218,7 @@ def finished(folder, run, rate, processes=1, diverged_at=None):
     place.mkdir(parents=True)
     summary = {"examples_per_second": rate, "processes": processes, "device": "a device"}
     summary["diverged_at"] = diverged_at
-    (place / "run.json").write_text(json.dumps(run))
+    (place / "run.json").write_text(json.dumps(run.content()))
     (place / "training.json").write_text(json.dumps(summary))
 
 

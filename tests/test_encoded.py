@@ -64,9 +64,9 @@ def broken(packed, tmp_path):
 
 def encoded_run(batch_size=10, steps=12, micro_batch_size=None, randaugment=None, **changes):
     run = small_run() | {"size": 16, "classes": 4}
-    run["augment"] = VIEW | {"randaugment": randaugment}
-    run["training"] |= {"batch_size": batch_size, "steps": steps}
-    run["training"] |= {"micro_batch_size": micro_batch_size}
+    run |= {"augment": VIEW | {"randaugment": randaugment}}
+    run |= {"training": run["training"] | {"batch_size": batch_size, "steps": steps}}
+    run |= {"training": run["training"] | {"micro_batch_size": micro_batch_size}}
     return run | changes
 
 
@@ -475,7 +475,10 @@ def network():
 def run_training(folder, checkpoints, workers, step=lambda: None, evaluate=None):
     """A short training on encoded images; `step` is called in each forward pass."""
     run = encoded_run(batch_size=10, steps=60, micro_batch_size=5)
-    run["training"] |= {"schedule_steps": 60, "evaluate_every": 2, "checkpoint_minutes": 1000}
+    run |= {
+        "training": run["training"]
+        | {"schedule_steps": 60, "evaluate_every": 2, "checkpoint_minutes": 1000}
+    }
     _, train, _ = prepared.read(folder)
     batches = EncodedBatches(run, train, torch.device("cpu"), workers)
 

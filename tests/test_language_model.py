@@ -28,8 +28,8 @@ def lm_run(noise_ratio=1.0, vocabulary=60, **model) -> dict:
     )
     plan = runs.plan(settings, "r")
     run = copy.deepcopy(plan.runs[plan.experiments["table7"][0]])
-    run["vocabulary"] = vocabulary
-    run["model"] |= model
+    run |= {"vocabulary": vocabulary}
+    run |= {"model": run["model"] | model}
     return run
 
 

@@ -4,7 +4,6 @@ import contextlib
 import io
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 from scipy import stats
 
+import commands
 import noiselab
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import classifier_metrics
@@ -286,11 +286,7 @@ def test_everything_public_is_there_and_says_what_it_is():
 def python(program: str, *arguments: str, path: Path) -> str:
     environment = {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(
-        command, cwd=path, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return commands.run(command, cwd=path, env=environment, check=True).stdout
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -318,19 +314,13 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = commands.run(listing, cwd=ROOT, check=True).stdout
     for name in names.split("\0"):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index"]
-    done = subprocess.run(
-        [*pip, "--quiet", "--wheel-dir", folder, source],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    commands.run([*pip, "--quiet", "--wheel-dir", folder, source], check=True)
     (built,) = folder.glob("noiselab-0.2.0-*.whl")
     return built
 
@@ -365,7 +355,7 @@ assert noiselab.__file__.startswith(sys.path[1]), noiselab.__file__
 
 def test_the_installed_wheel_runs_the_page_with_numpy_and_scipy_alone(wheel, tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*pip, "--target", tmp_path, wheel], check=True, timeout=300)
+    commands.run([*pip, "--target", tmp_path, wheel], check=True)
     blocks = EXAMPLES.findall(PAGE.read_text(encoding="utf-8"))
     program = "".join(code for code, _ in blocks)
     assert python(WITHOUT_THE_REST, program, path=tmp_path) == "".join(out for _, out in blocks)

@@ -53,7 +53,7 @@ def run_files(folder, name, changes=(), training=(), evaluation="abc123"):
     run = small_run() | {"run_id": name, "parents": {"clean": name}} | dict(changes)
     summary = {"device": "a CPU", "revision": "abc123", "seconds": 90.0, "python": "3.11.7"}
     summary |= dict.fromkeys(("torch", "torchvision", "numpy", "snakemake"), "1.0")
-    write_json(folder / "runs" / name / "run.json", run)
+    write_json(folder / "runs" / name / "run.json", run.content())
     write_json(folder / "runs" / name / "training.json", summary | dict(training))
     write_json(folder / "runs" / name / "metrics.json", {"evaluation_revision": evaluation})
 

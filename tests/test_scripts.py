@@ -33,9 +33,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scripts")
     prepared.write(folder / "data", SPEC, *digits(SPEC))
     run = small_run(noise_ratio=1.0) | {"data": str(folder / "data")}
-    run["training"] |= {"steps": 400, "schedule_steps": 400, "batch_size": 32}
-    run["training"] |= {"evaluate_every": 100}
-    write_json(folder / "run.json", run)
+    run |= {"training": run["training"] | {"steps": 400, "schedule_steps": 400, "batch_size": 32}}
+    run |= {"training": run["training"] | {"evaluate_every": 100}}
+    write_json(folder / "run.json", run.content())
     return folder
 
 
@@ -140,9 +140,9 @@ def test_accumulated_steps_on_two_processes_equal_one_for_a_language_model(tmp_p
         tokens = np.random.default_rng(0).integers(0, run["vocabulary"], length)
         np.save(tmp_path / "data" / f"{split}.npy", tokens.astype(np.uint16))
     write_json(tmp_path / "data" / "dataset.json", {"vocabulary": run["vocabulary"]})
-    write_json(tmp_path / "one.json", run)
+    write_json(tmp_path / "one.json", run.content())
     accumulated = run | {"training": run["training"] | {"micro_batch_size": 2}}
-    write_json(tmp_path / "two.json", accumulated)
+    write_json(tmp_path / "two.json", accumulated.content())
     _, one = train(tmp_path, "one", run="one.json", predictions=False)
     _, two = train(tmp_path, "two", run="two.json", predictions=False, launcher=TORCHRUN)
     for ours, expected in zip(two, one, strict=True):

@@ -138,7 +138,7 @@ def test_padding_is_small():
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     text = pairs.Sequences(np.full(offsets[-1], 5, np.uint16), offsets)
     run = run_of("unused", ratio=0) | {"source_length": 256, "target_length": 256}
-    run["training"] = run["training"] | {"batch_size": 64}
+    run |= {"training": run["training"] | {"batch_size": 64}}
     batches = PairBatches(run, Pairs(text, text), CPU)
     real = positions = 0
     for i in range(50):
@@ -150,7 +150,7 @@ def test_padding_is_small():
 
 def test_too_few_pairs_for_a_batch_is_one_line(folder):
     run = run_of(folder, ratio=0)
-    run["training"] = run["training"] | {"batch_size": COUNT + 1}
+    run |= {"training": run["training"] | {"batch_size": COUNT + 1}}
     with pytest.raises(NoiselabError, match="203 training pairs fill no batch of 204"):
         PairBatches(run, both(folder), CPU)
 

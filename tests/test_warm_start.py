@@ -305,8 +305,8 @@ def test_trainings_give_the_same_weights_and_random_numbers_differ(place, monkey
     prepared.write(place / "data", spec, *digits(spec))
     run = small_run() | {"data": str(place / "data")}
     run["model"]["width"] = 8
-    run["training"] |= {"steps": 20, "schedule_steps": 20}
-    write_json(place / "run.json", run)
+    run |= {"training": run["training"] | {"steps": 20, "schedule_steps": 20}}
+    write_json(place / "run.json", run.content())
     processes = {}
     for name, launcher in (("cold", COLD), ("warm", WARM)):  # at the same time
         outputs = ("checkpoints", "weights", "history", "summary", "predictions")

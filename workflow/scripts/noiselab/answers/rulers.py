@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from noiselab.measures.metrics import decisions
-from noiselab.noise.registry import CORRUPTIONS, corruption
+from noiselab.noise.registry import CORRUPTIONS
 from noiselab.noise.theory import floor_rise_bound
 
 
@@ -53,7 +53,7 @@ def published_floor(
         return clean + floor_rise_bound(error_rate)
     if score not in ("accuracy", "consistency"):
         return None
-    noise = corruption({"corruption": name, "error_rate": error_rate, "classes": classes})
+    noise = CORRUPTIONS[name](error_rate, classes)
     if score == "consistency":
         return 100 * noise.observed_agreement(clean / 100)
     return clean * decisions(noise.observed(np.eye(classes)[:1]), 1e-9)[0, 0]
