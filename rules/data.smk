@@ -29,7 +29,7 @@ for download in DATA.downloads():
         params:
             command=DATA.downloading(download.rule),
         shell:
-            f"{{params.command}} {LOGGED}"
+            f"$ONLINE {{params.command}} {LOGGED}"
 
 
 rule download_inception:

@@ -98,7 +98,8 @@ import json, sys
 import numpy as np
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
-run, labels = json.load(open(sys.argv[1])), np.arange(100_000) % 10
+from noiselab.run import Run
+run, labels = Run.read(sys.argv[1]), np.arange(100_000) % 10
 observed, _ = taught_labels(corruption(run), run, labels, np.arange(100_000), 0, 100_000)
 counts = np.zeros((10, 10))
 np.add.at(counts, (labels, observed), 1 / 10_000)

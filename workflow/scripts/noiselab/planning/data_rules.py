@@ -107,7 +107,7 @@ class DataRules:
 
         def command(wildcards) -> str:
             words = ["--spec", specification(wildcards), "--out", f"data/{wildcards['source']}"]
-            return f"$ONLINE $PYTHON $SCRIPTS/{rule}.py {shlex.join(words)}"
+            return f"$PYTHON $SCRIPTS/{rule}.py {shlex.join(words)}"
 
         return command
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from noiselab.files import digest
 from noiselab.planning import config as configuration
-from noiselab.planning.runs import Plan, plan
+from noiselab.planning.runs import Plan, plan, planned_experiments
 from noiselab.run import Run
 
 # Keys that say where and how something is computed, not what.
@@ -21,27 +21,47 @@ class Settings:
     """A plan, and what of it is one's own."""
 
     plan: Plan
-    name: str | None = None  # of the folder of its answers; None: all is the tier's
+    answers: str  # folder of tables and reports; that of the tier where all is the tier's
     differing: tuple[str, ...] = ()  # keys of the configuration
 
 
 def settings(config: dict, results: str) -> Settings:
-    """The plan of a validated configuration, apart from the tier's where it differs."""
+    """The plan of a validated configuration, apart from the tier's where it differs: of what the
+    settings of one's own change, or of what `only` lets through, whose tables and reports leave
+    those of the whole as they are."""
+    whole, changed = _apart(config | {"only": None}, results)
+    if config["only"] is None:
+        return replace(whole, plan=_restricted(whole.plan, changed))
+    chosen = planned_experiments(config, whole.answers)
+    answers = f"{whole.answers}/only/{_only(config['only'])}"
+    part = _restricted(whole.plan, [e for e in whole.plan.experiments if e in chosen])
+    return Settings(part, answers, (*whole.differing, "only"))
+
+
+def _only(only: str | list[str]) -> str:
+    """Name of a folder for some experiments."""
+    if isinstance(only, str):
+        return only
+    return "-".join(sorted(only)) if len(only) < 4 else digest(sorted(only))[:8]
+
+
+def _apart(config: dict, results: str) -> tuple[Settings, list[str]]:
+    """The plan of all that a configuration has, and the experiments that are not as the tier has
+    them, or that a table of one's own needs; all of them where there are none."""
     whole = plan(config, results)
     standard = configuration.typed(configuration.standard(config))
     keys = differences(config, standard)
     if not keys:
-        return Settings(whole)
+        return Settings(whole, results), list(whole.experiments)
     standard["data"] = config["data"]
     usual = plan(configuration.validate(standard), results)
     apart = separated(whole, usual, results)
     changed = [e for e, runs in apart.experiments.items() if usual.experiments.get(e) != runs]
     entries = [key.partition(".")[2] for key in keys if key.startswith("artefacts.")]
     needed = [e for e in apart.experiments if e in changed or e in _sources(config, entries)]
-    if config["only"] is not None or not needed:
-        needed = list(apart.experiments)
     name = config["name"] or _name(changed or entries, {key: _value(config, key) for key in keys})
-    return Settings(_restricted(apart, needed), name, tuple(keys))
+    answers = f"{results}/own/{name}"
+    return Settings(apart, answers, tuple(keys)), needed or list(apart.experiments)
 
 
 def _sources(config: dict, entries: list[str]) -> set[str]:

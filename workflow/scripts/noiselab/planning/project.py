@@ -185,12 +185,12 @@ class Project:
 def plan(config: dict, results: str) -> Project:
     """The project of a validated configuration. results: folder of the tier."""
     settings = own.settings(config, results)
-    answers = f"{results}/own/{settings.name}" if settings.name else results
+    answers = settings.answers
     places = Places(results, answers, DOWNLOADS, config["data"]["root"])
     audited = audit_experiments(config, settings.plan)
     planned = artefacts.planned(config, settings.plan, audited)
     whole = graph(settings.plan, config, places, planned)
-    project = Project(whole, _note(settings, answers))
+    project = Project(whole, _note(settings))
     project.add_reports()
     return project
 
@@ -203,9 +203,9 @@ def audit_experiments(config: dict, plan) -> set[str]:
     return {entry["released"] for entry in compared} & set(plan.experiments) - named
 
 
-def _note(settings: own.Settings, answers: str) -> str | None:
+def _note(settings: own.Settings) -> str | None:
     """What who runs it must know about settings of their own."""
-    if not settings.name:
+    if not settings.differing:
         return None
     keys = ", ".join(settings.differing[:3]) + (", …" if len(settings.differing) > 3 else "")
-    return f"settings of your own ({keys}): tables and reports go to {answers}/"
+    return f"settings of your own ({keys}): tables and reports go to {settings.answers}/"

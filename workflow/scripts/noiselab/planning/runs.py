@@ -83,14 +83,15 @@ def plan(config: dict, results: str) -> Plan:
     return Plan(runs, experiments, datasets)
 
 
-def planned_experiments(config: dict, results: str) -> dict[str, dict]:
-    """The experiments that are enabled and that `only` lets through, with their seeds."""
+def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
+    """The experiments that are enabled and that `only` lets through, with their seeds. answers:
+    folder of metrics and tables, for those that are built."""
     enabled = {n: e for n, e in config["experiments"].items() if e.get("enabled", True)}
     only = config["only"]
     if only == "built":  # metrics are the last that is made of an experiment's runs
-        only = [name for name in enabled if os.path.isfile(f"{results}/metrics/{name}.csv")]
+        only = [name for name in enabled if os.path.isfile(f"{answers}/metrics/{name}.csv")]
         if not only:
-            raise NoiselabError(f"config key only: nothing is built in {results}")
+            raise NoiselabError(f"config key only: nothing is built in {answers}")
     unknown = [name for name in only or [] if name not in enabled]
     if unknown:
         known = ", ".join(enabled)
