@@ -48,6 +48,7 @@ for artefact in GRAPH.artefacts.values():
         resources:
             **WIRING.resources(WIRING.job(artefact.job)),
         params:
+            name=artefact.name,  # captions say it
             command=WIRING.artefact_command(artefact),
             digest=WIRING.digest(artefact.job),
         shell:

@@ -79,7 +79,7 @@ def figure_files(folder, name):
 
 def item(name, kind, paths, **changes):
     content = {"category": "Classifiers", "name": name, "kind": kind, "paths": paths}
-    content |= {"title": None, "caption": "table2.rst", "runs": [], "tables": []}
+    content |= {"title": None, "caption": "low_quality_data/table2.rst", "runs": [], "tables": []}
     return content | changes
 
 
@@ -346,9 +346,12 @@ def test_settings_name_common_values_once_and_differing_ones_per_data_set():
     assert rows["wrong targets"] == "drawn anew at each visit"
 
 
-@pytest.mark.parametrize("path", sorted(report.CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
+CAPTIONS = sorted(report.CAPTIONS.glob("**/*.rst"))
+
+
+@pytest.mark.parametrize("path", CAPTIONS, ids=lambda path: path.stem)
 def test_every_caption_is_valid(path):
-    text = report.caption(path.name, "table2", "quick")
+    text = report.caption(str(path.relative_to(report.CAPTIONS)), "table2", "quick")
     assert "system-message" not in text
     assert "snakemake" not in text
 

@@ -14,7 +14,7 @@ ORDER = ["", "models", "training", "noise", "data", "measures", "families", "pla
 MODULE_LINES, FUNCTION_LINES = 450, 60
 # What is still longer. An entry must leave these lists as soon as it is short.
 LONG_MODULES: set[str] = set()
-LONG_FUNCTIONS = {"tests/slurm/campaign.py: report"}
+LONG_FUNCTIONS: set[str] = set()
 SOURCES = sorted([*SCRIPTS.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
 
 

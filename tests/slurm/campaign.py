@@ -314,6 +314,75 @@ def of_runs(workflow: Workflow) -> dict[str, object]:
     return {n: v for n, v in found.items() if n.startswith(tuple(f"runs/{r}/" for r in RUNS))}
 
 
+# What docs/RELIABILITY.md says.
+PAGE = """# Reliability
+
+What becomes of results when jobs, nodes and Snakemake are killed. Written by
+`tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
+that train all families through a real Slurm. A fault waits for a training that makes steps.
+
+| | |
+|---|---:|
+| workflows | {workflows} |
+| trainings wanted | {wanted} |
+| faults injected | {faults} |
+| starts of trainings | {starts} |
+| results lost, of {files} files | {lost} |
+| results that differ from those of an undisturbed run | {different} |
+| trainings begun again although there was a checkpoint | {in_spite} |
+| workflows that ended with an error and were started again | {restarts} |
+
+Results are weights, histories, predictions, decoded targets and summaries, compared to the last
+bit with a local run that nothing disturbed; times and facts of the machine are left out.
+
+| fault | injected |
+|---|---:|
+{rows}
+
+How each start of a training began:
+
+| family | at step 0, the first | from a checkpoint | ended before | anew after its end | anew by \
+mistake |
+|---|---:|---:|---:|---:|---:|
+{families}
+
+A fault may hit several trainings (a node, Snakemake) or none (a job that has just ended). What a
+training had done since its last checkpoint is done again: nothing after a SIGTERM, which comes
+before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` after a SIGKILL. The
+first: no earlier attempt had come to a checkpoint. Anew after its end: hit in the second or two in
+which the training had ended and removed its checkpoints, but Snakemake had not taken note.
+
+## Faults of others that came to light
+
+- Snakemake's Slurm plugin 2.8 waits for ever for a job that somebody cancelled: it does not know
+  the state `CANCELLED by 1000`. After a node has failed it excludes a node called `None assigned`,
+  which sbatch refuses. Both are mended here (`workflow/scripts/noiselab/planning/slurm.py`).
+- The plugin's removal of old log files takes the folders of jobs that still wait, so it is off
+  (`slurm/config.yaml`).
+- Snakemake 9.27 that gets a SIGTERM in the moment in which it notes the end of a job waits for a
+  lock that it holds itself. In a job, Slurm ends it by SIGKILL; on the login node, do the same.
+  Nothing is lost by it.
+
+## Where and when
+
+{date}, {minutes:.0f} minutes. {cores} CPU cores without a GPU, which
+Slurm {slurm} took for two nodes of four cores and two GPUs each
+(`tests/slurm/cluster.sh`). Python {python}, {versions}; revision {revision}.
+
+## Again
+
+As root, on Debian:
+
+```sh
+python tests/slurm/campaign.py --faults {asked} --seed {seed} \
+--out docs/RELIABILITY.md
+make test-slurm     # each of them once, a full disk, a damaged checkpoint and a time limit too
+```
+
+Times differ from run to run, and so does what is hit.
+"""
+
+
 def report(arguments, done: list[Campaign], results_each: int, lost: list, different: list) -> str:
     """The campaign as markdown."""
     kinds: Counter = Counter()
@@ -333,73 +402,35 @@ def report(arguments, done: list[Campaign], results_each: int, lost: list, diffe
         f"| {family} | {' | '.join(str(counts[c]) for c in columns)} |"
         for family, counts in [*sorted(by_family.items()), ("**all**", total)]
     ]
-    restarts = sum(one.restarts for one in done)
-    return f"""# Reliability
+    values = {
+        "workflows": len(done),
+        "wanted": len(done) * len(RUNS),
+        "faults": sum(kinds.values()),
+        "starts": len(attempts),
+        "files": len(done) * results_each,
+        "lost": len(lost),
+        "different": len(different),
+        "in_spite": total["in spite"],
+        "restarts": sum(one.restarts for one in done),
+        "rows": "\n".join(rows),
+        "families": "\n".join(families),
+        "minutes": minutes,
+        "versions": versions,
+        "asked": arguments.faults,
+        "seed": arguments.seed,
+    }
+    return PAGE.format(**values, **machine())
 
-What becomes of results when jobs, nodes and Snakemake are killed. Written by
-`tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
-that train all families through a real Slurm. A fault waits for a training that makes steps.
 
-| | |
-|---|---:|
-| workflows | {len(done)} |
-| trainings wanted | {len(done) * len(RUNS)} |
-| faults injected | {sum(kinds.values())} |
-| starts of trainings | {len(attempts)} |
-| results lost, of {len(done) * results_each} files | {len(lost)} |
-| results that differ from those of an undisturbed run | {len(different)} |
-| trainings begun again although there was a checkpoint | {total["in spite"]} |
-| workflows that ended with an error and were started again | {restarts} |
-
-Results are weights, histories, predictions, decoded targets and summaries, compared to the last
-bit with a local run that nothing disturbed; times and facts of the machine are left out.
-
-| fault | injected |
-|---|---:|
-{chr(10).join(rows)}
-
-How each start of a training began:
-
-| family | at step 0, the first | from a checkpoint | ended before | anew after its end | anew by \
-mistake |
-|---|---:|---:|---:|---:|---:|
-{chr(10).join(families)}
-
-A fault may hit several trainings (a node, Snakemake) or none (a job that has just ended). What a
-training had done since its last checkpoint is done again: nothing after a SIGTERM, which comes
-before `scancel`, time limits and most preemptions; up to `checkpoint_minutes` after a SIGKILL. The
-first: no earlier attempt had come to a checkpoint. Anew after its end: hit in the second or two in
-which the training had ended and removed its checkpoints, but Snakemake had not taken note.
-
-## Faults of others that came to light
-
-- Snakemake's Slurm plugin 2.8 waits for ever for a job that somebody cancelled: it does not know
-  the state `CANCELLED by 1000`. After a node has failed it excludes a node called `None assigned`,
-  which sbatch refuses. Both are mended here (`workflow/scripts/noiselab/slurm.py`).
-- The plugin's removal of old log files takes the folders of jobs that still wait, so it is off
-  (`slurm/config.yaml`).
-- Snakemake 9.27 that gets a SIGTERM in the moment in which it notes the end of a job waits for a
-  lock that it holds itself. In a job, Slurm ends it by SIGKILL; on the login node, do the same.
-  Nothing is lost by it.
-
-## Where and when
-
-{date.today():%d %B %Y}, {minutes:.0f} minutes. {os.cpu_count()} CPU cores without a GPU, which
-Slurm {slurm_version()} took for two nodes of four cores and two GPUs each
-(`tests/slurm/cluster.sh`). Python {platform.python_version()}, {versions}; revision {revision()}.
-
-## Again
-
-As root, on Debian:
-
-```sh
-python tests/slurm/campaign.py --faults {arguments.faults} --seed {arguments.seed} \
---out docs/RELIABILITY.md
-make test-slurm     # each of them once, a full disk, a damaged checkpoint and a time limit too
-```
-
-Times differ from run to run, and so does what is hit.
-"""
+def machine() -> dict:
+    """When and where, for the page."""
+    return {
+        "date": f"{date.today():%d %B %Y}",
+        "cores": os.cpu_count(),
+        "slurm": slurm_version(),
+        "python": platform.python_version(),
+        "revision": revision(),
+    }
 
 
 def slurm_version() -> str:

@@ -37,10 +37,11 @@ class Project:
     # ------------------------------------------------------------------- Snakemake's own report
 
     def caption(self, artefact: Artefact) -> str:
-        """Caption file of an artefact; those without one share that of tables."""
+        """Caption file of an artefact, in the folder of a study or beside these; those without one
+        share that of tables."""
         named = artefact.entry.get("caption", f"{artefact.name}.rst")
-        own_file = CAPTIONS / named
-        return str(own_file if own_file.is_file() else CAPTIONS / "table.rst")
+        found = [*sorted(CAPTIONS.glob(f"*/{named}")), CAPTIONS / named]
+        return str(next((file for file in found if file.is_file()), CAPTIONS / "table.rst"))
 
     def shelf(self, artefact: Artefact, option: str) -> dict:
         """Where and how Snakemake's report shows an output of an artefact; empty: it does not.
@@ -124,7 +125,7 @@ class Project:
             "title": None if table else artefact.entry["title"],
             "kind": artefact.kind,
             "paths": list(self.graph.jobs[artefact.job].outputs.values()),
-            "caption": os.path.basename(self.caption(artefact)),
+            "caption": os.path.relpath(self.caption(artefact), CAPTIONS),
             "runs": self.runs_behind(artefact) if table else [],
             "tables": list(artefact.tables),
         }
@@ -166,7 +167,7 @@ class Project:
         modules = [f"noiselab.families.{name}.{part}" for name in FAMILIES for part in COSTING]
         followed = code.script("plan_cost", *modules)
         graph.add(Job("cost", "cost", inputs | config, outputs, code=followed))
-        captions = tuple(sorted(CAPTIONS.glob("*.rst")))
+        captions = tuple(sorted(CAPTIONS.glob("**/*.rst")))
         template = (CAPTIONS / "report.html.j2",)
         for name, inputs, content, followed in (
             (

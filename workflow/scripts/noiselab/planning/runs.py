@@ -75,11 +75,16 @@ def plan(config: dict, results: str) -> Plan:
             datasets[dataset] = spec
             _check(name, experiment, spec)
             check_source(config, spec)
-            for run in _runs(config, results, _trained(name, experiment, spec), spec):
+            started = experiment | _initial(config, results, name, experiment)
+            for run in _runs(config, results, _trained(name, started, spec), spec):
                 experiments[name].append(run.run_id)
                 runs |= {run.run_id: run}
-                for parent in _parents(config, results, experiment, spec, run):
-                    runs.setdefault(parent["run_id"], parent)
+                for parent in _parents(config, results, started, spec, run):
+                    runs.setdefault(parent.run_id, parent)
+                    if parent.dataset not in datasets:
+                        datasets[parent.dataset] = resolve_dataset(
+                            config["datasets"], parent.dataset, f"experiments.{name}.init.dataset"
+                        )
     return Plan(runs, experiments, datasets)
 
 
