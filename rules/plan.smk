@@ -32,8 +32,8 @@ if PROJECT.note and workflow.is_main_process:
 
 def shown_artefact(artefact, option, file):
     """An output of an artefact, as an entry of Snakemake's report where it is one."""
-    shelf = PROJECT.shelf(artefact, option)
-    return report(file, **shelf) if shelf else file
+    shelf, made = PROJECT.shelf(artefact, option), ensure(file, non_empty=True)
+    return report(made, **shelf) if shelf else made
 
 
 def shown_output(stage, option, file):

@@ -1,6 +1,7 @@
 """Structure: which way imports go, how long modules and functions are, what planning imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 # A module imports from its own package and from those before it; "" are the modules at the top.
 ORDER = ["", "models", "training", "noise", "data", "measures", "families", "planning", "answers"]
-MODULE_LINES, FUNCTION_LINES = 450, 60
+MODULE_LINES, FUNCTION_LINES, RULE_LINES = 450, 60, 10
 # What is still longer. An entry must leave these lists as soon as it is short.
 LONG_MODULES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
@@ -99,6 +100,17 @@ def test_functions_are_short():
         if isinstance(node, kinds) and node.end_lineno - node.lineno >= FUNCTION_LINES
     }
     assert long == LONG_FUNCTIONS
+
+
+def test_rules_hold_no_python_that_a_module_could_hold():
+    """Functions of the rules have ten lines at most; loops over rules are wiring."""
+    long = {}
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]:
+        text = path.read_text(encoding="utf-8")
+        for function in re.findall(r"^def .*\n(?:(?:[ \t].*)?\n)*", text, re.MULTILINE):
+            if len(function.strip().splitlines()) > RULE_LINES:
+                long[path.name] = function.partition("(")[0]
+    assert long == {}
 
 
 # ----------------------------------------------------------------------------- planning side

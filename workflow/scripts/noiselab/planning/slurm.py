@@ -7,6 +7,7 @@ would train beside them, into the same files.
 
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 
@@ -38,6 +39,22 @@ def end_jobs(comments: set[str], folder: str) -> int:
             raise NoiselabError(f"Slurm jobs of an earlier Snakemake do not end: {sorted(still)}")
         time.sleep(2)
     return len(left)
+
+
+def end_leftovers(workflow) -> None:
+    """End the jobs of a Snakemake that was killed, before this one (its `workflow`) submits them
+    once more, and say so. NoiselabError: they do not end."""
+    executor = workflow.executor_plugin
+    if executor is None or executor.name != "slurm":
+        return
+    submitted = (job for job in workflow.dag.needrun_jobs() if not job.is_local)
+    comments = {comment(job.rule.name, job.wildcards) for job in submitted}
+    if ended := end_jobs(comments, workflow.workdir_init):
+        print(
+            f"noiselab: cancelled {ended} Slurm job(s) of an earlier Snakemake; trainings among"
+            " them go on from their last checkpoint",
+            file=sys.stderr,
+        )
 
 
 def mend(plugin) -> None:
