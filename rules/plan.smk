@@ -15,8 +15,7 @@ os.environ.update(
 PROJECT = _or_exit(project.plan, config, RESULTS)
 PLAN, GRAPH = PROJECT.graph.plan, PROJECT.graph
 ANSWERS = GRAPH.places.answers
-TABLES, FIGURES = f"{ANSWERS}/tables", f"{ANSWERS}/figures"
-CAPTIONS = f"{workflow.basedir}/workflow/report"
+TABLES = f"{ANSWERS}/tables"
 
 
 def make_again(files):

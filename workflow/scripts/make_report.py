@@ -11,7 +11,7 @@ from noiselab.files import write_text
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--structure", type=json.loads, required=True, help="see noiselab.report")
+    parser.add_argument("--structure", type=json.loads, required=True, help="see answers/report.py")
     parser.add_argument("--out", type=Path, required=True, help="html")
     arguments = parser.parse_args()
     write_text(arguments.out, report.render(arguments.structure))

@@ -1,6 +1,6 @@
 """The paper's claims, decided from our own runs.
 
-A claim of published.yaml has a *statistic*, which is computed from the metrics of runs, and a
+A claim of claims.yaml has a *statistic*, which is computed from the metrics of runs, and a
 *rule*, which says what its value must be. The interval decides: all of it inside, the claim holds
 on the data that were run; all of it outside, it does not; else it is undecided. That is a verdict
 on those data alone. The *published* claim has a verdict of its own, and gets one only from the
@@ -22,7 +22,7 @@ NOT_ASKED = "not asked"  # of a level on other data
 def decide(published: dict, measured: Measured) -> dict:
     """The content of claims.json: each claim with its verdict and the tests behind it.
 
-    published: the content of published.yaml.
+    published: printed numbers and claims (noiselab.planning.config.published).
     """
     claims = [
         _decided(name, claim, published, measured) for name, claim in published["claims"].items()

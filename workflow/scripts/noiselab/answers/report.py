@@ -1,17 +1,17 @@
 """The report: one HTML file that answers, made from what a tier has built.
 
-Its structure comes from rules/report.smk, as JSON:
+Its structure comes from the plan (Project.structure in noiselab.planning.project), as JSON:
 
     tier, results (the tier's folder), workflow_report (name of the file beside it)
     items: [{category, name, title or null (that of its page), kind: table | figure, paths, caption
-        (file beside the template), runs behind a table, tables that have a figure's numbers}]
+        (file, relative to the template), runs behind a table, tables that have a figure's numbers}]
     pieces: {claims, audit, cost, overview: path or null; spectrum: item or null}
     runs: ids of all runs, judges and teachers among them
     datasets: [{file: dataset.json, real: whether it does not come with a package}]
     not_planned: names of experiments that the configuration has, but the plan has not
 
-The text is in workflow/report/report.html.j2 and, for tables and figures, in the captions beside
-it.
+The text is in workflow/report/report.html.j2 and, for tables and figures, in the captions in the
+folder of their study beside it.
 """
 
 import base64

@@ -25,8 +25,8 @@ SCORES = {
 def spectrum_table(metrics: dict[str, pd.DataFrame], published: dict) -> pd.DataFrame:
     """Relative loss against the noise ratio, with its floor: a block per family and data set.
 
-    metrics: experiment -> rows of runs, as collect_metrics writes them; published: the content of
-    published.yaml.
+    metrics: experiment -> rows of runs, as collect_metrics writes them; published: the printed
+    numbers by table (noiselab.planning.config.published).
     """
     parts = []
     for experiment, rows in metrics.items():

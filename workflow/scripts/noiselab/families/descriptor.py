@@ -7,6 +7,8 @@ call of Snakemake; networks, losses and scores are in the family's task.py and s
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from noiselab.run import Run
+
 RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
 SUMMARY, PREDICTIONS, METRICS = "training.json", "predictions.npz", "metrics.json"
 SCORING = "score"  # the script that finds a family's score.py
@@ -16,9 +18,9 @@ OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
 @dataclass(frozen=True)
 class File:
     """A file that a stage reads: `name` in the folder of the run itself or of its parent in a role.
-    A run without such a parent has none. name: may depend on the run (dict of run.json)."""
+    A run without such a parent has none. name: may depend on the run."""
 
-    name: str | Callable[[dict], str]
+    name: str | Callable[[Run], str]
     role: str = OWN
 
 
@@ -47,8 +49,8 @@ class Stage:
     # `variant` picks for a run; {variant} in `writes`.
     role: str = OWN
     variants: tuple[str, ...] = ()
-    variant: Callable[[dict], str] | None = None
-    inception: Callable[[dict], bool] | None = None  # whether a run needs Inception's weights
+    variant: Callable[[Run], str] | None = None
+    inception: Callable[[Run], bool] | None = None  # whether a run needs Inception's weights
     shown: str | None = None  # which of `writes` Snakemake's report shows
     family: str = ""  # filled in where the stages of all families are listed
 
@@ -89,7 +91,6 @@ class Family:
     experiment: Mapping[str, Axis] = field(default_factory=dict)  # its own keys of an experiment
     snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
     judge: str | None = None  # family whose clean run judges what a run generates
-    teacher: bool = False  # wrong targets are those of a clean run that is stopped early
     # Stages of runs in special roles, by role: a noisy teacher's decoding.
     role_stages: Mapping[str, tuple[Stage, ...]] = field(default_factory=dict)
 

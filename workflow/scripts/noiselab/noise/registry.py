@@ -17,11 +17,6 @@ def names(family: str | None = None) -> list[str]:
     return [n for n, c in CORRUPTIONS.items() if c.families and family in (None, *c.families)]
 
 
-def options() -> dict[str, dict]:
-    """Further keys of experiments that some corruption needs -> their JSON schema."""
-    return {key: schema for c in CORRUPTIONS.values() for key, schema in c.options.items()}
-
-
 def check(experiment: dict, where: str, more: tuple[str, ...] = ()) -> None:
     """NoiselabError: the experiment's corruption is not for its family, or its keys do not go with
     it. where: what stands before the name of a key in the message; more: corruptions that the

@@ -1,1 +1,1 @@
-"""From the configuration to runs, their cost and what they lack."""
+"""From the configuration to runs and the graph of jobs, their cost and what they lack."""

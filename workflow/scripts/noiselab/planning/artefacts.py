@@ -44,7 +44,7 @@ def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
     """The artefacts whose sources are planned, in the order of the configuration. Experiments that
     no entry names, nor the audit, have a table of their own name."""
     entries = config["artefacts"]
-    _check(config, plan)
+    _check(config)
     named = {e for entry in entries.values() for e in entry.get("experiments", ())} | audited
     found = {
         name: _resolved(name, entry, config, plan, audited)
@@ -121,7 +121,7 @@ def _experiment(name: str, config: dict) -> str:
     return config["analyses"][section]["experiment"] if section != name else name
 
 
-def _check(config: dict, plan: Plan) -> None:
+def _check(config: dict) -> None:
     """Entries must name what there is. NoiselabError names the key."""
     entries, experiments = config["artefacts"], config["experiments"]
     kinds = {name: entry["kind"] for name, entry in entries.items()}

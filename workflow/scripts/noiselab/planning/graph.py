@@ -176,7 +176,7 @@ def run_stages(plan: Plan, run: Run) -> tuple[Stage, ...]:
     return family.stages
 
 
-def _stage(whole: Graph, stage: Stage, run: Run, target: dict, variant: str) -> Job:
+def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> Job:
     """One stage of the run `target`, as the run `run` needs it."""
     places, run_id = whole.places, target.run_id
     folder = f"{places.results}/runs"
@@ -191,7 +191,7 @@ def _stage(whole: Graph, stage: Stage, run: Run, target: dict, variant: str) -> 
         inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
     for option, chosen in stage.data_files.items():
         name = chosen(spec)
-        inputs[option] = (f"{target['data']}/{name}",) if name else ()
+        inputs[option] = (f"{target.data}/{name}",) if name else ()
     if stage.inception:
         inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
     outputs = {

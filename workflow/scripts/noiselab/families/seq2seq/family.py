@@ -76,7 +76,6 @@ FAMILY = Family(
         "evaluation": recipe["evaluation"] | {"score": spec["score"]},
     },
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
-    teacher=True,
     recipe={
         "steps": COUNT,
         "symbols": {"type": "boolean"},
