@@ -1,5 +1,5 @@
 # make setup | quick | test | test-slurm | lint | bench | results | lock
-# make quick STUDIES=all: every study; STUDIES=random_noise: that one
+# make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
