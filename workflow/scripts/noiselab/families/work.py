@@ -1,7 +1,8 @@
 """What a family says about the cost of its runs: sizes, and what a stage computes and leaves.
 
 cost.py of a family has `glance`, the examples of one evaluation during training, and WORK, rule of
-a stage -> function of the run's sizes. Arithmetic only, without torch.
+a stage -> function of the run's sizes; and ANALYSES where runs of the family are analysed, script
+-> (kind of computing, function of the options). Arithmetic only, without torch.
 """
 
 from collections.abc import Mapping
