@@ -7,6 +7,8 @@ call of Snakemake; networks, losses and scores are in the family's task.py and s
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from noiselab.run import Run
+
 RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
 SUMMARY, PREDICTIONS, METRICS = "training.json", "predictions.npz", "metrics.json"
 SCORING = "score"  # the script that finds a family's score.py
@@ -87,6 +89,8 @@ class Family:
     corruptions: tuple[str, ...] = ()  # beside those that name the family
     recipe: Mapping[str, dict] = field(default_factory=dict)  # its own settings, as JSON schema
     experiment: Mapping[str, Axis] = field(default_factory=dict)  # its own keys of an experiment
+    # (run, dataset.json) -> why the run cannot be trained on the data as they are, or None.
+    data_mistake: Callable[[Run, dict], str | None] = lambda run, described: None
     snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
     judge: str | None = None  # family whose clean run judges what a run generates
     teacher: bool = False  # wrong targets are those of a clean run that is stopped early
