@@ -24,7 +24,7 @@ def stub(**changes) -> Run:
     noise |= {"noise_ratio": 0.0, "error_rate": 0.0, "batch_multiplier": 1, "protocol": "text"}
     names = dict.fromkeys(("run_id", "family", "tier", "dataset", "stands_in_for", "data"), "")
     content = {"parents": {}, "seed": 0, "model": {}, "training": {}}
-    return Run.of({**names, **noise, **content, **changes})
+    return Run.from_content({**names, **noise, **content, **changes})
 
 
 def random_images(n: int, channels: int, size: int, classes: int, seed: int = 0) -> Split:

@@ -397,7 +397,7 @@ def test_the_plan_is_printed_and_nothing_is_trained(tmp_path):
     assert "GPU-hours" not in result.stdout
     assert any(line.startswith("- Assumed: classifier on digits") for line in lines)
     assert not list((tmp_path / "results" / "smoke").glob("runs/*"))
-    (log,) = (tmp_path / "results" / "smoke").glob("own/*/logs/plan.log")
+    (log,) = (tmp_path / "results" / "smoke").glob("only/*/logs/plan.log")
     assert log.stat().st_size > 1000
 
 
@@ -443,7 +443,7 @@ def test_answers_of_ones_own_have_their_benchmarks_apart_from_runs(tmp_path, mon
     graph = graph_of("smoke", tmp_path, only=["table2"], classifier={"epochs": 3}, name="mine")
     training = named(graph.jobs, "train/classifier/digits/clean-s0")
     benchmark(tmp_path, training, 7.2)
-    benchmark(tmp_path / "own" / "mine", "tables/table2", 3.6)
+    benchmark(tmp_path / "own" / "mine" / "only" / "table2", "tables/table2", 3.6)
     benchmark(tmp_path, "tables/table10", 36)  # of the tier
     assert measured.all_seconds(graph) == {training: 7.2, "tables/table2": 3.6}
     call(monkeypatch, *arguments, "--out", tmp_path / "cost.csv")

@@ -8,6 +8,7 @@ from helpers import RATIOS
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import COUNT, Model
+from noiselab.files import write_json
 from noiselab.noise.matrix import read_matrix
 from noiselab.planning import config, project, runs
 
@@ -483,3 +484,20 @@ def test_a_model_has_its_own_settings_and_all_of_them(perceptron, overlay, messa
 def test_impossible_networks_are_told_while_planning(overlay, message):
     with pytest.raises(NoiselabError, match=message):
         plan(overlay)
+
+
+@pytest.mark.parametrize(("tokens", "mistake"), [(1024, True), (1025, False)])
+def test_a_context_longer_than_the_prepared_text_is_told_while_planning(
+    tmp_path, monkeypatch, tokens, mistake
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "paper" / "data" / "openwebtext"
+    write_json(folder / "dataset.json", {"train_tokens": 10**6, "validation_tokens": tokens})
+    settings = config.load(tier="paper")
+    if not mistake:
+        project.plan(settings, "results/paper")
+        return
+    with pytest.raises(
+        NoiselabError, match=r"language_model\.model\.context: 1024 tokens are more"
+    ):
+        project.plan(settings, "results/paper")

@@ -35,7 +35,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], where: object = "run") -> "Run":
+    def from_content(cls, content: Mapping[str, Any], where: object = "run") -> "Run":
         """The run that run.json describes. NoiselabError: a key is missing; `where` is its file."""
         own = [f.name for f in fields(cls) if f.name != "facts"]
         if missing := [name for name in own if name not in content]:
@@ -46,7 +46,7 @@ class Run:
     @classmethod
     def read(cls, path: str | Path) -> "Run":
         """The run of a run.json. NoiselabError: it is missing or broken."""
-        return cls.of(read_json(path), path)
+        return cls.from_content(read_json(path), path)
 
     def content(self) -> dict[str, Any]:
         """What run.json says."""
@@ -77,7 +77,9 @@ class Run:
 
     def __or__(self, changes: Mapping[str, Any]) -> "Run":
         """The run with changes."""
-        return Run.of({**self.content(), **changes})
+        return Run.from_content({**self.content(), **changes})
 
     def __reduce__(self):
-        return Run.of, (self.content(),)  # loader processes get it; a proxy cannot be pickled
+        return Run.from_content, (
+            self.content(),
+        )  # loader processes get it; a proxy cannot be pickled

@@ -89,6 +89,8 @@ class Family:
     corruptions: tuple[str, ...] = ()  # beside those that name the family
     recipe: Mapping[str, dict] = field(default_factory=dict)  # its own settings, as JSON schema
     experiment: Mapping[str, Axis] = field(default_factory=dict)  # its own keys of an experiment
+    # (run, dataset.json) -> why the run cannot be trained on the data as they are, or None.
+    data_mistake: Callable[[Run, dict], str | None] = lambda run, described: None
     snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
     judge: str | None = None  # family whose clean run judges what a run generates
     # Stages of runs in special roles, by role: a noisy teacher's decoding.

@@ -3,14 +3,18 @@
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import METRICS, RUN, SUMMARY, Stage
+from noiselab.files import read_json
 from noiselab.planning import artefacts, code, own
 from noiselab.planning import config as configuration
 from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
 from noiselab.planning.datasets import is_real
 from noiselab.planning.graph import Graph, Job, Places, graph
+from noiselab.planning.runs import Plan
 
 CAPTIONS = configuration.ROOT / "workflow" / "report"
 DOWNLOADS = "data"
@@ -188,12 +192,24 @@ def plan(config: dict, results: str) -> Project:
     settings = own.settings(config, results)
     answers = settings.answers
     places = Places(results, answers, DOWNLOADS, config["data"]["root"])
+    _check_data(settings.plan)
     audited = audit_experiments(config, settings.plan)
     planned = artefacts.planned(config, settings.plan, audited)
     whole = graph(settings.plan, config, places, planned)
     project = Project(whole, _note(settings))
     project.add_reports()
     return project
+
+
+def _check_data(plan: Plan) -> None:
+    """Runs must suit their data, as far as these are prepared. NoiselabError names the first."""
+    files = {run.data: Path(run.data, "dataset.json") for run in plan.runs.values()}
+    described = {data: read_json(file) for data, file in files.items() if file.is_file()}
+    for run in plan.runs.values():
+        if run.data in described:
+            mistake = FAMILIES[run.family].data_mistake(run, described[run.data])
+            if mistake:
+                raise NoiselabError(f"config key {run.family}.{mistake} (data set {run.dataset})")
 
 
 def audit_experiments(config: dict, plan) -> set[str]:

@@ -70,21 +70,20 @@ def plan(config: dict, results: str) -> Plan:
     datasets: dict[str, dict] = {}
     for name, experiment in planned_experiments(config, results).items():
         experiments[name] = []
+        experiment = experiment | _initial(config, results, name, experiment)
         for dataset in experiment["datasets"]:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
             _check(name, experiment, spec)
             check_source(config, spec)
-            started = experiment | _initial(config, results, name, experiment)
-            for run in _runs(config, results, _trained(name, started, spec), spec):
+            for run in _runs(config, results, _trained(name, experiment, spec), spec):
                 experiments[name].append(run.run_id)
                 runs |= {run.run_id: run}
-                for parent in _parents(config, results, started, spec, run):
+                for parent in _parents(config, results, experiment, spec, run):
                     runs.setdefault(parent.run_id, parent)
-                    if parent.dataset not in datasets:
-                        datasets[parent.dataset] = resolve_dataset(
-                            config["datasets"], parent.dataset, f"experiments.{name}.init.dataset"
-                        )
+    for run in runs.values():  # what a training starts from may be of another data set
+        if run.dataset not in datasets:
+            datasets[run.dataset] = resolve_dataset(config["datasets"], run.dataset, "init.dataset")
     return Plan(runs, experiments, datasets)
 
 
@@ -216,7 +215,7 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
         **(start.content if start else {}),
         "training": training(own, kind.clean_examples(spec, own), spec, noise, kind.snapshots),
     }
-    return Run.of(content)
+    return Run.from_content(content)
 
 
 def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run):

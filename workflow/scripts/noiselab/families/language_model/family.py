@@ -14,6 +14,7 @@ from noiselab.families.descriptor import (
     settings,
     training,
 )
+from noiselab.run import Run
 
 GPT2 = Model(
     {
@@ -25,6 +26,17 @@ GPT2 = Model(
     heads_mistake,
 )
 
+
+def data_mistake(run: Run, described: dict) -> str | None:
+    """A window of context and target must fit into both splits of the text."""
+    context = run.model["context"]
+    for split in ("train", "validation"):
+        tokens = described.get(f"{split}_tokens", context + 1)
+        if tokens <= context:
+            return f"model.context: {context} tokens are more than the {tokens} of split {split}"
+    return None
+
+
 FAMILY = Family(
     name="language_model",
     title="Language models",
@@ -35,6 +47,7 @@ FAMILY = Family(
         "vocabulary": spec["vocabulary"],
         "evaluation": recipe["evaluation"],
     },
+    data_mistake=data_mistake,
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     recipe={
         "steps": COUNT,

@@ -11,6 +11,8 @@ from transformers import GPT2LMHeadModel
 from noiselab import streams
 from noiselab.data import text
 from noiselab.data.batches import TokenBatches
+from noiselab.errors import NoiselabError
+from noiselab.families.language_model.family import data_mistake
 from noiselab.families.work import Data
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.settings import network_settings
@@ -24,7 +26,9 @@ EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 M
 
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    _, train, validation = text.read(run.data)
+    described, train, validation = text.read(run.data)
+    if mistake := data_mistake(run, described):
+        raise NoiselabError(f"run {run.run_id}: {mistake}")
     windows = list(validation_windows(validation, run.model["context"]))
 
     def validation_nll(model: nn.Module) -> dict[str, float]:
