@@ -127,11 +127,10 @@ rule report:
     conda:
         ENV
     params:
-        structure=WIRING.content("report"),
         digest=WIRING.digest("report"),
     shell:
-        "$PYTHON $SCRIPTS/make_report.py --structure {params.structure:q} --out {output.html:q}"
-        f" {LOGGED} && {RECORD}"
+        f"$PYTHON $SCRIPTS/make_report.py --config {{input.config:q}} --results {RESULTS}"
+        f" --out {{output.html:q}} {LOGGED} && {RECORD}"
 
 
 # Snakemake's own report: rules, their graph and run times. A rule that calls it lets it be a target

@@ -179,6 +179,12 @@ def test_replaced_files_below_the_data_root_are_noticed(tmp_path):
     assert not stale()
 
 
+def test_a_link_to_nothing_is_no_file(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "gone")
+    assert sources.listing(tmp_path, ["set"]) == {}
+
+
 def test_many_files_are_compared_by_name_and_size(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MANY", 2)
     root, folder = tmp_path / "root", tmp_path / "prepared"

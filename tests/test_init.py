@@ -51,6 +51,25 @@ def test_runs_that_start_otherwise_are_others():
     assert not ids[1] & set(usual)
 
 
+def test_a_start_may_have_a_start_itself():
+    twice = {"tuned": TUNED, "again": TUNED | {"init": {"experiment": "tuned"}}}
+    planned = runs.plan(config.load({"experiments": twice}, tier="smoke"), "r")
+    for name in planned.experiments["again"]:
+        first = planned.runs[planned.runs[name].parents["init"]]
+        assert first.run_id in planned.experiments["tuned"]
+        assert planned.runs[first.parents["init"]].dataset == "glyphs-10"
+
+
+def test_the_teacher_of_what_starts_otherwise_is_the_usual_one():
+    tuned = config.load(tier="smoke")["experiments"]["table9"] | {"init": {"experiment": "table9"}}
+    planned = runs.plan(config.load({"experiments": {"tuned": tuned}}, tier="smoke"), "r")
+    for name in planned.experiments["tuned"]:
+        assert planned.runs[name].parents.keys() <= {"clean", "teacher", "init"}
+        assert set(planned.runs[name].parents.values()) <= set(planned.runs)
+    teachers = planned.parents("teacher", planned.experiments["tuned"])
+    assert teachers == ["seq2seq/code2doc/teacher-s100"]
+
+
 def test_a_file_is_known_by_its_content(tmp_path):
     path = tmp_path / "weights.safetensors"
     found = []
@@ -67,6 +86,7 @@ def test_a_file_is_known_by_its_content(tmp_path):
     [
         ({"experiment": "tabel2"}, r"tuned\.init\.experiment: no experiment with a classifier"),
         ({"experiment": "table7"}, r"tuned\.init\.experiment: no experiment with a classifier"),
+        ({"experiment": "tuned"}, r"tuned\.init\.experiment: tuned would start from itself"),
         ({"weights": "missing.safetensors"}, r"tuned\.init\.weights: cannot read missing"),
         ({"experiment": "table2", "weights": "x"}, r"tuned\.init"),
     ],

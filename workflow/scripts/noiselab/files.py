@@ -57,6 +57,12 @@ def read_json(path: str | Path) -> dict:
         raise NoiselabError(f"{path}: not valid JSON ({error})") from error
 
 
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's content. OSError: it cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest(content) -> str:
     """SHA-256 of a JSON-able value, independent of key order."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

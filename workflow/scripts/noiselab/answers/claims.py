@@ -25,7 +25,8 @@ def decide(published: dict, measured: Measured) -> dict:
     published: printed numbers and claims (noiselab.planning.config.published).
     """
     claims = [
-        _decided(name, claim, published, measured) for name, claim in published["claims"].items()
+        _decided(name, claim, published, measured)
+        for name, claim in published.get("claims", {}).items()
     ]
     return {"tier": measured.tier, "claims": claims}
 

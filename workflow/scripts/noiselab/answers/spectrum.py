@@ -48,7 +48,7 @@ def published_floors_table(published: dict) -> pd.DataFrame:
     for experiment, score in SCORES.items():
         entry = published[experiment]
         for dataset, values in entry["metrics"][score].items():
-            classes = published["classes"].get(dataset)
+            classes = published.get("classes", {}).get(dataset)
             for ratio, value in zip(entry["noise_ratios"], values, strict=True):
                 rate = error_rate(ratio)
                 floor = published_floor(score, entry["corruption"], values[0], rate, classes)

@@ -4,12 +4,11 @@ Kept beside the prepared arrays: size, time and SHA-256 of each file, or, of fol
 files, names and sizes alone. Where size and time are as they were, nothing is read.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from noiselab.files import digest, write_json
+from noiselab.files import digest, sha256, write_json
 
 FILE = "sources.json"
 MANY = 20_000  # files; of more, contents are not compared
@@ -30,9 +29,10 @@ def listing(root: Path, folders: Iterable[str]) -> dict[str, list[int]]:
             for name in names:
                 if not name.startswith("."):
                     path = Path(place, name)
-                    status = path.stat()
-                    key = path.relative_to(root).as_posix()
-                    found[key] = [status.st_size, status.st_mtime_ns]
+                    if path.is_file():  # no dangling link, no pipe
+                        status = path.stat()
+                        key = path.relative_to(root).as_posix()
+                        found[key] = [status.st_size, status.st_mtime_ns]
     return found
 
 
@@ -46,7 +46,7 @@ def keep(spec: dict, source: Path | None, folder: Path) -> None:
     if len(files) > MANY:
         write_json(folder / FILE, {"many": len(files), "digest": _names(files)})
         return
-    content = {name: [*status, _sha256(root / name)] for name, status in files.items()}
+    content = {name: [*status, sha256(root / name)] for name, status in files.items()}
     write_json(folder / FILE, {"files": content})
 
 
@@ -68,13 +68,8 @@ def _changed(path: Path, now: list[int], before: list) -> bool:
     """Whether a file has another content; read only where its time is another."""
     if now == before[:2]:
         return False
-    return now[0] != before[0] or _sha256(path) != before[2]
+    return now[0] != before[0] or sha256(path) != before[2]
 
 
 def _names(files: dict[str, list[int]]) -> str:
     return digest(sorted((name, size) for name, (size, _) in files.items()))
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -106,7 +106,9 @@ def _name(experiments: list[str], different: dict) -> str:
 def separated(whole: Plan, usual: Plan, results: str) -> Plan:
     """The plan with other names for the data sets and runs that the tier has otherwise."""
     folders = {
-        name: f"{name}-{digest(spec)[:LENGTH]}" if usual.datasets.get(name, spec) != spec else name
+        name: f"{name}-{digest(spec)[:LENGTH]}"
+        if _arrays(usual.datasets.get(name, spec)) != _arrays(spec)
+        else name
         for name, spec in whole.datasets.items()
     }
     runs = {
@@ -129,6 +131,11 @@ def separated(whole: Plan, usual: Plan, results: str) -> Plan:
         {e: [names.get(run, run) for run in ids] for e, ids in whole.experiments.items()},
         {folders[name]: spec for name, spec in whole.datasets.items()},
     )
+
+
+def _arrays(spec: dict) -> dict:
+    """What of a specification the prepared arrays follow from."""
+    return {k: v for k, v in spec.items() if k not in ("overrides", "stands_in_for")}
 
 
 def _named(run: Run, names: dict[str, str], results: str) -> Run:

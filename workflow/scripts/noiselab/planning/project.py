@@ -12,7 +12,7 @@ from noiselab.files import read_json
 from noiselab.planning import artefacts, code, own
 from noiselab.planning import config as configuration
 from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
-from noiselab.planning.datasets import is_real
+from noiselab.planning.datasets import check_source, is_real
 from noiselab.planning.graph import Graph, Job, Places, graph
 from noiselab.planning.runs import Plan
 
@@ -172,19 +172,13 @@ class Project:
         followed = code.script("plan_cost", *modules)
         graph.add(Job("cost", "cost", inputs | config, outputs, code=followed))
         captions = tuple(sorted(CAPTIONS.glob("**/*.rst")))
-        template = (CAPTIONS / "report.html.j2",)
-        for name, inputs, content, followed in (
-            (
-                "report",
-                {"files": self.report_files()},
-                self.structure(),
-                code.script("make_report") + captions + template,
-            ),
-            ("workflow_report", {"shown": self.shown(), **config}, None, captions),
-        ):
-            inputs = {key: tuple(files) for key, files in inputs.items()}
-            out = {"html": f"{answers}/{name}.html"}
-            graph.add(Job(name, name, inputs, out, content=content, code=followed))
+        page = code.script("make_report") + captions + (CAPTIONS / "report.html.j2",)
+        inputs = {"files": tuple(self.report_files()), **config}
+        out = {"html": f"{answers}/report.html"}
+        graph.add(Job("report", "report", inputs, out, content=self.structure(), code=page))
+        inputs = {"shown": tuple(self.shown()), **config}
+        out = {"html": f"{answers}/workflow_report.html"}
+        graph.add(Job("workflow_report", "workflow_report", inputs, out, code=captions))
 
 
 def plan(config: dict, results: str) -> Project:
@@ -192,6 +186,8 @@ def plan(config: dict, results: str) -> Project:
     settings = own.settings(config, results)
     answers = settings.answers
     places = Places(results, answers, DOWNLOADS, config["data"]["root"])
+    for spec in settings.plan.datasets.values():
+        check_source(config, spec)
     _check_data(settings.plan)
     audited = audit_experiments(config, settings.plan)
     planned = artefacts.planned(config, settings.plan, audited)

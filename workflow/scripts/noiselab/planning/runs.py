@@ -4,7 +4,6 @@ A run is written to `run.json`. Its id is readable and depends only on what
 makes it different from its siblings, so that experiments which need the same run share it.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from itertools import product
@@ -12,10 +11,10 @@ from itertools import product
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import CLEAN
-from noiselab.files import digest
+from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
-from noiselab.planning.datasets import check_source, resolve_dataset
+from noiselab.planning.datasets import resolve_dataset
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
 
@@ -75,7 +74,6 @@ def plan(config: dict, results: str) -> Plan:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
             _check(name, experiment, spec)
-            check_source(config, spec)
             for run in _runs(config, results, _trained(name, experiment, spec), spec):
                 experiments[name].append(run.run_id)
                 runs |= {run.run_id: run}
@@ -133,22 +131,30 @@ def _runs(config: dict, results: str, experiment: dict, spec: dict):
         yield _run(config, results, experiment, spec, Place(ratio, seed, tuple(axes), multiplier))
 
 
-def _initial(config: dict, results: str, name: str, experiment: dict) -> dict:
+def _initial(
+    config: dict, results: str, name: str, experiment: dict, after: tuple[str, ...] = ()
+) -> dict:
     """Where the trainings of an experiment start, by seed: from the runs of the same seed of
-    another experiment, at a noise ratio, or from a local file of weights."""
+    another experiment, at a noise ratio, or from a local file of weights. after: experiments that
+    start from this one."""
     init, key = experiment.get("init"), f"config key experiments.{name}.init"
     if init is None:
         return {}
     if "weights" in init:
         start = Start(
-            {"init": {"weights": init["weights"], "sha256": sha256(init["weights"], key)}}
+            {"init": {"weights": init["weights"], "sha256": _content(init["weights"], key)}}
         )
         return {"initial": dict.fromkeys(experiment["seeds"], start)}
     other = config["experiments"].get(init["experiment"])
     if other is None or other["family"] != experiment["family"]:
         raise NoiselabError(f"{key}.experiment: no experiment with a {experiment['family']}")
+    if init["experiment"] in (name, *after):
+        raise NoiselabError(f"{key}.experiment: {init['experiment']} would start from itself")
     dataset = init.get("dataset", other["datasets"][0])
     spec = resolve_dataset(config["datasets"], dataset, f"{key}.dataset")
+    other = other | {"seeds": experiment["seeds"]}
+    _check(init["experiment"], other, spec)
+    other |= _initial(config, results, init["experiment"], other, (*after, name))
     other = _trained(init["experiment"], other, spec)
     own = FAMILIES[other["family"]].experiment.values()
     axes = tuple((axis, axis.default) for axis in own)
@@ -162,11 +168,10 @@ def _initial(config: dict, results: str, name: str, experiment: dict) -> dict:
     return {"initial": starts}
 
 
-def sha256(path: str, key: str) -> str:
-    """SHA-256 of a file. NoiselabError: it cannot be read."""
+def _content(path: str, key: str) -> str:
+    """SHA-256 of a file of weights. NoiselabError: it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise NoiselabError(f"{key}.weights: cannot read {path} ({error.strerror})") from error
 
@@ -187,14 +192,14 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
         **({} if clean else experiment.get("noise", {})),
     }
     part = "".join(axis.label(value) for axis, value in place.axes)
-    variant = _variant(protocol, experiment.get("training", {}))
+    usual = _variant(protocol, experiment.get("training", {}))  # of a teacher, too
     start = experiment.get("initial", {}).get(place.seed)
-    variant += f"-i{digest(start.content)[:6]}" if start else ""
+    variant = usual + (f"-i{digest(start.content)[:6]}" if start else "")
     parents = {CLEAN: f"{family}/{dataset}/clean{part}-s{place.seed}{variant}"}
     if kind.judge:
         parents[JUDGE] = f"{kind.judge}/{dataset}/clean-s{place.seed}"
     if CORRUPTIONS[noise["corruption"]].target == "sequence":
-        parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{variant}"
+        parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{usual}"
         noise["teacher_targets"] = f"{results}/runs/{parents[TEACHER]}/targets"
     if start and start.runs:
         parents[INIT] = start.runs[0].run_id

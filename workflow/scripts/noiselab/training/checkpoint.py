@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from noiselab.errors import NoiselabError
-from noiselab.files import whole_file
+from noiselab.files import sha256, whole_file
 
 KEEP = 2
 DIGITS = 16  # of the digest, in a name
@@ -78,7 +78,7 @@ def load(folder: Path, run_digest: str, device: torch.device) -> dict | None:
     """
     foreign = None
     for digest, path in _found(folder):
-        if _file_digest(path) != digest:
+        if sha256(path)[:DIGITS] != digest:
             print(f"noiselab: {path}: damaged checkpoint, trying the one before", file=sys.stderr)
             continue
         state = torch.load(path, map_location=device, weights_only=True)
@@ -96,8 +96,3 @@ def _found(folder: Path) -> list[tuple[str, Path]]:
     matches = [(m, p) for p in folder.glob("step-*.pt") if (m := _NAME.fullmatch(p.name))]
     matches.sort(key=lambda found: int(found[0].group(1)), reverse=True)
     return [(m.group(2), p) for m, p in matches]
-
-
-def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]

@@ -1,6 +1,5 @@
 """Long inference in parts: each is a file, so that the same command goes on after a stop."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile
@@ -9,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.files import digest, save_arrays
+from noiselab.files import digest, save_arrays, sha256
 from noiselab.run import Run
 from noiselab.training import distributed
 
@@ -33,9 +32,7 @@ def in_shards(folder: Path, count: int, make: Callable[[int], Arrays]) -> Iterat
 
 def identity(run: Run, weights: Path, *settings) -> str:
     """Name of a folder of shards: of the run, the content of its weights, and further settings."""
-    with open(weights, "rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    return digest([run.content(), content, *settings])[:12]
+    return digest([run.content(), sha256(weights), *settings])[:12]
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -1,6 +1,5 @@
 """Final weights as safetensors: plain arrays that cannot carry code."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -9,7 +8,7 @@ from safetensors.torch import load_file, load_model, save_model
 from torch import nn
 
 from noiselab.errors import NoiselabError
-from noiselab.files import whole_file
+from noiselab.files import sha256, whole_file
 
 
 def save_weights(path: Path, model: nn.Module, run_id: str) -> None:
@@ -37,8 +36,7 @@ def load_initial(init: dict, model: nn.Module) -> dict:
     """
     path = Path(init["weights"])
     try:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256(path)
         stored = load_file(path)
     except (OSError, SafetensorError) as error:
         raise NoiselabError(f"{path}: {str(error).splitlines()[0]}") from error

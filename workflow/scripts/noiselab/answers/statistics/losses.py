@@ -97,7 +97,7 @@ def _printed_loss(part: dict, ratio: float, published: dict) -> dict[str, float]
     value = values[entry["noise_ratios"].index(ratio)]
     loss = lost(score, value, clean)
     printed = {"absolute": loss, "relative": 100 * loss / clean}
-    classes = published["classes"].get(of)
+    classes = published.get("classes", {}).get(of)
     floor = published_floor(score, entry["corruption"], clean, error_rate(ratio), classes)
     if floor is not None:
         above = loss - lost(score, floor, clean)

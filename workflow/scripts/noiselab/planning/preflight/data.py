@@ -1,6 +1,5 @@
 """Checks of data sets: there, whole, or to be downloaded."""
 
-import hashlib
 import importlib.util
 from collections.abc import Iterable
 from functools import partial
@@ -11,6 +10,7 @@ from types import ModuleType
 from noiselab.data import cifar, image_files, text
 from noiselab.data.kinds import KINDS
 from noiselab.errors import NoiselabError
+from noiselab.files import sha256
 from noiselab.planning.datasets import is_real, source_folder
 from noiselab.planning.graph import Graph
 from noiselab.planning.preflight import network
@@ -99,9 +99,7 @@ def inception_row(weights: Path) -> Row:
     if not weights.is_file():
         fix = f"{LOCAL}; or diffusion: {{evaluation: {{features: judge}}}}"
         return Row(name, MISSING, f"no {weights}", fix)
-    with open(weights, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(weights.stem.rpartition("-")[2]):
+    if not sha256(weights).startswith(weights.stem.rpartition("-")[2]):
         return Row(name, MISSING, f"{weights} is broken (another hash)", "fetch it once more")
     return Row(name, OK, str(weights))
 
