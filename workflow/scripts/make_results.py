@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab.errors import NoiselabError, run_script
-from noiselab.files import write_text
-from noiselab.planning.config import ROOT
+from noiselab.files import ROOT, write_text
 
 DOCS = ROOT / "docs"
 TABLES = [

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from noiselab.errors import NoiselabError
 
+ROOT = Path(__file__).resolve().parents[3]  # of the repository
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:

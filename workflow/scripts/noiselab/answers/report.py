@@ -29,8 +29,7 @@ from markupsafe import Markup
 from noiselab.answers.layouts import INTERVALS, NAMES
 from noiselab.answers.verdicts import estimate, number
 from noiselab.errors import NoiselabError
-from noiselab.files import read_json
-from noiselab.planning.config import ROOT
+from noiselab.files import ROOT, read_json
 from noiselab.planning.provenance import PACKAGES
 
 CAPTIONS = ROOT / "workflow" / "report"

@@ -13,10 +13,10 @@ import jsonschema
 import yaml
 
 from noiselab.errors import NoiselabError
+from noiselab.files import ROOT
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning import schema
 
-ROOT = Path(__file__).resolve().parents[4]
 CONFIG = ROOT / "config"
 SCHEMA = CONFIG / "schema.yaml"
 TIERS = CONFIG / "tiers"

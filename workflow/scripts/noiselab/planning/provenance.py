@@ -5,8 +5,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from noiselab.files import read_json, write_json
-from noiselab.planning.config import ROOT
+from noiselab.files import ROOT, read_json, write_json
 from noiselab.run import Run
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
