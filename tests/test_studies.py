@@ -1,10 +1,13 @@
 """Studies: each can be planned alone or with others."""
 
+import json
+
 import pytest
 import yaml
 
 from noiselab.errors import NoiselabError
 from noiselab.planning import config, project
+from noiselab.planning.wiring import Wiring
 
 MINE = {
     "experiments": {
@@ -81,3 +84,15 @@ def test_two_studies_share_no_published_entry(second, tmp_path):
     config._content.cache_clear()
     with pytest.raises(NoiselabError, match=r"table2 is in another study"):
         config.published()
+
+
+def test_the_report_has_tables_and_figures_in_the_order_of_the_entries():
+    """Also where it is made from the configuration as it was kept."""
+    settings = config.load(tier="smoke")
+    wiring = Wiring(project.plan(settings, "results/smoke").graph, force=print)
+    kept = config.validate(json.loads(wiring.content("config")))
+    structure = project.plan(kept, "results/smoke").structure()
+    shown = [item["name"] for item in structure["items"]]
+    order = [name for name, entry in settings["artefacts"].items() if entry["kind"] != "analysis"]
+    assert shown == [name for name in order if name in shown]
+    assert shown.index("table2") < shown.index("table10") < shown.index("table13")

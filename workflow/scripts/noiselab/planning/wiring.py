@@ -54,8 +54,9 @@ class Wiring:
         return lambda wildcards: self.graph.digest(pattern.format(**wildcards))
 
     def content(self, name: str) -> str:
-        """The content of a job as JSON, to be written to a file."""
-        return json.dumps(self.job(name).content, indent=2, sort_keys=True)
+        """The content of a job as JSON, to be written to a file, in the order that it has: that of
+        artefacts is the order of the report."""
+        return json.dumps(self.job(name).content, indent=2)
 
     def flags(self, name: str) -> str:
         """The content of a job as command-line flags: those that are true."""
