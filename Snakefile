@@ -26,3 +26,6 @@ rule all:
     input:
         REPORT,
         WORKFLOW_REPORT,
+
+
+include: "rules/targets.smk"

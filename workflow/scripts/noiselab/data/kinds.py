@@ -11,6 +11,7 @@ class Kind:
     files: tuple[str, ...]  # prepared, beside dataset.json
     download: str | None  # rule that fetches it where there is no local copy; None: embedded
     packages: tuple[str, ...] = ()  # that embedded data come out of, where the data set names none
+    classes: int | None = None  # that each such data set has; None: as many as it says
 
 
 IMAGES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
@@ -31,7 +32,7 @@ PAIRS = (
 )
 
 KINDS = {
-    "digits": Kind("prepare_images", IMAGES, None, ("sklearn",)),
+    "digits": Kind("prepare_images", IMAGES, None, ("sklearn",), classes=10),
     "glyphs": Kind("prepare_images", IMAGES, None, ("matplotlib", "PIL")),
     "cifar": Kind("prepare_images", IMAGES, "download_images"),
     "image_files": Kind("prepare_image_files", FILES, "download_image_files"),

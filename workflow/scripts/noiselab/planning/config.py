@@ -5,7 +5,9 @@ Every mistake is one line that names the key.
 
 import difflib
 import json
+import math
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -109,20 +111,66 @@ def merge(base: dict, changes: dict) -> dict:
 def typed(config: dict) -> dict:
     """The configuration with string keys throughout, and numbers that Snakemake's `--config` nests
     as strings."""
-    return _typed(json.loads(json.dumps(config)))  # YAML keys such as 0.5 become strings
+    return _typed(_plain(config))
+
+
+def _plain(config: dict) -> dict:
+    """The configuration as JSON has it: YAML keys such as 0.5 become strings."""
+    try:
+        return json.loads(json.dumps(config))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NoiselabError(f"the configuration cannot be read as data: {error}") from error
 
 
 def validate(config: dict) -> dict:
     """The configuration, typed; NoiselabError at the first mistake."""
-    config = typed(config)
+    plain = _plain(config)
+    config = _typed(plain)
     config["studies"] = studies(config)
-    errors = sorted(_validator().iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    _check_finite(config)
+    errors = [e for e in _validator().iter_errors(config) if not _was_text(e, config, plain)]
     if errors:
-        raise NoiselabError(_one_line(errors[0]))
+        raise NoiselabError(_one_line(min(errors, key=lambda e: (len(e.path), str(e.path)))))
     root = config["data"].get("root")
     if root is not None and not os.path.isdir(root):
         raise NoiselabError(f"config key data.root: no folder {root}")
     return config
+
+
+def _check_finite(config: dict) -> None:
+    """Numbers are finite: others compare with nothing."""
+    for key, value in _leaves(config, ""):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NoiselabError(f"config key {key}: {value} is no finite number")
+
+
+def _leaves(value, key: str) -> Iterator[tuple[str, object]]:
+    """(key, value) of all that is neither a mapping nor a list."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _leaves(item, f"{key}[{i}]")
+    else:
+        yield key, value
+
+
+def _was_text(error: jsonschema.ValidationError, config: dict, plain: dict) -> bool:
+    """Whether a number stands where a text belongs, and was one (a folder called 2024): then it is
+    put back."""
+    path = list(error.absolute_path)
+    wants_text = error.validator == "type" and "string" in error.validator_value
+    if not (wants_text and path):
+        return False
+    for part in path:
+        plain = plain[part]
+    if not isinstance(plain, str):
+        return False
+    for part in path[:-1]:
+        config = config[part]
+    config[path[-1]] = plain
+    return True
 
 
 def _typed(value):
@@ -151,13 +199,24 @@ def _one_line(error: jsonschema.ValidationError) -> str:
     return f"config key {prefix}{unknown}: unknown key ({hint(unknown, known)})"
 
 
+def _is_integer(checker, value) -> bool:
+    """Whether a value is an integer as written: 1.0 and true are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
 @cache
 def _validator() -> jsonschema.Draft202012Validator:
     # Analyses of the studies have resources of their own.
     files = [file for study in known_studies() for file in (STUDIES / study).glob("artefacts.yaml")]
     entries = [entry for file in files for entry in read_yaml(file)["artefacts"].values()]
     rules = {e.get("resources") or e["builder"] for e in entries if e["kind"] == "analysis"}
-    return jsonschema.Draft202012Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
+    return _Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
 
 
 SECTIONS = ("artefacts", "claims", "classes")  # whose entries several studies have

@@ -4,6 +4,7 @@ from math import ceil
 
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
+from noiselab.planning.checks import check_recipe
 from noiselab.planning.config import hint, merge
 
 
@@ -22,6 +23,7 @@ def recipe(config: dict, experiment: dict, spec: dict) -> dict:
     if experiment["protocol"] == "released":
         changed = _changed(changed, released)
     _check_model(family, changed, spec)
+    check_recipe(family, changed)
     return changed
 
 

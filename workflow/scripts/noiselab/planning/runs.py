@@ -75,6 +75,11 @@ def plan(config: dict, results: str) -> Plan:
             datasets[dataset] = spec
             _check(name, experiment, spec)
             for run in _runs(config, results, _trained(name, experiment, spec), spec):
+                if run.run_id in experiments[name]:
+                    raise NoiselabError(
+                        f"config key experiments.{name}: two runs would be called {run.run_id}; "
+                        "noise ratios that differ in the seventh digit only are one"
+                    )
                 experiments[name].append(run.run_id)
                 runs |= {run.run_id: run}
                 for parent in _parents(config, results, experiment, spec, run):
