@@ -29,7 +29,8 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "workflow" / "scripts")]
 
 from harness import (
     CLUSTER,
@@ -38,6 +39,7 @@ from harness import (
     differences,
     is_up,
     jobs,
+    planned_runs,
     results,
     set_nodes,
     slurm,
@@ -77,6 +79,7 @@ RUNS = [
     "seq2seq/code2doc/clean-s0",
     "seq2seq/code2doc/teacher-r1.00-fixed_total-s0",
 ]
+RUNS = planned_runs(SETTINGS, RUNS)
 TARGETS = [f"results/smoke/runs/{run}/weights.safetensors" for run in RUNS]
 PER_RUN = 4  # faults that one training meets at most in a workflow: the profile has 5 retries
 

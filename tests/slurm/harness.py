@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from commands import run
+from noiselab.planning import config, project
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "tests" / "slurm" / "cluster.sh"
@@ -26,6 +27,13 @@ PATIENCE = float(os.environ.get("NOISELAB_PATIENCE", 1))
 # Facts of a machine and its load, in metrics.json, training.json and history.jsonl.
 NOT_RESULTS = {"seconds", "examples_per_second", "processes", "device", "revision"}
 NOT_RESULTS |= {"evaluation_revision", "training_seconds"}
+
+
+def planned_runs(settings: dict, names: list[str]) -> list[str]:
+    """Ids of these runs under settings of a test's own: where such a run is not as the tier has it,
+    its name has an addition."""
+    plan = project.plan(config.load(settings, tier="smoke"), "results/smoke").graph.plan
+    return [next(r for r in plan.runs if r == n or r.startswith(f"{n}-o")) for n in names]
 
 
 def until(condition, seconds: float, what: str):
