@@ -73,7 +73,7 @@ for preparation in DATA.preparations():
             command=DATA.preparing(preparation.rule),
             digest=WIRING.digest("prepare/{dataset}"),
         shell:
-            COMMAND
+            f"THREADS={{threads}} {COMMAND}"
 
 
 # A rule of its own, so that other text to be scored on trains nothing again.

@@ -166,12 +166,13 @@ def test_replaced_files_below_the_data_root_are_noticed(tmp_path):
     project.call(*settings, "--", "shapes_noise")
     first = tmp_path / "data" / "shapes" / "train" / "a" / "0.bmp"
 
-    def stale():
-        done = project.call("-n", *settings, "--", "shapes_noise")
+    def stale(*options):
+        done = project.call("-n", *options, *settings, "--", "shapes_noise")
         return "rule train_vision_transformer:" in done.stdout + done.stderr
 
     os.utime(first)
     assert not stale()  # the same content at another time
+    assert not stale("--cores", "1")  # with other resources
     shutil.rmtree(project.folder / ".snakemake")
     picture(first, 99)  # as large as before
     assert stale()

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from noiselab.data import sources
@@ -13,7 +14,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
     parser.add_argument("--source", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--threads", type=int, default=1, help="processes")
+    threads = int(os.environ.get("THREADS", 1))  # of the job
+    parser.add_argument("--threads", type=int, default=threads, help="processes")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
     prepare(arguments.spec, arguments.source, arguments.threads, arguments.out)

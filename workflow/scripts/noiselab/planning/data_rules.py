@@ -85,15 +85,14 @@ class DataRules:
         return f"--source {shlex.quote(self.graph.places.source(source_folder(spec)))}"
 
     def preparing(self, rule: str) -> Callable:
-        """Parameter of a rule: the command line that prepares a data set."""
+        """Parameter of a rule: the command line that prepares a data set. How many threads there
+        are is no part of it, or data would be prepared again with other --cores."""
         specification = self.specification("dataset", without="out_of_domain")
         python = "python" if rule in COLD else "$PYTHON"
 
-        def command(wildcards, threads) -> str:
+        def command(wildcards) -> str:
             name, results = wildcards["dataset"], self.graph.places.results
             words = ["--spec", specification(wildcards), "--out", f"{results}/data/{name}"]
-            if rule == "prepare_image_files":
-                words += ["--threads", str(threads)]
             if rule == "prepare_text":  # finished shards survive a failed attempt
                 words += ["--work", f"{results}/checkpoints/data/{name}"]
             source = self.source(wildcards)
