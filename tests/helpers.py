@@ -18,7 +18,7 @@ def small_run(results="results/smoke", **experiment) -> Run:
     return plan.runs[plan.experiments["table2"][0]]
 
 
-def stub(**changes) -> Run:
+def example_run(**changes) -> Run:
     """A run of no plan, for what looks at a few of its keys only."""
     noise = {"corruption": "none", "resample": "none", "budget": "none"}
     noise |= {"noise_ratio": 0.0, "error_rate": 0.0, "batch_multiplier": 1, "protocol": "text"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import commands
-from helpers import stub
+from helpers import example_run
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
 from noiselab.noise import registry
@@ -52,7 +52,7 @@ def build(tmp_path):
         experiment = {key: OPTIONS[key](tmp_path, classes) for key in CORRUPTIONS[name].options}
         spec = {"name": "any", "classes": classes, "vocabulary": classes}
         sizes = {"classes": classes, "vocabulary": classes}
-        run = stub(corruption=name, error_rate=rate, **sizes)
+        run = example_run(corruption=name, error_rate=rate, **sizes)
         return registry.corruption(run | CORRUPTIONS[name].planned(experiment, spec))
 
     return corruption

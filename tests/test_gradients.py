@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import stub
+from helpers import example_run
 from noiselab.data.batches import TokenBatches
 from noiselab.measures import gradients
 
@@ -337,7 +337,7 @@ def test_growth_needs_two_sums_of_each_kind():
     assert gradients.growth([_units(_vectors(clean), clean)]) == []
 
 
-RUN = stub(seed=3, resample="fresh")
+RUN = example_run(seed=3, resample="fresh")
 RUN |= {"vocabulary": VOCABULARY, "model": {"context": LENGTH}}
 
 

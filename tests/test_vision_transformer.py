@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import commands
-from helpers import random_images, stub
+from helpers import example_run, random_images
 from noiselab.data import embedded, prepared
 from noiselab.data.batches import ImageBatches
 from noiselab.families.classifier import task as classifier
@@ -174,7 +174,7 @@ def test_labels_are_smoothed():
     """(1 - s) times the cross-entropy of the label, s times its mean over the classes."""
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    loss = vision_transformer.smoothed_loss(stub(label_smoothing=0.2))
+    loss = vision_transformer.smoothed_loss(example_run(label_smoothing=0.2))
     value = loss(lambda x: x, SimpleNamespace(inputs=logits, targets=labels))
     logs = logits.log_softmax(-1)
     expected = -(0.8 * logs[torch.arange(6), labels] + 0.2 * logs.mean(-1)).mean()
@@ -200,7 +200,7 @@ def test_a_minute_on_embedded_images_beats_chance_tenfold(tmp_path, one_thread):
 
 def test_training_accuracy_is_measured_on_a_class_balanced_part():
     labels = np.repeat(np.arange(5), [10, 20, 30, 40, 50])
-    run = stub(classes=5, evaluation={"train_images": 15})
+    run = example_run(classes=5, evaluation={"train_images": 15})
     rows = vision_transformer.train_rows(run, labels)
     assert (np.bincount(labels[rows]) == 3).all()
     everything = vision_transformer.train_rows(run | {"evaluation": {"train_images": None}}, labels)
