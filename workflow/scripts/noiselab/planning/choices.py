@@ -1,7 +1,7 @@
 """Which runs an artefact is made from: functions (plan, ids of an experiment's runs) -> ids."""
 
-from noiselab.families.descriptor import CLEAN
-from noiselab.planning.runs import TEACHER, Plan
+from noiselab.families.descriptor import CLEAN, TEACHER
+from noiselab.planning.runs import Plan
 
 
 def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:

@@ -10,15 +10,13 @@ from itertools import product
 
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import CLEAN
+from noiselab.families.descriptor import CLEAN, INIT, JUDGE, TEACHER
 from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.datasets import resolve_dataset
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
-
-JUDGE, TEACHER, INIT = "judge", "teacher", "init"  # roles of parents, beside the clean run
 
 
 def error_rate(noise_ratio: float) -> float:

@@ -11,9 +11,21 @@ from noiselab.families.descriptor import (
     Family,
     File,
     Model,
+    Stage,
     scoring,
     training,
 )
+
+
+def stages(family: str) -> tuple[Stage, ...]:
+    """Those of every family of classifiers: training, then scores of its predictions."""
+    reads = {
+        "history": File(HISTORY),
+        "predictions": File(PREDICTIONS),
+        "clean": File(PREDICTIONS, CLEAN),
+    }
+    return training(family, predictions=True), scoring(family, reads=reads)
+
 
 RESNET = Model({"width": COUNT, "blocks": COUNTS})
 
@@ -30,15 +42,5 @@ FAMILY = Family(
     },
     recipe={"epochs": POSITIVE},
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
-    stages=(
-        training("classifier", predictions=True),
-        scoring(
-            "classifier",
-            reads={
-                "history": File(HISTORY),
-                "predictions": File(PREDICTIONS),
-                "clean": File(PREDICTIONS, CLEAN),
-            },
-        ),
-    ),
+    stages=stages("classifier"),
 )

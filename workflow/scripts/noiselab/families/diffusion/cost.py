@@ -1,7 +1,8 @@
 """What the stages of a diffusion model compute and leave."""
 
 from noiselab.families.classifier import cost as classifier
-from noiselab.families.diffusion.family import JUDGE, features
+from noiselab.families.descriptor import JUDGE
+from noiselab.families.diffusion.family import features
 from noiselab.families.work import Computing, Sizes, Work, nothing
 
 # FLOPs of the features of one image by pytorch-fid's Inception, which sees 299 x 299 pixels: twice

@@ -5,6 +5,7 @@ from noiselab.families.descriptor import (
     CLEAN,
     COUNT,
     COUNTS,
+    JUDGE,
     POSITIVE,
     PREDICTIONS,
     RUN,
@@ -20,7 +21,6 @@ from noiselab.families.descriptor import (
 )
 from noiselab.run import Run
 
-JUDGE = "judge"  # the role of the clean classifier that judges the images
 FEATURES = ("judge", "inception")  # whose features a Fréchet distance is of
 
 

@@ -7,6 +7,7 @@ from noiselab.families.descriptor import (
     PREDICTIONS,
     RUN,
     SHARE,
+    TEACHER,
     WEIGHTS,
     Axis,
     Family,
@@ -19,7 +20,6 @@ from noiselab.families.descriptor import (
     training,
 )
 
-TEACHER = "teacher"  # the role of the noisy teacher
 TARGETS = {
     "teacher_targets": File("targets.npy", TEACHER),
     "teacher_offsets": File("targets_offsets.npy", TEACHER),

@@ -1,21 +1,16 @@
 """Vision transformers: classifiers as large as ImageNet needs them."""
 
 from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
+from noiselab.families.classifier.family import stages
 from noiselab.families.descriptor import (
-    CLEAN,
     COUNT,
-    HISTORY,
     POSITIVE,
-    PREDICTIONS,
     SHARE,
     SOME,
     Family,
-    File,
     Model,
     heads_mistake,
-    scoring,
     settings,
-    training,
 )
 
 
@@ -93,15 +88,5 @@ FAMILY = Family(
         "randaugment": {"type": ["string", "null"]},
         "evaluation": settings(train_images=SOME),
     },
-    stages=(
-        training("vision_transformer", predictions=True),
-        scoring(
-            "vision_transformer",
-            reads={
-                "history": File(HISTORY),
-                "predictions": File(PREDICTIONS),
-                "clean": File(PREDICTIONS, CLEAN),
-            },
-        ),
-    ),
+    stages=stages("vision_transformer"),
 )
