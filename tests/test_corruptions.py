@@ -40,6 +40,13 @@ def matrix_option(folder: Path, classes: int) -> str:
     return str(folder / "wrong.csv")
 
 
+def counts(vocabulary: int) -> np.ndarray:
+    """How often each token is in a text, int64 [V]; one of them is in none."""
+    drawn = np.random.default_rng(vocabulary).integers(1, 1000, vocabulary)
+    drawn[vocabulary // 2] = 0
+    return drawn
+
+
 # What a test gives for the option of a corruption. One that has another needs another entry.
 OPTIONS = {"wrong_labels": matrix_option}
 
@@ -52,7 +59,8 @@ def build(tmp_path):
         experiment = {key: OPTIONS[key](tmp_path, classes) for key in CORRUPTIONS[name].options}
         spec = {"name": "any", "classes": classes, "vocabulary": classes}
         sizes = {"classes": classes, "vocabulary": classes}
-        run = example_run(corruption=name, error_rate=rate, **sizes)
+        np.save(tmp_path / "unigram.npy", counts(classes))
+        run = example_run(corruption=name, error_rate=rate, data=str(tmp_path), **sizes)
         return registry.corruption(run | CORRUPTIONS[name].planned(experiment, spec))
 
     return corruption
@@ -237,7 +245,11 @@ def test_two_corruptions_of_one_name_are_refused():
 def test_names_are_those_of_the_families():
     assert registry.names("classifier") == ["uniform_label", "shift_label", "label_matrix"]
     assert registry.names("diffusion") == ["uniform_label"]
-    assert registry.names("language_model") == ["uniform_token"]
+    assert registry.names("language_model") == [
+        "uniform_token",
+        "unigram_token",
+        "permuted_token",
+    ]
     assert registry.names("seq2seq") == ["teacher"]
     assert "none" in CORRUPTIONS
     assert "none" not in registry.names()

@@ -20,7 +20,7 @@ FILES = tuple(
     for split in ("train", "test")
     for suffix in (".bin", "_offsets.npy", "_y.npy")
 )
-TOKENS = ("train.npy", "validation.npy", "tokenizer.json")
+TOKENS = ("train.npy", "validation.npy", "unigram.npy", "tokenizer.json")
 PAIRS = (
     *(
         f"{split}_{side}{suffix}.npy"

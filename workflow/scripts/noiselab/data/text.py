@@ -1,10 +1,11 @@
 """Text for language models: documents, tokenised once, as two long arrays of tokens.
 
 A prepared folder has `train.npy` and `validation.npy`: uint16 [tokens], every document followed
-by the end-of-text token; `tokenizer.json`; `dataset.json`: name, kind, origin, vocabulary,
-end_of_text (its id), documents and tokens of each split, characters, SHA-256 of each array.
-Written last, it says the rest is whole. Where a data set has text out of its domain, to score
-models on only, its tokens are in `out_of_domain.npy`.
+by the end-of-text token; `unigram.npy`: int64 [vocabulary], how often each token is in the
+training split; `tokenizer.json`; `dataset.json`: name, kind, origin, vocabulary, end_of_text (its
+id), documents and tokens of each split, characters, SHA-256 of each array of tokens. Written last,
+it says the rest is whole. Where a data set has text out of its domain, to score models on only,
+its tokens are in `out_of_domain.npy`.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from noiselab import progress
 from noiselab.data import complete, text_sources
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
+from noiselab.noise.corruptions.tokens import UNIGRAM
 
 SPLITS = ("train", "validation")
 END_OF_TEXT = "<|endoftext|>"
@@ -308,7 +310,10 @@ def _write(spec: dict, origin: str, end_of_text: int, shards: Shards, out: Path)
         "sha256": {},
     }
     for split in SPLITS:
-        tokens, sha256 = _join(shards.files[split], out / f"{split}.npy")
+        parts = shards.files[split]
+        tokens, sha256 = _join(parts, out / f"{split}.npy")
+        if split == "train":
+            _count(parts, spec["vocabulary"], out / UNIGRAM)
         content[f"{split}_documents"] = shards.documents[split]
         content[f"{split}_tokens"] = tokens
         content["sha256"][split] = sha256
@@ -327,6 +332,13 @@ def _join(parts: list[Path], path: Path) -> tuple[int, str]:
             file.write(values)
             digest.update(values)
     return tokens, digest.hexdigest()
+
+
+def _count(parts: list[Path], vocabulary: int, path: Path) -> None:
+    """Write how often each token is in some arrays, int64 [vocabulary]."""
+    counts = sum(np.bincount(mapped(part), minlength=vocabulary) for part in parts)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, counts.astype(np.int64))
 
 
 def mapped(path: Path) -> np.ndarray:

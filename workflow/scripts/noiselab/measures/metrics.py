@@ -198,10 +198,10 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
     own, clean: split ("validation", "train") -> per-token scores of the model and of the clean
     run of its seed (`language_model.token_scores`). nll: of clean validation text. train_nll:
     expected on training text with the run's noise. denoised_nll: of clean validation text
-    after the known noise has been taken out of the model's predictions; a calibrated model
-    would be back at the clean NLL. nll_rise, nll_relative_rise: over the clean run, token by token.
-    out_of_domain_nll, out_of_domain_nll_rise: the same of clean text out of the domain, where
-    there is a split "out_of_domain".
+    after the known noise has been taken out of the model's predictions, where it can be; a
+    calibrated model would be back at the clean NLL. nll_rise, nll_relative_rise: over the clean
+    run, token by token. out_of_domain_nll, out_of_domain_nll_rise: the same of clean text out of
+    the domain, where there is a split "out_of_domain".
     """
 
     def noisy(scores: dict, prefix: str = "") -> np.ndarray:
@@ -215,11 +215,14 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
     base = clean["validation"]["nll"]
     values = clean_text("validation") | {
         "train_nll": (noisy(own["train"]), noisy(clean["train"], "floor_")),
-        "denoised_nll": (own["validation"]["denoised_nll"], base),
+        "denoised_nll": (own["validation"].get("denoised_nll", base), base),
     }
     if "out_of_domain" in own:
         values |= clean_text("out_of_domain", "out_of_domain_")
     scores = {name: _mean_score(name, *pair, context) for name, pair in values.items()}
+    if noise.why_not_denoised:
+        lost = _diverged("denoised_nll", len(base)) | {"reason": noise.why_not_denoised}
+        scores["denoised_nll"] = lost
     whole = len(base) // context * context
 
     def of_sequences(tokens: np.ndarray) -> np.ndarray:

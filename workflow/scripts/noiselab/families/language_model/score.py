@@ -53,8 +53,10 @@ def _token_scores(
     clean: bool = False,
 ) -> dict[str, dict]:
     """Split -> scores of each token, of the model or, of the clean run's, as floors need them."""
-    prefix, of_clean_text = ("floor_", "floor_nll") if clean else ("", "denoised_nll")
-    names = dict.fromkeys(windows, ("nll", of_clean_text))
+    prefix, of_clean_text = ("floor_", ("floor_nll",)) if clean else ("", ("denoised_nll",))
+    if not clean and noise.why_not_denoised:
+        of_clean_text = ()
+    names = dict.fromkeys(windows, ("nll", *of_clean_text))
     names["train"] = (f"{prefix}nll", f"{prefix}mean_nll")
     return {
         split: task.token_scores(model, part, noise, run.vocabulary, device, names[split])

@@ -117,23 +117,22 @@ def token_scores(
 ) -> dict[str, np.ndarray]:
     """Scores of every predicted token in nats, each float64 [tokens]; `names`: those wanted.
 
-    nll: of the true token; mean_nll: mean over the vocabulary; floor_nll, floor_mean_nll: the
-    same for the model's distribution *after* this noise (what a calibrated noisy model would
-    predict, if this is the clean model); denoised_nll: after taking this noise *out* (if this is
-    the noisy model).
+    nll: of the true token; mean_nll: mean over what it becomes if it is corrupted; floor_nll,
+    floor_mean_nll: the same for the model's distribution *after* this noise (what a calibrated
+    noisy model would predict, if this is the clean model); denoised_nll: after taking this noise
+    *out* (if this is the noisy model), where that can be.
     """
     scores: dict[str, list] = {name: [] for name in names}
     for batch in batches_of_windows(windows, vocabulary, device):
         logits = model(batch[:, :-1]).logits.double()
         log_p, true = logits.log_softmax(-1)[..., :vocabulary], batch[:, 1:, None]
         for name in names:
-            value = _log_probabilities(name, log_p, true, noise).mean(-1)
-            scores[name].append(-value.flatten())
+            scores[name].append(-_log_probability(name, log_p, true, noise).flatten())
     return {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items()}
 
 
-def _log_probabilities(name: str, log_p: Tensor, true: Tensor, noise: Corruption) -> Tensor:
-    """Of the true token [..., 1] or of the vocabulary [..., V], whose mean is the score.
+def _log_probability(name: str, log_p: Tensor, true: Tensor, noise: Corruption) -> Tensor:
+    """Of the true token, or its mean over wrong ones, [...]. log_p: [..., V]; true: [..., 1].
 
     Only what the score needs: for a small network, passes over the vocabulary in double
     precision are most of an evaluation.
@@ -142,11 +141,11 @@ def _log_probabilities(name: str, log_p: Tensor, true: Tensor, noise: Corruption
         case "nll":
             return log_p.gather(-1, true)
         case "mean_nll":
-            return log_p
+            return noise.wrong_mean(log_p, true)
         case "floor_nll":
-            return noise.observed(log_p.gather(-1, true).exp()).log()
+            return noise.observed_tokens(log_p, true).log()
         case "floor_mean_nll":
-            return noise.observed(log_p.exp()).log()
+            return noise.wrong_mean(noise.observed(log_p.exp()).log(), true)
         case "denoised_nll":
             return noise.denoised(log_p.exp()).gather(-1, true).log()
     raise ValueError(name)

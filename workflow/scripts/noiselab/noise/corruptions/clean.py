@@ -45,6 +45,16 @@ class Clean(Corruption):
         """NLL of whole sequences: that of the clean model."""
         return clean_nll
 
+    why_not_denoised = None
+
+    def observed_tokens(self, log_p, tokens):
+        """Of single tokens, as they are."""
+        return log_p.gather(-1, tokens).exp()
+
+    def wrong_mean(self, values, true):
+        """Of the true token: none is wrong."""
+        return values.gather(-1, true).squeeze(-1)
+
     def denoised(self, q):
         """Probabilities [..., V], with the smallest raised as `UniformToken.denoised` does."""
         return normalised(q)
