@@ -13,9 +13,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from commands import run
+from helpers import example_run
 from noiselab.data import text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
+from noiselab.noise.registry import corruption
 from noiselab.planning import config
 
 SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "scripts" / "prepare_text.py"
@@ -265,6 +267,16 @@ def test_the_description_counts_what_is_there(prepared):
         assert description[f"{split}_tokens"] == len(tokens)
         assert description[f"{split}_documents"] == (tokens == 0).sum()
         assert description["sha256"][split] == hashlib.sha256(tokens.tobytes()).hexdigest()
+
+
+def test_tokens_of_the_training_split_are_counted_once_for_all_processes(prepared, small_shards):
+    folder, (_, _, arrays) = prepared
+    counts = np.load(folder / "out" / "unigram.npy")
+    assert counts.dtype == np.int64
+    assert np.array_equal(counts, np.bincount(arrays["train"], minlength=300))
+    content = {"data": str(folder / "out"), "vocabulary": 300, "error_rate": 1.0}
+    noise = corruption(example_run(corruption="unigram_token", **content))
+    assert np.array_equal(noise.counts, counts)
 
 
 def test_the_vocabulary_has_exactly_the_size_asked_for(prepared):
