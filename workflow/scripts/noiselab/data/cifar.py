@@ -140,4 +140,4 @@ def _check_size(spec: dict, name: str, images: int) -> None:
 def _subset(spec: dict, name: str, split: Split) -> Split:
     _check_size(spec, name, len(split.y))
     index = class_balanced(split.y, spec[f"{name}_size"], spec["classes"])
-    return Split(split.x[index], split.y[index])
+    return Split(split.x[index], split.y[index], index)

@@ -23,7 +23,8 @@ def digits(spec: dict) -> tuple[Split, Split, str]:
     rest = np.setdiff1d(np.arange(len(labels)), test)
     train = rest[class_balanced(labels[rest], spec["train_size"], 10)]
     origin = "scikit-learn load_digits (UCI optical recognition of handwritten digits)"
-    return Split(images[train], labels[train]), Split(images[test], labels[test]), origin
+    splits = (Split(images[rows], labels[rows], order[rows]) for rows in (train, test))
+    return *splits, origin
 
 
 def glyphs(spec: dict) -> tuple[Split, Split, str]:

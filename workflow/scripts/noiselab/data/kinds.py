@@ -14,11 +14,15 @@ class Kind:
     classes: int | None = None  # that each such data set has; None: as many as it says
 
 
-IMAGES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy")
-FILES = tuple(
-    f"{split}{suffix}"
-    for split in ("train", "test")
-    for suffix in (".bin", "_offsets.npy", "_y.npy")
+ITEMS = "train_items.txt"  # where each training image is in its source: noiselab.data.items
+IMAGES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", ITEMS)
+FILES = (
+    *(
+        f"{split}{suffix}"
+        for split in ("train", "test")
+        for suffix in (".bin", "_offsets.npy", "_y.npy")
+    ),
+    ITEMS,
 )
 TOKENS = ("train.npy", "validation.npy", "unigram.npy", "tokenizer.json")
 PAIRS = (

@@ -1,18 +1,20 @@
 """The folder of arrays that one prepared image data set is.
 
 `train_x.npy`, `test_x.npy`: uint8 [n, channels, size, size]; `train_y.npy`, `test_y.npy`:
-int64 [n]; `dataset.json`: name, sizes, classes, mean and standard deviation of the training
-pixels (scale 0 to 1), origin, SHA-256 of each array. Written last, it says the rest is whole.
+int64 [n]; `train_items.txt`: see noiselab.data.items; `dataset.json`: name, sizes, classes, mean
+and standard deviation of the training pixels (scale 0 to 1), origin, SHA-256 of each array and of
+the items. Written last, it says the rest is whole.
 Images of kind `image_files` stay encoded: see noiselab.data.encoded.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from noiselab.data import encoded
+from noiselab.data import encoded, items
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json
 
@@ -24,16 +26,20 @@ class Split(NamedTuple):
 
     x: np.ndarray | encoded.EncodedImages
     y: np.ndarray
+    items: Sequence[str | int] | None = (
+        None  # of a source: where each image is in it; None: 0, 1, …
+    )
 
 
 def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> None:
     """Check two splits against their specification and write them."""
     for name, split in (("train", train), ("test", test)):
         _check(spec, name, split)
-    arrays = dict(zip(ARRAYS, (*train, *test), strict=True))
+    arrays = dict(zip(ARRAYS, (*train[:2], *test[:2]), strict=True))
     for name, array in arrays.items():
         with whole_file(folder / f"{name}.npy") as path, open(path, "wb") as file:
             np.save(file, np.ascontiguousarray(array))
+    listed = items.write(folder, range(len(train.y)) if train.items is None else train.items)
     # One channel at a time, as sums: whole images in float would take 8 times the memory.
     mean = train.x.mean(axis=(0, 2, 3), dtype=np.float64) / 255
     std = train.x.std(axis=(0, 2, 3), dtype=np.float64) / 255
@@ -49,7 +55,8 @@ def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> N
         "std": std.tolist(),
         "sha256": {
             n: hashlib.sha256(np.ascontiguousarray(a)).hexdigest() for n, a in arrays.items()
-        },
+        }
+        | {"train_items": listed},
     }
     write_json(folder / "dataset.json", content)
 

@@ -30,7 +30,7 @@ def chosen(spec: dict, source: Path) -> tuple[dict[str, Chosen], list[str]]:
         check_classes(str(folder), names, labels)
         used = first_images(spec, split, labels)
         paths = np.array([path for f in files for path in f], dtype=object)[used]
-        splits[split] = Chosen((Item(p, source / p) for p in paths), labels[used])
+        splits[split] = Chosen((Item(p, source / p) for p in paths), labels[used], paths)
     return splits, names
 
 

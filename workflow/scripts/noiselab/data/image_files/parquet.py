@@ -37,7 +37,8 @@ def chosen(spec: dict, source: Path) -> tuple[dict[str, Chosen], list[str]]:
         ours = _renumbered(labels[split], numbers)
         check_classes(f"{source}: {split} split", names, ours)
         used = first_images(spec, split, ours)
-        splits[split] = Chosen(_rows(files[split], used), ours[used])
+        rows = np.flatnonzero(used)
+        splits[split] = Chosen(_rows(files[split], used), ours[used], rows)
     return splits, names
 
 

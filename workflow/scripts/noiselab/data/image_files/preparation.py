@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import complete, encoded
+from noiselab.data import complete, encoded, items
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.image_files import folders, parquet
 from noiselab.data.image_files.processes import AHEAD, in_order, processes
@@ -44,6 +44,7 @@ def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
         for split, chosen in splits.items():
             stored = in_order(pool, store, chosen.items, AHEAD * threads)
             sha256 |= _write_split(out, split, stored, chosen.labels)
+    sha256["train_items"] = items.write(out, splits["train"].names)
     content = _description(spec, source, names) | {"sha256": sha256}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content)

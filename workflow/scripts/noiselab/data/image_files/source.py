@@ -1,6 +1,6 @@
 """What a source of images has, and which of them the specification asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Chosen(NamedTuple):
 
     items: Iterable[Item]
     labels: np.ndarray
+    names: Sequence[str | int]  # where they are in the source, as noiselab.data.items has it
 
 
 def class_list(spec: dict) -> list[str] | None:
