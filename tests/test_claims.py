@@ -11,7 +11,7 @@ from noiselab.answers.rulers import LOSSES, lost, published_floor
 from noiselab.measures import statistics as stats
 from noiselab.measures.statistics import Estimate
 from noiselab.planning import config
-from noiselab.planning.runs import error_rate
+from noiselab.planning.rates import error_rate
 
 PUBLISHED = config.published()
 NUMBERS = ("value", "ci_low", "ci_high")

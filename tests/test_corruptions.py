@@ -259,7 +259,7 @@ def test_names_are_those_of_the_families():
 
 def experiment(**changes):
     fixed = {"family": "classifier", "corruption": "uniform_label", "resample": "fixed"}
-    return fixed | changes
+    return fixed | {"noise_ratios": [0, 0.5]} | changes
 
 
 def test_an_experiment_that_fits_its_corruption_passes():
@@ -271,7 +271,14 @@ def test_an_experiment_that_fits_its_corruption_passes():
 OF_A_FAMILY = "x.corruption: uniform_token is not for a classifier "
 OF_A_FAMILY += "(known: uniform_label, shift_label, label_matrix)"
 OF_A_MATRIX = "x.wrong_labels: the path of a csv file, for corruption label_matrix and no other"
+BOTH = {"noise_ratios": [0], "error_rates": [0]}
 MISTAKES = [
+    (experiment(**BOTH), "x.error_rates: not together with noise_ratios"),
+    (
+        {k: v for k, v in experiment().items() if k != "noise_ratios"},
+        "x.noise_ratios: missing; say noise_ratios (wrong per right target) or error_rates (share "
+        "that is wrong)",
+    ),
     (experiment(corruption="uniform_token"), OF_A_FAMILY),
     (experiment(wrong_labels="w.csv"), OF_A_MATRIX),
     (experiment(corruption="label_matrix"), OF_A_MATRIX),

@@ -26,6 +26,7 @@ RUN_KEYS = [
     "error_rate",
     "seed",
 ]
+NOISE_KEYS = ["true_error_rate", "class_error_rates"]
 TRAINING_KEYS = ["measured_error_rate", "steps", "examples", "seconds", "device", "revision"]
 
 
@@ -48,7 +49,11 @@ def main() -> None:
 def _rows(content: dict) -> list[dict]:
     run = {key: content["run"].get(key) for key in RUN_KEYS}  # not every family has them all
     training = {key: content["training"][key] for key in TRAINING_KEYS}
-    return [run | {"metric": name} | score | training for name, score in content["metrics"].items()]
+    noise = {key: content.get("noise", {}).get(key) for key in NOISE_KEYS}
+    return [
+        run | {"metric": name} | {"floor_reason": None} | score | training | noise
+        for name, score in content["metrics"].items()
+    ]
 
 
 def _snapshot(content: dict) -> dict:

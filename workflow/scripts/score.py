@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 from noiselab.errors import NoiselabError, run_script
+from noiselab.measures.metrics import explained
+from noiselab.noise.registry import corruption
 from noiselab.planning.provenance import write_metrics
 from noiselab.run import Run
 
@@ -21,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = Run.read(arguments.run)
     family = import_module(f"noiselab.families.{run.family}.score")
-    metrics = family.scores(run, dict(arguments.files))
+    metrics = explained(family.scores(run, dict(arguments.files)), corruption(run))
     write_metrics(arguments.metrics, run, arguments.summary, metrics)
 
 

@@ -25,8 +25,8 @@ class Run:
     corruption: str  # none: every target is the true one
     resample: str
     budget: str
-    noise_ratio: float
-    error_rate: float
+    noise_ratio: float | None  # r; None: infinite, or not known while planning
+    error_rate: float | None  # e = r / (1 + r); None: not known while planning
     batch_multiplier: int
     protocol: str
     seed: int

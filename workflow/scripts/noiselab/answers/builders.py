@@ -14,6 +14,7 @@ from noiselab.errors import NoiselabError
 from noiselab.files import read_json
 from noiselab.measures.metrics import generated_labels
 from noiselab.planning import config
+from noiselab.planning.rates import order
 
 SAMPLES = 4  # of each class and noise ratio, in the figure of generated images
 
@@ -82,7 +83,8 @@ def _samples(sources: Sources) -> Figure:
     for path, samples in zip(sources.runs, sources.files, strict=True):
         run, images = read_json(path), np.load(samples, mmap_mode="r")
         labels = generated_labels(len(images), run["classes"])
-        sheets[run["dataset"], run["noise_ratio"]] = sheet(images, labels, SAMPLES)
+        rate = order(run["error_rate"]), tables.rate_text(run["noise_ratio"], run["error_rate"])
+        sheets[run["dataset"], rate] = sheet(images, labels, SAMPLES)
     return figures.samples_figure(sheets)
 
 

@@ -251,6 +251,7 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     if table["floor"].notna().any():
         of = "ours" if table["ours"].notna().any() else "the paper's"
         lines[0] += f" Floor: {floor} Excess = {of} − floor."
+    lines += _no_floors(table)
     standing = table.loc[
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],
@@ -265,3 +266,12 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
             "paper's columns are for comparing the course of the numbers, not their level."
         )
     return lines
+
+
+def _no_floors(table: pd.DataFrame) -> list[str]:
+    """A line per reason for which no floor is known of some metrics."""
+    reasons = table.dropna(subset="floor_reason").groupby("floor_reason", sort=False)["metric"]
+    return [
+        f"No floor is known of {', '.join(NAMES.get(m, m) for m in dict.fromkeys(metrics))}: {why}."
+        for why, metrics in reasons
+    ]

@@ -324,6 +324,7 @@ SETTINGS: dict[str, Callable[[dict], object]] = {
     "wrong targets": lambda run: DRAWN.get(run["resample"]),
     "budget": _if_noisy("budget"),
     "noise ratio r": lambda run: run["noise_ratio"],
+    "error rate e": lambda run: run["error_rate"] if run["noise_ratio"] is None else None,
     "seed": lambda run: run["seed"],
     "protocol": lambda run: run["protocol"],
     "share of the source": lambda run: run.get("source_share"),

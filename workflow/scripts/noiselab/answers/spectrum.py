@@ -9,7 +9,7 @@ import pandas as pd
 from noiselab.answers.layouts import FAMILIES
 from noiselab.answers.rulers import LOSSES, lost, published_floor
 from noiselab.answers.tables import ratio_label, runs_table, tidy
-from noiselab.planning.runs import error_rate
+from noiselab.planning.rates import error_rate
 
 # Experiment -> the score that says how its family stands uniform noise, or a teacher's.
 SCORES = {

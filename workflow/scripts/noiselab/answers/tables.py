@@ -3,7 +3,8 @@
 Columns: family, dataset, stands_in_for, corruption, resample, budget, protocol, source_share (of
 seq2seq), batch_multiplier, classes and train_size (of vision transformers), panel and row (labels
 of the printed block and row), noise_ratio, error_rate, metric, unit, published, ours, ci_low,
-ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, reason. `ours` and `floor`
+ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, true_error_rate,
+class_error_rates (text), floor_reason (why there is no floor), reason. `ours` and `floor`
 are means over seeds; excess = ours - floor. What a table does not have is empty.
 """
 
@@ -14,6 +15,7 @@ from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.rulers import LOSSES, published_loss
 from noiselab.measures.statistics import Estimate, Interval, over_seeds
 from noiselab.noise.theory import averaged_std
+from noiselab.planning.rates import order
 
 KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
 KEYS += [
@@ -28,8 +30,10 @@ KEYS += [
     "metric",
     "unit",
 ]
+# What a run's corruption is known to do, where that is not what the experiment says.
+NOISE = ["true_error_rate", "class_error_rates"]
 NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
-NUMBERS += ["floor", "excess", "measured_error_rate", "reason"]
+NUMBERS += ["floor", "excess", "measured_error_rate", *NOISE, "floor_reason", "reason"]
 COLUMNS = KEYS + NUMBERS
 
 
@@ -45,16 +49,26 @@ def panel(metric: str, unit: str | float = "") -> str:
     return NAMES.get(metric, metric) + (f" ({unit})" if isinstance(unit, str) and unit else "")
 
 
-def ratio_label(noise_ratio: float) -> str:
-    """Row label as in the paper: correct to incorrect examples."""
-    return f"100:{100 * noise_ratio:g}"
+def ratio_label(noise_ratio: float | None, error_rate: float | None = None) -> str:
+    """Row label as in the paper: correct to incorrect examples. `given`: nobody knows how many are
+    incorrect."""
+    if pd.notna(noise_ratio):
+        return f"100:{100 * noise_ratio:g}"
+    return "given" if pd.isna(error_rate) else "0:100"
+
+
+def rate_text(noise_ratio: float | None, error_rate: float | None) -> str:
+    """The noise of a block or a curve."""
+    if pd.notna(noise_ratio):
+        return f"r = {noise_ratio:g}"
+    return "given noise" if pd.isna(error_rate) else f"e = {error_rate:g}"
 
 
 # What an experiment that the paper does not have is about, of what its family has.
 MAIN = ["accuracy", "consistency", "nll", "sequence_nll", "fid", "judge_frechet"]
 # What is one cell of a table of runs.
 CELL = ["family", "dataset", "protocol", "source_share", "batch_multiplier", "noise_ratio"]
-CELL += ["metric"]
+CELL += ["error_rate", "metric"]
 # Where a table sets the text beside the code; one protocol alone needs no name.
 PROTOCOLS = {"text": "", "released": ", snapshot"}
 
@@ -74,8 +88,13 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
         cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
     if _is_batch_ablation(metrics):
         cells = [c | _by_batch(c) for c in cells]
-    order = ("noise_ratio", "batch_multiplier")
-    return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *(c[k] for k in order))))
+    return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *_order(c))))
+
+
+def _order(cell: dict) -> tuple:
+    """The least noise first, what is not known last."""
+    error = cell["error_rate"]
+    return *order(None if pd.isna(error) else error), cell["batch_multiplier"]
 
 
 def _told_apart(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -90,15 +109,16 @@ def _told_apart(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def _is_batch_ablation(metrics: pd.DataFrame) -> bool:
     """Whether several batch multipliers were tried at one noise ratio."""
-    tried = metrics.groupby(["dataset", "noise_ratio"])["batch_multiplier"].nunique()
+    tried = metrics.groupby(["dataset", "error_rate"], dropna=False)["batch_multiplier"].nunique()
     return (tried > 1).any()
 
 
 def _by_batch(cell: dict) -> dict:
     """Labels of a cell where a row is a batch multiplier and a block a noise ratio; the paper's
     numbers are at one multiplier each."""
-    row, ratio = f"batch × {cell['batch_multiplier']}", f", r = {cell['noise_ratio']:g}"
-    return {"row": row, "panel": cell["panel"] + ratio, "published": np.nan}
+    noise = rate_text(cell["noise_ratio"], cell["error_rate"])
+    row = f"batch × {cell['batch_multiplier']}"
+    return {"row": row, "panel": f"{cell['panel']}, {noise}", "published": np.nan}
 
 
 def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -107,12 +127,12 @@ def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
     runs, one noise ratio each."""
     wanted = ["accuracy", "accuracy_drop", "accuracy_relative_drop"]
     metrics = metrics[metrics["metric"].isin(wanted)].drop_duplicates(["run_id", "metric"])
-    by = ["classes", "train_size", "dataset", "budget", "noise_ratio", "metric"]
+    by = ["classes", "train_size", "dataset", "budget", "error_rate", "metric"]
     cells = []
-    for (classes, size, _, budget, ratio, metric), group in metrics.groupby(by):
-        if ratio > 0 or metric == "accuracy":
+    for (classes, size, _, budget, error, metric), group in metrics.groupby(by, dropna=False):
+        if error != 0 or metric == "accuracy":
             cell = _run_cell(group)
-            which = BUDGETS[budget] if ratio > 0 else "clean"
+            which = BUDGETS[budget] if error != 0 else "clean"
             cell |= {"row": f"{classes:g} classes × {size / classes:g} images"}
             cells.append(cell | {"panel": f"{cell['panel']}, {which}"})
     budgets = ["none", "fixed_clean", "fixed_total"]
@@ -128,12 +148,13 @@ def _run_cell(group: pd.DataFrame) -> dict:
     missing = group["reason"].dropna()
     cell = {key: first.get(key) for key in KEYS if key not in ("panel", "row")} | {
         "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
-        "row": ratio_label(first["noise_ratio"]),
+        "row": ratio_label(first["noise_ratio"], first["error_rate"]),
         "ours": values.mean() if len(missing) == 0 else np.nan,
         "n_seeds": len(values),
         "items": first["items"],
         "floor": group["floor"].mean(),
         "measured_error_rate": group["measured_error_rate"].mean(),
+        **{key: first.get(key) for key in (*NOISE, "floor_reason")},
         "reason": "; ".join(sorted(set(missing))) or None,
     }
     if len(missing):
@@ -207,7 +228,7 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
     """Batch and length of planned runs (Algorithm 1, Tables 5 and 6), from their run.json."""
     cells = []
     for metric in published["shown"]:
-        for run in sorted(runs, key=lambda r: r["noise_ratio"]):
+        for run in sorted(runs, key=lambda r: order(r["error_rate"])):
             training, ratio = run["training"], run["noise_ratio"]
             examples = training["steps"] * training["batch_size"]
             values = {
@@ -215,7 +236,7 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
                 "batch_size": training["batch_size"],
                 "steps": training["steps"],
                 "examples": examples,
-                "clean_examples": examples * (1 - run["error_rate"]),
+                "clean_examples": examples * (1 - _number(run["error_rate"])),
                 "epochs": examples / run.get("train_size", np.nan),
             }
             printed = published.get(metric, [])
@@ -224,11 +245,15 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
             printed = dict(zip(published["noise_ratios"], printed, strict=False))
             cells.append(
                 {key: run.get(key) for key in KEYS}
-                | {"panel": panel(metric), "row": ratio_label(ratio)}
+                | {"panel": panel(metric), "row": ratio_label(ratio, run["error_rate"])}
                 | {"metric": metric, "ours": values[metric]}
                 | {"published": printed.get(ratio, np.nan)}
             )
     return tidy(cells)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
@@ -237,8 +262,8 @@ def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
     The floor of a spread is what averaging alone predicts from the smallest batch. Spreads are in
     nats / 1000. Rows are matched by their order, since smaller tiers measure smaller batches.
     """
-    cells = []
-    for (dataset, ratio), part in measured.groupby(["dataset", "noise_ratio"], sort=False):
+    cells, by = [], ["dataset", "noise_ratio"]
+    for (dataset, ratio), part in measured.groupby(by, sort=False, dropna=False):
         model = "clean" if ratio == 0 else "noisy"
         smallest = part[part["batch_size"] == part["batch_size"].min()]
         for i, (size, seeds) in enumerate(part.groupby("batch_size")):

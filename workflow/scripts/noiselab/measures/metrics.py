@@ -24,6 +24,21 @@ UNITS |= dict.fromkeys(["out_of_domain_nll", "out_of_domain_nll_rise"], "nats/to
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
 
+# Scores that have no floor by their nature: nobody knows what is best, or noise does not matter.
+FLOORLESS = {"judge_accuracy", "best_accuracy", "fid", "judge_frechet", "bleu", "rouge_l"}
+FLOORLESS |= {"corrupted_pairs", "corrupted_tokens"}
+
+
+def explained(scores: dict[str, dict], noise: Corruption) -> dict[str, dict]:
+    """Scores without the floors that this noise says nobody knows, each with the `floor_reason`."""
+    found = {}
+    for name, score in scores.items():
+        plain = name.removeprefix("snapshot_")
+        why = None if plain in FLOORLESS else noise.why_no_floor(plain)
+        found[name] = score | ({"floor": None, "floor_reason": why} if why else {})
+    return found
+
+
 def accuracy(confusion: np.ndarray) -> float:
     """Share of right decisions in per cent. confusion: [C, C], true class in rows."""
     return 100 * np.trace(confusion) / confusion.sum()

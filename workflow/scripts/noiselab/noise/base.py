@@ -26,9 +26,13 @@ class Corruption:
     target: ClassVar[str | None] = None  # what is corrupted as a whole: label, token, sequence
     resamples: ClassVar[tuple[str, ...]] = ("fixed", "fresh")  # once per example | at each visit
     why_resamples: ClassVar[str] = ""  # where not both are possible
-    # Further keys that an experiment with it must have, and others must not: key -> JSON schema,
-    # whose description is what an error message says.
+    # Whether its rate is an experiment's: one of `noise_ratios` and `error_rates`. Otherwise it has
+    # a rate of its own, as a file or data have, and an experiment plans a clean and a noisy run.
+    rated: ClassVar[bool] = True
+    # Further keys that an experiment with it must have, and those that it may; others must not have
+    # them: key -> JSON schema, whose description is what an error message says.
     options: ClassVar[dict[str, dict]] = {}
+    optional: ClassVar[dict[str, dict]] = {}
     tie: float = TIE  # closer probabilities of observed targets are equal
     rate: float | np.ndarray  # float [C] where it depends on the class
 
@@ -45,6 +49,12 @@ class Corruption:
         """Keys of its own in run.json. spec: the data set's; where: what stands before the name of
         a key in a message. NoiselabError: an option does not suit the data set."""
         return {}
+
+    @classmethod
+    def planned_rate(cls, planned: dict) -> float | None:
+        """The error rate that it has of its own, from its keys of run.json, where it is not
+        `rated`; None: nobody knows it while planning."""
+        return None
 
     @classmethod
     def variant(cls, planned: dict) -> str:
@@ -77,3 +87,20 @@ class Corruption:
         """What a calibrated model of the corrupted targets predicts where one of the clean targets
         predicts p. None: that is unknown, and so is every floor."""
         return None
+
+    def why_no_floor(self, score: str) -> str | None:
+        """Why no floor of a score is known, in a sentence that tables show; None: it is known.
+        score: name of a metric that a floor is asked for."""
+        return None
+
+    @property
+    def true_error_rate(self) -> float | None:
+        """Share of targets that really differ from the true ones, where each class is as frequent;
+        None: unknown. The rate of an experiment is nominal: a corrupted target may be the true one
+        by chance, and some classes may be spared."""
+        return float(np.mean(self.rate))
+
+    def facts(self) -> dict:
+        """What metrics.json says of it: `true_error_rate`, and `class_error_rates`, a text, where
+        the rates differ by class."""
+        return {"true_error_rate": self.true_error_rate}

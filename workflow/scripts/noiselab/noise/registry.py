@@ -26,14 +26,45 @@ def check(experiment: dict, where: str, more: tuple[str, ...] = ()) -> None:
         raise NoiselabError(
             f"{where}corruption: {name} is not for a {family} (known: {', '.join(known)})"
         )
-    for owner in CORRUPTIONS.values():
-        for key, schema in owner.options.items():
-            if (key in experiment) != (owner.name == name):
-                raise NoiselabError(
-                    f"{where}{key}: {schema['description']}, for corruption {owner.name} and no "
-                    "other"
-                )
     chosen = CORRUPTIONS[name]
+    _check_rates(experiment, chosen, where)
+    _check_options(experiment, chosen, where)
     if experiment["resample"] not in chosen.resamples:
         allowed = ", ".join(chosen.resamples)
         raise NoiselabError(f"{where}resample: {chosen.why_resamples}: {allowed}")
+
+
+RATES = ("noise_ratios", "error_rates")
+
+
+def _check_rates(experiment: dict, chosen: type[Corruption], where: str) -> None:
+    """One of the keys that say how much is wrong, and none where the corruption says it."""
+    given = [key for key in RATES if key in experiment]
+    if given and not chosen.rated:
+        raise NoiselabError(f"{where}{given[0]}: {chosen.name} has a rate of its own; leave it out")
+    if len(given) > 1:
+        raise NoiselabError(f"{where}error_rates: not together with noise_ratios")
+    if chosen.rated and not given:
+        raise NoiselabError(
+            f"{where}noise_ratios: missing; say noise_ratios (wrong per right target) or "
+            "error_rates (share that is wrong)"
+        )
+
+
+def _check_options(experiment: dict, chosen: type[Corruption], where: str) -> None:
+    """Keys of the corruption that must be there are, and no others'."""
+    own = chosen.options | chosen.optional
+    for owner in CORRUPTIONS.values():
+        for key, schema in (owner.options | owner.optional).items():
+            missing = key in chosen.options and key not in experiment
+            foreign = key not in own and key in experiment
+            if missing or foreign:
+                raise NoiselabError(
+                    f"{where}{key}: {schema['description']}, for corruption {_owners(key)} and no "
+                    "other"
+                )
+
+
+def _owners(key: str) -> str:
+    """Names of the corruptions that have a key."""
+    return " or ".join(n for n, c in CORRUPTIONS.items() if key in c.options | c.optional)

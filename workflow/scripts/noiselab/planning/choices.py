@@ -1,7 +1,12 @@
 """Which runs an artefact is made from: functions (plan, ids of an experiment's runs) -> ids."""
 
 from noiselab.families.descriptor import CLEAN, TEACHER
+from noiselab.planning.rates import order
 from noiselab.planning.runs import Plan
+
+
+def _noise(plan: Plan, run: str) -> tuple[bool, float]:
+    return order(plan.runs[run].error_rate)
 
 
 def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:
@@ -12,7 +17,7 @@ def noise_ratios(plan: Plan, runs: list[str]) -> list[str]:
         for run in runs
         if (plan.runs[run].dataset, plan.runs[run].seed) == (first.dataset, first.seed)
     ]
-    return sorted(same, key=lambda run: plan.runs[run].noise_ratio)
+    return sorted(same, key=lambda run: _noise(plan, run))
 
 
 def one_seed(plan: Plan, runs: list[str]) -> list[str]:
@@ -35,7 +40,7 @@ def clean_and_noisiest(plan: Plan, runs: list[str]) -> list[str]:
     chosen = []
     for clean in clean_runs(plan, runs):
         siblings = [run for run in runs if plan.runs[run].parents[CLEAN] == clean]
-        chosen += [clean, max(siblings, key=lambda run: plan.runs[run].noise_ratio)]
+        chosen += [clean, max(siblings, key=lambda run: _noise(plan, run))]
     return chosen
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from noiselab.files import ROOT, read_json, write_json
+from noiselab.noise.registry import corruption
 from noiselab.run import Run
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
@@ -36,11 +37,12 @@ def describe(device) -> dict:
 
 
 def write_metrics(path: Path, run: Run, summary: Path, metrics: dict) -> None:
-    """metrics.json of a run: its settings, the summary of its training, its scores (metric ->
-    {value, ci_low, ci_high, interval, floor, unit, items, reason}), the digests of run.json and of
-    the data that it was trained on, and the revision that made them."""
-    training = read_json(summary)
-    content = {"run": run.content(), "training": training, "metrics": metrics}
+    """metrics.json of a run: its settings, what its noise is known to do, the summary of its
+    training, its scores (metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason},
+    and floor_reason where no floor is known), the digests of run.json and of the data that it was
+    trained on, and the revision that made them."""
+    training, noise = read_json(summary), corruption(run).facts()
+    content = {"run": run.content(), "noise": noise, "training": training, "metrics": metrics}
     content |= {"digests": training.pop("digests", {}), "evaluation_revision": code_revision()}
     write_json(path, content)
 

@@ -8,9 +8,9 @@ from noiselab.planning.checks import check_recipe
 from noiselab.planning.config import hint, merge
 
 
-def planned_examples(clean_examples: float, noise_ratio: float, budget: str) -> float:
+def planned_examples(clean_examples: float, noise_ratio: float | None, budget: str) -> float:
     """Examples a run visits (Alg. 1): `fixed_clean` keeps the clean ones constant, so the
-    total grows by 1 + r; `fixed_total` keeps the total."""
+    total grows by 1 + r; `fixed_total` keeps the total, so r need not be known."""
     return clean_examples * (1 + noise_ratio) if budget == "fixed_clean" else clean_examples
 
 
@@ -52,7 +52,7 @@ def _check_model(family: str, recipe: dict, spec: dict) -> None:
         raise NoiselabError(f"config key {family}.{mistake} {where}")
 
 
-def batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float) -> int:
+def batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float | None) -> int:
     """k of the experiment, or of the protocol, at this noise ratio: batch x k, steps / k."""
     of_experiment = experiment.get("batch_multiplier", {})
     if any(isinstance(k, dict) for k in of_experiment.values()):  # one map per data set

@@ -15,13 +15,9 @@ from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.datasets import resolve_dataset
+from noiselab.planning.rates import CLEAN_RATE, Rate, rates
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
-
-
-def error_rate(noise_ratio: float) -> float:
-    """Effective error rate e = r / (1 + r): probability that a target is corrupted (Alg. 1)."""
-    return noise_ratio / (1 + noise_ratio)
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Plan:
 class Place:
     """Where one experiment's run stands: what its runs differ in."""
 
-    ratio: float
+    rate: Rate
     seed: int
     axes: tuple = ()  # (axis, value) of each of the family's own
     multiplier: int | None = None  # None: what `batch_multiplier` says
@@ -76,7 +72,7 @@ def plan(config: dict, results: str) -> Plan:
                 if run.run_id in experiments[name]:
                     raise NoiselabError(
                         f"config key experiments.{name}: two runs would be called {run.run_id}; "
-                        "noise ratios that differ in the seventh digit only are one"
+                        "rates that differ in the seventh digit only are one"
                     )
                 experiments[name].append(run.run_id)
                 runs |= {run.run_id: run}
@@ -114,12 +110,12 @@ def reads_snapshots(experiment: dict) -> bool:
 
 def _trained(name: str, experiment: dict, spec: dict) -> dict:
     """An experiment as its runs are trained: those that have the snapshots are shared with whoever
-    asks for their ends; with what its corruption adds to run.json as `noise`."""
-    corruption = CORRUPTIONS[experiment["corruption"]]
-    noise = corruption.planned(experiment, spec, f"config key experiments.{name}.")
+    asks for their ends; with what its corruption adds to run.json as `noise`, and its `rates`."""
+    corruption, where = CORRUPTIONS[experiment["corruption"]], f"config key experiments.{name}."
+    noise = corruption.planned(experiment, spec, where)
     if reads_snapshots(experiment):
         experiment = experiment | {"budget": "fixed_clean", "protocol": "text"}
-    return experiment | {"noise": noise}
+    return experiment | {"noise": noise, "rates": rates(experiment, noise, where)}
 
 
 def _runs(config: dict, results: str, experiment: dict, spec: dict):
@@ -127,11 +123,9 @@ def _runs(config: dict, results: str, experiment: dict, spec: dict):
     own = FAMILIES[experiment["family"]].experiment
     values = [[(a, v) for v in experiment.get(key, [a.default])] for key, a in own.items()]
     multipliers = experiment.get("batch_multipliers", [None])
-    for point in product(
-        experiment["seeds"], *values, multipliers, map(float, experiment["noise_ratios"])
-    ):
-        seed, *axes, multiplier, ratio = point
-        yield _run(config, results, experiment, spec, Place(ratio, seed, tuple(axes), multiplier))
+    for point in product(experiment["seeds"], *values, multipliers, experiment["rates"]):
+        seed, *axes, multiplier, rate = point
+        yield _run(config, results, experiment, spec, Place(rate, seed, tuple(axes), multiplier))
 
 
 def _initial(
@@ -163,12 +157,24 @@ def _initial(
     axes = tuple((axis, axis.default) for axis in own)
     starts = {}
     for seed in experiment["seeds"]:
-        place = Place(float(init.get("noise_ratio", 0)), seed, axes)
+        place = Place(_initial_rate(init, other, key), seed, axes)
         first = _run(config, results, other, spec, place)
         weights = f"{results}/runs/{first.run_id}/weights.safetensors"
         runs = (first, *_parents(config, results, other, spec, first))
         starts[seed] = Start({"init": {"weights": weights}}, runs)
     return {"initial": starts}
+
+
+def _initial_rate(init: dict, other: dict, key: str) -> Rate:
+    """The rate of the runs that trainings start from, by default 0."""
+    if given := [name for name in ("noise_ratio", "error_rate") if name in init]:
+        if not CORRUPTIONS[other["corruption"]].rated:
+            raise NoiselabError(f"{key}.{given[0]}: {other['corruption']} has a rate of its own")
+        if len(given) > 1:
+            raise NoiselabError(f"{key}.error_rate: not together with noise_ratio")
+    if "error_rate" in init:
+        return Rate.from_error(float(init["error_rate"]))
+    return Rate.from_ratio(float(init.get("noise_ratio", 0)))
 
 
 def _content(path: str, key: str) -> str:
@@ -182,16 +188,16 @@ def _content(path: str, key: str) -> str:
 def _run(config, results, experiment, spec, place: Place) -> Run:
     family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
     kind, own = FAMILIES[family], recipe(config, experiment, spec)
-    clean = place.ratio == 0
+    clean, rate = place.rate.error_rate == 0, place.rate
     noise = {
         # A clean run is the same run whatever corruption or budget its siblings have.
         "corruption": "none" if clean else experiment["corruption"],
         "resample": "none" if clean else experiment["resample"],
         "budget": "none" if clean else experiment["budget"],
-        "noise_ratio": place.ratio,
-        "error_rate": error_rate(place.ratio),
+        "noise_ratio": rate.noise_ratio,
+        "error_rate": rate.error_rate,
         "batch_multiplier": place.multiplier
-        or batch_multiplier(experiment, own, spec, place.ratio),
+        or batch_multiplier(experiment, own, spec, rate.noise_ratio),
         **({} if clean else experiment.get("noise", {})),
     }
     part = "".join(axis.label(value) for axis, value in place.axes)
@@ -207,7 +213,7 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
     if start and start.runs:
         parents[INIT] = start.runs[0].run_id
     content = {
-        "run_id": f"{family}/{dataset}/{_noise_name(noise)}{part}-s{place.seed}{variant}",
+        "run_id": f"{family}/{dataset}/{_noise_name(noise, rate)}{part}-s{place.seed}{variant}",
         "parents": parents,
         "family": family,
         "tier": config["tier"],
@@ -233,14 +239,14 @@ def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run)
     axes = FAMILIES[run.family].experiment.values()
     same = tuple((axis, run[axis.key]) for axis in axes)
     plain = tuple((axis, axis.default) for axis in axes)
-    yield _run(config, results, trained, spec, Place(0.0, run.seed, same, 1))
+    yield _run(config, results, trained, spec, Place(CLEAN_RATE, run.seed, same, 1))
     if TEACHER in run.parents:
         yield _teacher(config, results, trained, spec, plain)
     if INIT in run.parents:
         yield from experiment["initial"][run.seed].runs
     if JUDGE in run.parents:
         judged = {"family": FAMILIES[run.family].judge, "protocol": "text"}
-        yield _run(config, results, judged, spec, Place(0.0, run.seed))
+        yield _run(config, results, judged, spec, Place(CLEAN_RATE, run.seed))
 
 
 def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tuple) -> Run:
@@ -248,7 +254,7 @@ def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tup
     a student shares neither initial weights nor order with it."""
     own = recipe(config, experiment, spec)
     step, seed = own["teacher"]["step"], own["teacher"]["seed"]
-    run = _run(config, results, experiment, spec, Place(0.0, seed, axes, 1))
+    run = _run(config, results, experiment, spec, Place(CLEAN_RATE, seed, axes, 1))
     run_id = "/teacher".join(run.run_id.rsplit("/clean", 1))
     changes = {
         "run_id": run_id,
@@ -274,17 +280,15 @@ def _check(name: str, experiment: dict, spec: dict) -> None:
             raise NoiselabError(f"{key}{axis}: not for a {family.name}, but a {other.name}")
 
 
-def _noise_name(noise: dict) -> str:
+def _noise_name(noise: dict, rate: Rate) -> str:
     multiplier = f"-b{noise['batch_multiplier']}" if noise["batch_multiplier"] != 1 else ""
     if noise["corruption"] == "none":
         return f"clean{multiplier}"
     corruption = CORRUPTIONS[noise["corruption"]]
     choice = len(corruption.resamples) > 1
     fixed = "-fixed" if noise["resample"] == "fixed" and choice else ""
-    ratio = noise["noise_ratio"]
-    digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
     kind = f"{noise['corruption']}{corruption.variant(noise)}{fixed}"
-    return f"{kind}-r{digits}-{noise['budget']}{multiplier}"
+    return f"{kind}{rate.label}-{noise['budget']}{multiplier}"
 
 
 def _variant(protocol: str, changes: dict) -> str:

@@ -61,7 +61,7 @@ def _experiments(experiment: dict, corruptions: dict) -> None:
     keys["family"] = {"enum": list(FAMILIES)}
     keys["corruption"] = {"enum": [name for name in corruptions if name != "none"]}
     for corruption in corruptions.values():
-        keys |= corruption.options
+        keys |= corruption.options | corruption.optional
     for family in FAMILIES.values():
         for key, axis in family.experiment.items():
             keys[key] = axis.schema

@@ -16,6 +16,7 @@ from noiselab.answers.figures.drawing import (
     with_spread,
 )
 from noiselab.answers.layouts import BUDGETS, NAMES
+from noiselab.answers.tables import rate_text
 
 
 def context_figure(tables: list[pd.DataFrame]) -> Figure:
@@ -24,11 +25,12 @@ def context_figure(tables: list[pd.DataFrame]) -> Figure:
     (table,) = tables
     figure, axes = plt.subplots(1, 2, figsize=(8.8, 4.2), squeeze=False)
     figure.set_layout_engine("constrained")
-    worst = table["noise_ratio"].max()
+    worst = table["error_rate"].max()
+    noise = rate_text(*table.loc[table["error_rate"].idxmax(), ["noise_ratio", "error_rate"]])
     panels = [(0, "sequence_nll", "clean run: NLL (nats/sequence)")]
-    panels += [(worst, "sequence_nll_rise", f"rise at r = {worst:g} (nats/sequence)")]
-    for (ratio, metric, label), axis in zip(panels, axes.flat, strict=True):
-        cells = table[(table["metric"] == metric) & (table["noise_ratio"] == ratio)]
+    panels += [(worst, "sequence_nll_rise", f"rise at {noise} (nats/sequence)")]
+    for (error, metric, label), axis in zip(panels, axes.flat, strict=True):
+        cells = table[(table["metric"] == metric) & (table["error_rate"] == error)]
         for dataset, colour in zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False):
             _share_curves(axis, cells[cells["dataset"] == dataset], colour)
         axis.set_xlabel("share of the source's length limit (%)")
@@ -43,7 +45,7 @@ def _share_curves(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
     cells = cells.assign(share=100 * cells["source_share"])
     name = NAMES.get(cells["dataset"].iloc[0], cells["dataset"].iloc[0])
     with_spread(axis, cells, "share", f"{name}, ours", colour)
-    if cells["noise_ratio"].iloc[0] > 0:
+    if cells["error_rate"].iloc[0] > 0:
         axis.plot(cells["share"], cells["floor"], "--", color=colour, label=f"{name}, noise floor")
 
 
@@ -62,7 +64,7 @@ def scale_figure(tables: list[pd.DataFrame]) -> Figure:
     columns += [("classes", "per_class", "classes", "{:g} images per class")]
     for budget, row in zip(budgets, axes, strict=True):
         cells = table[table["budget"] == budget]
-        ratio = cells["noise_ratio"].max()
+        noise = rate_text(*cells.loc[cells["error_rate"].idxmax(), ["noise_ratio", "error_rate"]])
         for axis, (x, constant, label, name) in zip(row, columns, strict=True):
             marker, colours = ("o", ORDERED) if constant == "classes" else ("s", ORDERED[::-1])
             groups = cells.groupby(constant)
@@ -72,7 +74,7 @@ def scale_figure(tables: list[pd.DataFrame]) -> Figure:
             logarithmic(axis, cells[x])
             axis.set_xlabel(label)
             axis.grid(alpha=0.3)
-        row[0].set_ylabel(f"{BUDGETS[budget]}\nrelative loss of accuracy at r = {ratio:g} (%)")
+        row[0].set_ylabel(f"{BUDGETS[budget]}\nrelative loss of accuracy at {noise} (%)")
     shared_legend(figure, axes, columns=4)
     return figure
 
@@ -86,8 +88,8 @@ def batch_figure(tables: list[pd.DataFrame]) -> Figure:
     size = {"figsize": (5.2 * panels.ngroups, 4.6), "layout": "constrained"}
     figure, axes = plt.subplots(1, panels.ngroups, **size, squeeze=False)
     for ((dataset, metric), part), axis in zip(panels, axes.flat, strict=True):
-        for colour, (ratio, cells) in zip((OURS, PAPER), part.groupby("noise_ratio"), strict=False):
-            _multiplier_curves(axis, cells.sort_values("batch_multiplier"), ratio, colour)
+        for colour, (_, cells) in zip((OURS, PAPER), part.groupby("error_rate"), strict=False):
+            _multiplier_curves(axis, cells.sort_values("batch_multiplier"), colour)
         logarithmic(axis, part["batch_multiplier"])
         axis.xaxis.set_major_formatter("×{x:g}")
         axis.set_title(NAMES.get(dataset, dataset))
@@ -99,10 +101,11 @@ def batch_figure(tables: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-def _multiplier_curves(axis: Axes, cells: pd.DataFrame, ratio: float, colour: str) -> None:
-    name = "clean" if ratio == 0 else f"r = {ratio:g}"
+def _multiplier_curves(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
+    ratio, error = cells.iloc[0][["noise_ratio", "error_rate"]]
+    name = "clean" if error == 0 else rate_text(ratio, error)
     with_spread(axis, cells, "batch_multiplier", name, colour)
-    if ratio > 0:
+    if error != 0:
         style = {"linestyle": "--", "color": colour}
         axis.plot(cells["batch_multiplier"], cells["floor"], **style, label=f"{name}, noise floor")
     diverged = cells[cells["ours"].isna()]

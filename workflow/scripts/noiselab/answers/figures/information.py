@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from noiselab.answers.figures.drawing import FLOOR, ORDERED, shared_legend
-from noiselab.planning.runs import error_rate
+from noiselab.planning.rates import error_rate
 
 NOISE_RATIOS = (0.1, 0.3, 0.5, 1.0)  # of the paper's experiments
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))

@@ -17,7 +17,7 @@ from noiselab.answers.statistics.evidence import (
 )
 from noiselab.answers.tables import seeds_estimate
 from noiselab.measures.statistics import difference
-from noiselab.planning.runs import error_rate
+from noiselab.planning.rates import error_rate
 
 
 def _loss_rulers(rows: pd.DataFrame, score: str) -> dict[str, Ruled]:

@@ -17,12 +17,12 @@ from noiselab.measures.statistics import Estimate, Interval, over_seeds
 def _largest_tests(statistic: dict, measured: Measured) -> Tests:
     """The largest of a metric over the noise ratios; each end of the interval is the largest."""
     rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
-    rows = rows[(rows["metric"] == statistic["metric"]) & (rows["noise_ratio"] > 0)]
+    rows = rows[(rows["metric"] == statistic["metric"]) & (rows["noise_ratio"] != 0)]
     for dataset, own in rows.groupby("dataset", sort=False):
         if own["value"].isna().any():
             yield Tested((dataset,), own["seed"].nunique(), {}, missing_reason(own))
             continue
-        cells = [seeds_estimate(cell) for _, cell in own.groupby("noise_ratio")]
+        cells = [seeds_estimate(cell) for _, cell in own.groupby("error_rate", dropna=False)]
         ends = zip(*(cell[:3] for cell in cells), strict=True)
         value, low, high = (None if None in end else max(end) for end in ends)
         estimate = Estimate(value, low, high, cells[0].interval)

@@ -20,7 +20,7 @@ def _narrowing_tests(statistic: dict, measured: Measured) -> Tests:
         ratio = rows["batch_size"].max() / rows["batch_size"].min()
         rulers, seeds = {}, rows["seed"].nunique()
         for name, own in (
-            ("noisy model", rows[rows["noise_ratio"] > 0]),
+            ("noisy model", rows[rows["noise_ratio"] != 0]),
             ("clean model", rows[rows["noise_ratio"] == 0]),
         ):
             kept = [_kept(seed) for _, seed in own.groupby("seed")]

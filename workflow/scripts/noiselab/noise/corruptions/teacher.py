@@ -48,3 +48,8 @@ class Teacher(Corruption):
         e = self.rate
         with np.errstate(divide="ignore"):  # log 0 where there is no noise
             return -np.logaddexp(np.log1p(-e) - clean_nll, np.log(e) - teacher_nll)
+
+    @property
+    def true_error_rate(self) -> None:
+        """Unknown: a teacher may write the true target."""
+        return None

@@ -1,0 +1,77 @@
+"""How many training targets of a run are wrong: noise ratio r and error rate e."""
+
+from dataclasses import dataclass
+
+from noiselab.errors import NoiselabError
+from noiselab.noise.registry import CORRUPTIONS
+
+
+def error_rate(noise_ratio: float) -> float:
+    """Effective error rate e = r / (1 + r): probability that a target is corrupted (Alg. 1)."""
+    return noise_ratio / (1 + noise_ratio)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A noise ratio with its error rate."""
+
+    noise_ratio: float | None  # wrong per right target; None: infinite or not known
+    error_rate: float | None  # share that is wrong; None: not known while planning
+    label: str = ""  # in the id of a run; none where the corruption has but one rate
+
+    @classmethod
+    def from_ratio(cls, ratio: float) -> "Rate":
+        """That of a noise ratio, as an experiment says it."""
+        digits = f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}"
+        return cls(ratio, error_rate(ratio), f"-r{digits}")
+
+    @classmethod
+    def from_error(cls, error: float) -> "Rate":
+        """That of an error rate, 0 to 1. Where it is that of a short noise ratio, both are the same
+        run."""
+        if error == 1:
+            return cls(None, 1.0, "-e1")
+        ratio = error / (1 - error)
+        short = round(ratio, 4)
+        if error == 0 or (short and abs(short - ratio) < 1e-12):
+            return cls.from_ratio(short)
+        return cls(ratio, error, f"-e{error:g}")
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """What to sort by: the least wrong first, what is not known last."""
+        return order(self.error_rate)
+
+
+def order(error: float | None) -> tuple[bool, float]:
+    """The same of an error rate alone."""
+    return error is None, error or 0.0
+
+
+CLEAN_RATE = Rate.from_ratio(0.0)
+
+
+def rates(experiment: dict, noise: dict, where: str) -> list[Rate]:
+    """The rates of an experiment's runs. noise: what its corruption adds to run.json; where: what
+    stands before the name of a key in a message. NoiselabError: the budget `fixed_clean` cannot
+    be, as a rate is 1 or not known."""
+    kind = CORRUPTIONS[experiment["corruption"]]
+    if not kind.rated:
+        found = [CLEAN_RATE, _own(kind.planned_rate(noise))]
+    elif "error_rates" in experiment:
+        found = [Rate.from_error(float(error)) for error in experiment["error_rates"]]
+    else:
+        found = [Rate.from_ratio(float(ratio)) for ratio in experiment["noise_ratios"]]
+    if experiment["budget"] == "fixed_clean" and any(r.noise_ratio is None for r in found):
+        unknown = any(r.error_rate is None for r in found)
+        why = "how many targets are wrong is not known" if unknown else "no target would be right"
+        raise NoiselabError(
+            f"{where}budget: {why}, so the number of right ones cannot be fixed; use fixed_total"
+        )
+    return found
+
+
+def _own(error: float | None) -> Rate:
+    """The one rate that a corruption has of itself; None: not known while planning."""
+    known = None if error in (None, 1) else error / (1 - error)
+    return Rate(known, error)
