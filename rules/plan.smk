@@ -5,6 +5,8 @@ from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring
 
 # The other files of the configuration are many; `configfile:` would say so at each.
 _given = workflow.config_settings.overwrite_config
+if workflow.is_main_process:
+    _or_exit(noiselab_config.check_given, workflow.config_settings.configfiles)
 config = _or_exit(noiselab_config.merged, config, _given)
 RESULTS = f"results/{config['tier']}"
 # Where runs are short, Python starts with its imports done.

@@ -7,17 +7,17 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import jsonschema
-import yaml
 
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning import schema
+from noiselab.planning.yaml_file import read as read_yaml
 
 CONFIG = ROOT / "config"
 SCHEMA = CONFIG / "schema.yaml"
@@ -44,6 +44,8 @@ def studies(config: dict) -> list[str]:
     if chosen == "all":
         return known
     chosen = [chosen] if isinstance(chosen, str) else chosen or []
+    if not isinstance(chosen, list):
+        raise NoiselabError(f"config key studies: {chosen!r} is neither all nor a list of names")
     for name in chosen:
         if name not in known:
             raise NoiselabError(f"config key studies: no study {name!r} ({hint(name, known)})")
@@ -91,6 +93,19 @@ def standard(selected: dict) -> dict:
     for file in overlays(config):
         config = merge(config, read_yaml(file))
     return config
+
+
+def check_given(files: Iterable[str | Path]) -> None:
+    """Read the files of --configfile again, which Snakemake does not check. NoiselabError: one says
+    a key twice, or has a tier or studies that there are not, be it that another overrules them."""
+    for file in files:
+        content = read_yaml(file)
+        try:
+            if "tier" in content:
+                tier_file(content)
+            studies(content)
+        except NoiselabError as error:
+            raise NoiselabError(f"{file}: {error}") from error
 
 
 def merged(selected: dict, given: dict) -> dict:
@@ -255,14 +270,3 @@ def published(chosen: list[str] | None = None) -> dict:
 def audit(chosen: list[str] | None = None) -> dict:
     """What is compared between the papers' texts and their code."""
     return _of_studies("audit.yaml", chosen)
-
-
-@cache
-def _content(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def read_yaml(path: str | Path) -> dict:
-    """The content of a YAML file."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(_content(Path(path)), Loader=loader) or {}
