@@ -2,6 +2,8 @@
 # the stages of each family.
 localrules:
     run_config,
+    write_mask,
+    masks,
 
 
 rule run_config:
@@ -46,3 +48,29 @@ for stage in WIRING.stages:
             **WIRING.params(stage),
         shell:
             COMMAND
+
+
+# Which training targets were corrupted, and to what, for other tools: `snakemake masks`.
+rule write_mask:
+    input:
+        unpack(WIRING.inputs("mask/{run}")),
+    output:
+        out=f"{RESULTS}/masks/{{run}}.parquet",
+        record=f"{RESULTS}/records/mask/{{run}}",
+    log:
+        f"{RESULTS}/logs/mask/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/mask/{{run}}.tsv"
+    conda:
+        ENV
+    params:
+        limit=lambda wildcards: WIRING.job(f"mask/{wildcards.run}").content["limit"],
+        digest=WIRING.digest("mask/{run}"),
+    shell:
+        "$PYTHON $SCRIPTS/write_mask.py --run {input.run:q} --limit {params.limit}"
+        f" --out {{output.out:q}} {LOGGED} && {RECORD}"
+
+
+rule masks:
+    input:
+        WIRING.masks(),

@@ -11,7 +11,7 @@ from helpers import example_run
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
 from noiselab.noise import registry
-from noiselab.noise.base import CORRUPTIONS, TIE
+from noiselab.noise.base import CORRUPTIONS, TIE, Corruption
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import (
     LabelCorruption,
@@ -23,8 +23,10 @@ from noiselab.noise.corruptions.tokens import UniformToken
 from noiselab.planning import code
 
 RATES = [1 / 11, 3 / 13, 1 / 3, 0.5]
-DRAWN = [name for name, kind in CORRUPTIONS.items() if kind.target in ("label", "token")]
-LABELS = [name for name, kind in CORRUPTIONS.items() if issubclass(kind, LabelCorruption)]
+# Those that are drawn from the target alone; others have tests of their own.
+KINDS = {name: kind for name, kind in CORRUPTIONS.items() if kind.taught is Corruption.taught}
+DRAWN = [name for name, kind in KINDS.items() if kind.target in ("label", "token")]
+LABELS = [name for name, kind in KINDS.items() if issubclass(kind, LabelCorruption)]
 SCRIPTS = Path(code.SCRIPTS)
 
 
@@ -243,8 +245,9 @@ def test_two_corruptions_of_one_name_are_refused():
 
 
 def test_names_are_those_of_the_families():
-    assert registry.names("classifier") == ["uniform_label", "shift_label", "label_matrix"]
-    assert registry.names("diffusion") == ["uniform_label"]
+    labels = {"uniform_label", "shift_label", "label_matrix", "given_labels", "instance_dependent"}
+    assert labels <= set(registry.names("classifier")) == set(registry.names("vision_transformer"))
+    assert {"uniform_label", "given_labels"} <= set(registry.names("diffusion"))
     assert registry.names("language_model") == [
         "uniform_token",
         "unigram_token",
@@ -269,7 +272,7 @@ def test_an_experiment_that_fits_its_corruption_passes():
 
 
 OF_A_FAMILY = "x.corruption: uniform_token is not for a classifier "
-OF_A_FAMILY += "(known: uniform_label, shift_label, label_matrix)"
+OF_A_FAMILY += f"(known: {', '.join(registry.names('classifier'))})"
 OF_A_MATRIX = "x.wrong_labels: the path of a csv file, for corruption label_matrix and no other"
 BOTH = {"noise_ratios": [0], "error_rates": [0]}
 MISTAKES = [

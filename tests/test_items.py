@@ -9,7 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from image_folders import CLASSES, image_folder, image_spec, parquet_folder, picture
-from noiselab.data import image_files, items, prepared
+from noiselab import items
+from noiselab.data import image_files, prepared
 from noiselab.data.cifar import cifar
 from noiselab.data.embedded import digits, glyphs
 from noiselab.data.kinds import IMAGE_KINDS, KINDS

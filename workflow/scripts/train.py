@@ -34,6 +34,8 @@ def main() -> None:
     with distributed.process_group() as device:
         task = import_module(f"noiselab.families.{run.family}.task").task(run, device)
         facts = {"digests": digests}
+        if not run.get("clean_labels", True):
+            facts["measured_error_rate"] = None  # nobody knows which targets are wrong
         if "init" in run:
             facts["init"] = load_initial(run.init, task.model)
         settings = Settings(**run.training)

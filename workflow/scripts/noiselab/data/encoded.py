@@ -4,7 +4,7 @@ A prepared folder of kind `image_files` has, for each split (train, test), `{spl
 contents of the image files one after the other (storage `packed`), or their paths relative to
 `folder` of dataset.json (storage `files`); `{split}_offsets.npy`: int64 [n + 1], where each begins
 and the last ends; `{split}_y.npy`: labels, int64 [n]; `train_items.txt`: see
-noiselab.data.items; `dataset.json`, which says the rest is whole.
+noiselab.items; `dataset.json`, which says the rest is whole.
 Neither torch nor timm is imported with this module: it also serves the preparation.
 """
 

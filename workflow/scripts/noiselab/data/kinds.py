@@ -14,7 +14,7 @@ class Kind:
     classes: int | None = None  # that each such data set has; None: as many as it says
 
 
-ITEMS = "train_items.txt"  # where each training image is in its source: noiselab.data.items
+ITEMS = "train_items.txt"  # where each training image is in its source: noiselab.items
 IMAGES = ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", ITEMS)
 FILES = (
     *(

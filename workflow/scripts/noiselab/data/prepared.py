@@ -1,7 +1,7 @@
 """The folder of arrays that one prepared image data set is.
 
 `train_x.npy`, `test_x.npy`: uint8 [n, channels, size, size]; `train_y.npy`, `test_y.npy`:
-int64 [n]; `train_items.txt`: see noiselab.data.items; `dataset.json`: name, sizes, classes, mean
+int64 [n]; `train_items.txt`: see noiselab.items; `dataset.json`: name, sizes, classes, mean
 and standard deviation of the training pixels (scale 0 to 1), origin, SHA-256 of each array and of
 the items. Written last, it says the rest is whole.
 Images of kind `image_files` stay encoded: see noiselab.data.encoded.
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noiselab.data import encoded, items
+from noiselab import items
+from noiselab.data import encoded
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json
 

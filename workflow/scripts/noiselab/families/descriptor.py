@@ -11,9 +11,11 @@ from noiselab.run import Run
 
 RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
 SUMMARY, PREDICTIONS, METRICS = "training.json", "predictions.npz", "metrics.json"
+ANNOTATION = "annotation.npz"
 SCORING = "score"  # the script that finds a family's score.py
 OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
 JUDGE, TEACHER, INIT = "judge", "teacher", "init"  # who judges, writes wrong targets, gives weights
+ANNOTATOR = "annotator"  # whose doubts say which labels are wrong
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def training(family: str, *, predictions: bool = False, work: str = "", **also: 
         rule=f"train_{family}",
         script="train",
         reads={"run": File(RUN)},
-        also={"init": File(WEIGHTS, INIT), **also},
+        also={"init": File(WEIGHTS, INIT), "annotation": File(ANNOTATION, ANNOTATOR), **also},
         writes=writes | ({"predictions": PREDICTIONS} if predictions else {}),
         work=("checkpoints", work),
         processes=True,

@@ -111,7 +111,7 @@ def classifier_metrics(
     scores["sampled_accuracy"] = _items_score("sampled_accuracy", own, floor)
     if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
         lost = ("accuracy_drop", "accuracy_relative_drop")
-        return scores | {name: _diverged(name, len(labels)) for name in lost}
+        return scores | {name: unscored(name, len(labels)) for name in lost}
     right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
     floor = np.nan if floors["accuracy"] is None else floors["accuracy"]
     return scores | drops("accuracy", right, clean_right, floor)
@@ -134,7 +134,7 @@ def drops(score: str, right: np.ndarray, clean_right: np.ndarray, floor: float) 
     base, own = 100.0 * clean_right, 100.0 * right
     points = _items_score(names[0], base - own, np.full(len(base), base.mean() - floor))
     if not base.any():
-        share = _diverged(names[1], len(base)) | {"reason": "the clean run is never right"}
+        share = unscored(names[1], len(base), "the clean run is never right")
     else:
         share = _ratio_score(names[1], 100 * (base - own), 100 * (base - floor), base)
         share |= {"interval": "t_items"}
@@ -147,6 +147,7 @@ def training_metrics(
     labels: np.ndarray,
     observed: np.ndarray | None,
     noise: Corruption,
+    rows: np.ndarray | None = None,
 ) -> dict[str, dict]:
     """Accuracy on training images, as `classifier_metrics` gives scores: against the true labels
     and against those that the model was taught.
@@ -154,13 +155,14 @@ def training_metrics(
     decided, clean_decided: decisions int [n] of the model and of the clean run of its seed;
     negative: it has none. labels: true ones, int [n]. observed: those taught, or None where they
     are drawn anew at every visit: then the expected agreement with them counts. noise: theirs.
+    rows: numbers of the training examples, int [n], where it depends on these.
     """
     if (decided < 0).any():
         names = ("train_accuracy", "noisy_train_accuracy")
-        return {name: _diverged(name, len(labels)) for name in names}
+        return {name: unscored(name, len(labels)) for name in names}
 
     def agreement(decisions: np.ndarray) -> np.ndarray:
-        drawn = noise.chance(labels, decisions) if observed is None else decisions == observed
+        drawn = noise.chance(labels, decisions, rows) if observed is None else decisions == observed
         return 100.0 * drawn
 
     right, clean_right = decided == labels, clean_decided == labels
@@ -236,7 +238,7 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
         values |= clean_text("out_of_domain", "out_of_domain_")
     scores = {name: _mean_score(name, *pair, context) for name, pair in values.items()}
     if noise.why_not_denoised:
-        lost = _diverged("denoised_nll", len(base)) | {"reason": noise.why_not_denoised}
+        lost = unscored("denoised_nll", len(base), noise.why_not_denoised)
         scores["denoised_nll"] = lost
     whole = len(base) // context * context
 
@@ -320,7 +322,7 @@ def diffusion_metrics(
             "denoising_accuracy",
             *distance,
         ]
-        return {name: _diverged(name, len(own["decided"])) for name in names}
+        return {name: unscored(name, len(own["decided"])) for name in names}
     hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
     right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
     floor = 100 * noise.observed_agreement(clean_hits.mean())
@@ -338,10 +340,11 @@ def diffusion_metrics(
     return {name: {"unit": UNITS[name], "reason": None} | s for name, s in scores.items()}
 
 
-def _diverged(name: str, items: int) -> dict:
-    """A score that there is none of."""
+def unscored(name: str, items: int, reason: str = "training diverged") -> dict:
+    """A score that there is none of, and why."""
     numbers = {"value": None, "floor": None, **Interval(None, None, "none")._asdict()}
-    return numbers | {"unit": UNITS[name], "items": items, "reason": "training diverged"}
+    unit = UNITS[name.removeprefix("snapshot_")]
+    return numbers | {"unit": unit, "items": items, "reason": reason}
 
 
 def generated_labels(count: int, classes: int) -> np.ndarray:

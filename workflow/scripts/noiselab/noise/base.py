@@ -33,6 +33,8 @@ class Corruption:
     # them: key -> JSON schema, whose description is what an error message says.
     options: ClassVar[dict[str, dict]] = {}
     optional: ClassVar[dict[str, dict]] = {}
+    # Whether what is wrong depends on what an annotator, a run of its own, thinks of the example.
+    annotated: ClassVar[bool] = False
     tie: float = TIE  # closer probabilities of observed targets are equal
     rate: float | np.ndarray  # float [C] where it depends on the class
 
@@ -77,6 +79,11 @@ class Corruption:
         corrupted = u < rate
         v = np.divide(u, rate, out=np.zeros(u.shape), where=corrupted)
         return np.where(corrupted, self.replacements(targets, v), targets), corrupted
+
+    def taught(self, targets: np.ndarray, index: np.ndarray, u: np.ndarray | None):
+        """New targets of the training examples number `index`, and which of them are corrupted, as
+        `draw` has them. targets: those of all examples, int64 [N]; index: int64 [n]."""
+        return self.draw(targets[index], u)
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
         """What each target becomes if it is corrupted. v: uniform numbers of its shape; one that

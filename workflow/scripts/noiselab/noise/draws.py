@@ -16,7 +16,7 @@ def taught_labels(
     there, int64 [n]. With `fixed` noise, drawn once per example, the positions do not matter.
     Returns labels int64 [n] and which are corrupted, bool [n].
     """
-    return noise.draw(labels[index], _label_uniforms(run, len(labels), index, start, stop))
+    return noise.taught(labels, index, _label_uniforms(run, len(labels), index, start, stop))
 
 
 def _label_uniforms(run: Run, count: int, index: np.ndarray, start: int, stop: int):

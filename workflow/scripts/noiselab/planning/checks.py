@@ -26,7 +26,15 @@ RULES = {
     "resolved_config",
     "plan",
 }
-RULES |= {"cost", "preflight", "collect_metrics", "run_config", "prepare_out_of_domain"}
+RULES |= {
+    "masks",
+    "write_mask",
+    "cost",
+    "preflight",
+    "collect_metrics",
+    "run_config",
+    "prepare_out_of_domain",
+}
 RULES |= {"download_inception", *(stage.rule for stage in stages())}
 RULES |= {kind.rule for kind in KINDS.values()} | {k.download for k in KINDS.values() if k.download}
 

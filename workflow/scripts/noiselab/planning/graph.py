@@ -11,7 +11,7 @@ from pathlib import Path
 
 from noiselab.data.kinds import KINDS
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import METRICS, OWN, RUN, Stage
+from noiselab.families.descriptor import INIT, METRICS, OWN, RUN, Stage
 from noiselab.files import digest
 from noiselab.planning import code
 from noiselab.planning.artefacts import Artefact
@@ -113,6 +113,8 @@ def graph(plan: Plan, config: dict, places: Places, artefacts: dict[str, Artefac
         _prepare(whole, folder, spec)
     for run in plan.runs.values():
         _run(whole, run)
+        if run.corruption != "none":
+            _mask(whole, run)
     for name, runs in plan.experiments.items():
         _collect(whole, name, runs)
     for kind, add in ADDITIONS.items():
@@ -165,6 +167,28 @@ def _run(whole: Graph, run: Run) -> None:
         target = run if stage.role == OWN else whole.plan.runs[run.parents[stage.role]]
         variant = stage.variant(run) if stage.variant else ""
         whole.add(_stage(whole, stage, run, target, variant))
+
+
+MASK = "write_mask"  # rule and script
+
+
+def _mask(whole: Graph, run: Run) -> None:
+    """Which targets of a run are corrupted, for other tools; nothing else needs it."""
+    places, run_id = whole.places, run.run_id
+    place, spec = f"{places.results}/runs/{run_id}", Path(run.data).name
+    inputs = {
+        "run": (f"{place}/{RUN}",),
+        "data": tuple(prepared(places, spec, whole.plan.datasets[spec])),
+    }
+    for stage in FAMILIES[run.family].stages[:1]:  # what its training reads of others
+        for option, file in stage.also.items():
+            if file.role in run.parents and file.role != INIT:
+                inputs[option] = (f"{places.results}/runs/{run.parents[file.role]}/{file.name}",)
+    out = {"out": f"{places.results}/masks/{run_id}.parquet"}
+    limit = whole.config["masks"]["targets"]
+    followed = code.script(MASK)
+    name = f"mask/{run_id}"
+    whole.add(Job(name, MASK, inputs, out, run=run_id, content={"limit": limit}, code=followed))
 
 
 def run_stages(plan: Plan, run: Run) -> tuple[Stage, ...]:

@@ -6,13 +6,24 @@ own, so that no experiment of one's own costs the tier what it has.
 
 from dataclasses import dataclass, replace
 
+from noiselab.families.descriptor import ANNOTATION
 from noiselab.files import digest
 from noiselab.planning import config as configuration
 from noiselab.planning.runs import Plan, plan, planned_experiments
 from noiselab.run import Run
 
 # Keys that say where and how something is computed, not what.
-MEANS = ("name", "studies", "data", "warm_start", "preflight", "max_runtime", "resources", "cost")
+MEANS = (
+    "name",
+    "studies",
+    "data",
+    "warm_start",
+    "preflight",
+    "masks",
+    "max_runtime",
+    "resources",
+    "cost",
+)
 LENGTH = 6  # digits of a digest in a name
 
 
@@ -144,6 +155,8 @@ def _named(run: Run, names: dict[str, str], results: str) -> Run:
     changes = {"run_id": names.get(run.run_id, run.run_id), "parents": parents}
     if "teacher_targets" in run:
         changes["teacher_targets"] = f"{results}/runs/{parents['teacher']}/targets"
+    if "annotation" in run:
+        changes["annotation"] = f"{results}/runs/{parents['annotator']}/{ANNOTATION}"
     return run | changes
 
 

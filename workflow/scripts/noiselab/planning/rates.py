@@ -57,7 +57,8 @@ def rates(experiment: dict, noise: dict, where: str) -> list[Rate]:
     be, as a rate is 1 or not known."""
     kind = CORRUPTIONS[experiment["corruption"]]
     if not kind.rated:
-        found = [CLEAN_RATE, _own(kind.planned_rate(noise))]
+        own = _own(kind.planned_rate(noise))
+        found = [CLEAN_RATE, own] if noise.get("clean_labels", True) else [own]
     elif "error_rates" in experiment:
         found = [Rate.from_error(float(error)) for error in experiment["error_rates"]]
     else:

@@ -10,7 +10,7 @@ from itertools import product
 
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import CLEAN, INIT, JUDGE, TEACHER
+from noiselab.families.descriptor import ANNOTATION, ANNOTATOR, CLEAN, INIT, JUDGE, TEACHER
 from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
@@ -204,16 +204,23 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
     usual = _variant(protocol, experiment.get("training", {}))  # of a teacher, too
     start = experiment.get("initial", {}).get(place.seed)
     variant = usual + (f"-i{digest(start.content)[:6]}" if start else "")
+    run_id = f"{family}/{dataset}/{_noise_name(noise, rate)}{part}-s{place.seed}{variant}"
     parents = {CLEAN: f"{family}/{dataset}/clean{part}-s{place.seed}{variant}"}
+    if not spec.get("clean_labels", True):
+        parents[CLEAN] = run_id  # there is nothing that it could be compared with
     if kind.judge:
         parents[JUDGE] = f"{kind.judge}/{dataset}/clean-s{place.seed}"
     if CORRUPTIONS[noise["corruption"]].target == "sequence":
         parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{usual}"
         noise["teacher_targets"] = f"{results}/runs/{parents[TEACHER]}/targets"
+    if CORRUPTIONS[noise["corruption"]].annotated:
+        annotator = kind.judge or family, dataset, noise["annotator"]
+        parents[ANNOTATOR] = _annotator_id(*annotator)
+        noise["annotation"] = f"{results}/runs/{parents[ANNOTATOR]}/{ANNOTATION}"
     if start and start.runs:
         parents[INIT] = start.runs[0].run_id
     content = {
-        "run_id": f"{family}/{dataset}/{_noise_name(noise, rate)}{part}-s{place.seed}{variant}",
+        "run_id": run_id,
         "parents": parents,
         "family": family,
         "tier": config["tier"],
@@ -239,7 +246,10 @@ def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run)
     axes = FAMILIES[run.family].experiment.values()
     same = tuple((axis, run[axis.key]) for axis in axes)
     plain = tuple((axis, axis.default) for axis in axes)
-    yield _run(config, results, trained, spec, Place(CLEAN_RATE, run.seed, same, 1))
+    if run.parents[CLEAN] != run.run_id:
+        yield _run(config, results, trained, spec, Place(CLEAN_RATE, run.seed, same, 1))
+    if ANNOTATOR in run.parents:
+        yield _annotator(config, results, spec, run)
     if TEACHER in run.parents:
         yield _teacher(config, results, trained, spec, plain)
     if INIT in run.parents:
@@ -266,18 +276,51 @@ def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tup
     return run | changes
 
 
+def _annotator_id(family: str, dataset: str, annotator: dict) -> str:
+    return "{}/{}/annotator{share:g}-s{seed}".format(family, dataset, **annotator)
+
+
+def _annotator(config: dict, results: str, spec: dict, run: Run) -> Run:
+    """Who confuses the labels of a run: a clean classifier that was stopped early, or it would be
+    sure of the images that it was trained on."""
+    kind = FAMILIES[FAMILIES[run.family].judge or run.family]
+    usual = {"family": kind.name, "protocol": "text"}
+    own, annotator = recipe(config, usual, spec), run.annotator
+    clean = _run(config, results, usual, spec, Place(CLEAN_RATE, annotator["seed"]))
+    examples = annotator["share"] * kind.clean_examples(spec, own)
+    run_id = _annotator_id(kind.name, spec["name"], annotator)
+    changes = {"run_id": run_id, "parents": {CLEAN: run_id}}
+    return clean | changes | {"training": training(own, examples, spec, clean)}
+
+
 def _check(name: str, experiment: dict, spec: dict) -> None:
     """Corruption, data set and further keys must be those of the family."""
     family, key = FAMILIES[experiment["family"]], f"config key experiments.{name}."
     registry.check(experiment, key, family.corruptions)
     if spec["kind"] not in family.kinds:
         raise NoiselabError(f"{key}datasets: {spec['name']} is not for a {experiment['family']}")
+    if not spec.get("clean_labels", True):
+        _check_unclean(experiment, spec, key)
     if {"batch_multiplier", "batch_multipliers"} <= set(experiment):
         raise NoiselabError(f"{key}batch_multipliers: not together with batch_multiplier")
     for other in FAMILIES.values():
         foreign = set(other.experiment) & set(experiment) - set(family.experiment)
         for axis in foreign:
             raise NoiselabError(f"{key}{axis}: not for a {family.name}, but a {other.name}")
+
+
+def _check_unclean(experiment: dict, spec: dict, key: str) -> None:
+    """A data set without clean labels is trained on as it is."""
+    if experiment["corruption"] != "given_labels":
+        raise NoiselabError(
+            f"{key}corruption: {experiment['corruption']} is drawn for clean labels, which "
+            f"{spec['name']} has not; use given_labels"
+        )
+    if judge := FAMILIES[experiment["family"]].judge:
+        raise NoiselabError(
+            f"{key}datasets: {spec['name']} has no clean labels, which a {judge} needs to judge "
+            f"what a {experiment['family']} model generates"
+        )
 
 
 def _noise_name(noise: dict, rate: Rate) -> str:

@@ -62,6 +62,12 @@ class Wiring:
         """The content of a job as command-line flags: those that are true."""
         return " ".join(f"--{key}" for key, value in self.job(name).content.items() if value)
 
+    def masks(self) -> list[str]:
+        """The masks of all runs with noise that experiments ask for."""
+        runs = {run for runs in self.graph.plan.experiments.values() for run in runs}
+        jobs = (self.graph.jobs.get(f"mask/{run}") for run in sorted(runs))
+        return [job.outputs["out"] for job in jobs if job]
+
     def files(self, job: str, *names: str) -> str:
         """Command-line options for those inputs of a job that there are."""
         inputs = self.job(job).inputs

@@ -12,8 +12,8 @@ from types import ModuleType
 import numpy as np
 from tqdm import tqdm
 
-from noiselab import progress
-from noiselab.data import complete, encoded, items
+from noiselab import items, progress
+from noiselab.data import complete, encoded
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.image_files import folders, parquet
 from noiselab.data.image_files.processes import AHEAD, in_order, processes

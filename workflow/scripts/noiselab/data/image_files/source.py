@@ -26,7 +26,7 @@ class Chosen(NamedTuple):
 
     items: Iterable[Item]
     labels: np.ndarray
-    names: Sequence[str | int]  # where they are in the source, as noiselab.data.items has it
+    names: Sequence[str | int]  # where they are in the source, as noiselab.items has it
 
 
 def class_list(spec: dict) -> list[str] | None:

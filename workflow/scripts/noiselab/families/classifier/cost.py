@@ -25,4 +25,10 @@ def features(run: Run) -> int | None:
     return run.model["width"] * 2 ** (len(run.model["blocks"]) - 1)
 
 
-WORK = {"train_classifier": predicting}
+def annotating(sizes: Sizes) -> Work:
+    """Probabilities of all images, in float32."""
+    images = sizes.data.train + sizes.data.validation
+    return Work((Computing(images * sizes.network.forward),), 4 * sizes.run.classes * images)
+
+
+WORK = {"train_classifier": predicting, "annotate_classifier": annotating}

@@ -2,12 +2,16 @@
 
 from noiselab.data.kinds import IMAGE_KINDS
 from noiselab.families.descriptor import (
+    ANNOTATION,
+    ANNOTATOR,
     CLEAN,
     COUNT,
     COUNTS,
     HISTORY,
     POSITIVE,
     PREDICTIONS,
+    RUN,
+    WEIGHTS,
     Family,
     File,
     Model,
@@ -24,7 +28,20 @@ def stages(family: str) -> tuple[Stage, ...]:
         "predictions": File(PREDICTIONS),
         "clean": File(PREDICTIONS, CLEAN),
     }
-    return training(family, predictions=True), scoring(family, reads=reads)
+    annotation = {"annotation": File(ANNOTATION, ANNOTATOR)}  # the floor follows from it
+    return training(family, predictions=True), scoring(family, reads=reads, also=annotation)
+
+
+def annotating(family: str) -> Stage:
+    """What an annotator thinks of each image, once for all runs whose labels depend on it."""
+    return Stage(
+        name="annotate",
+        rule=f"annotate_{family}",
+        script="annotate",
+        reads={"run": File(RUN), "weights": File(WEIGHTS)},
+        writes={"out": ANNOTATION},
+        resources=f"train_{family}",
+    )
 
 
 RESNET = Model({"width": COUNT, "blocks": COUNTS})
@@ -43,4 +60,5 @@ FAMILY = Family(
     recipe={"epochs": POSITIVE},
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     stages=stages("classifier"),
+    role_stages={ANNOTATOR: (annotating("classifier"),)},
 )

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from noiselab.data import prepared
-from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics
+from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics, unscored
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
+
+NO_CLEAN = "there are no clean labels to train a clean run on"
 
 
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
@@ -23,7 +25,14 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     if "snapshot_test" in own:
         snapshot = _scores(run, own, clean, labels, "snapshot_")
         metrics |= {f"snapshot_{name}": score for name, score in snapshot.items()}
-    return metrics
+    return metrics if run.get("clean_labels", True) else _without_clean_labels(metrics)
+
+
+def _without_clean_labels(metrics: dict[str, dict]) -> dict[str, dict]:
+    """Scores of a run that has no clean run: those that compare with it or with true training
+    labels are none."""
+    lost = {n for n in metrics if n.endswith(("_drop", "train_accuracy"))}
+    return metrics | {name: unscored(name, 0, NO_CLEAN) for name in lost}
 
 
 def _scores(run: Run, own: dict, clean: dict, labels: dict, prefix: str = "") -> dict[str, dict]:
@@ -38,4 +47,4 @@ def _scores(run: Run, own: dict, clean: dict, labels: dict, prefix: str = "") ->
         observed, _ = taught_labels(noise, run, labels["train"], rows, 0, len(rows))
     decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
     true = labels["train"][rows]
-    return scores | training_metrics(decided, clean_decided, true, observed, noise)
+    return scores | training_metrics(decided, clean_decided, true, observed, noise, rows)

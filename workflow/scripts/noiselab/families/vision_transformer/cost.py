@@ -12,4 +12,7 @@ def predicting(sizes: Sizes) -> Work:
     return classifier.predicting(sizes, min(wanted, sizes.data.train))
 
 
-WORK = {"train_vision_transformer": predicting}
+WORK = {
+    "train_vision_transformer": predicting,
+    "annotate_vision_transformer": classifier.annotating,
+}

@@ -1,8 +1,9 @@
 """Vision transformers: classifiers as large as ImageNet needs them."""
 
 from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
-from noiselab.families.classifier.family import stages
+from noiselab.families.classifier.family import annotating, stages
 from noiselab.families.descriptor import (
+    ANNOTATOR,
     COUNT,
     POSITIVE,
     SHARE,
@@ -89,4 +90,5 @@ FAMILY = Family(
         "evaluation": settings(train_images=SOME),
     },
     stages=stages("vision_transformer"),
+    role_stages={ANNOTATOR: (annotating("vision_transformer"),)},
 )

@@ -33,7 +33,7 @@ class Clean(Corruption):
     def observed(self, p):
         return p.astype(np.float64) if isinstance(p, np.ndarray) else p
 
-    def chance(self, labels: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    def chance(self, labels: np.ndarray, observed: np.ndarray, index=None) -> np.ndarray:
         """1 where the label that is observed is the true one, float64 [n]."""
         return (labels == observed).astype(np.float64)
 

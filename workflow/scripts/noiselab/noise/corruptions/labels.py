@@ -43,8 +43,9 @@ class LabelCorruption(Corruption):
         [n, C]. p: float [n, C], the clean conditional."""
         return p.astype(np.float64) @ self.transitions
 
-    def chance(self, labels: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Probability that labels, int [n], are observed as these, int [n]; float64 [n]."""
+    def chance(self, labels: np.ndarray, observed: np.ndarray, index=None) -> np.ndarray:
+        """Probability that labels, int [n], are observed as these, int [n]; float64 [n]. index:
+        numbers of the training examples, which do not matter."""
         return self.transitions[labels, observed]
 
     def observed_agreement(self, agreement):

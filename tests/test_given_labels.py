@@ -1,0 +1,197 @@
+"""Labels that were given: by row or file, with clean ones beside them or without."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import example_run
+from noiselab import items
+from noiselab.errors import NoiselabError
+from noiselab.files import sha256, write_json
+from noiselab.noise.corruptions.given import transitions
+from noiselab.noise.draws import taught_labels
+from noiselab.noise.registry import corruption
+from noiselab.planning import config, runs
+
+CLEAN = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+GIVEN = np.array([0, 0, 1, 2, 1, 1, 2, 0])
+MATRIX = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.5, 0, 0.5]])
+
+
+def prepared(folder: Path, names=None) -> str:
+    """A prepared data set of eight examples: the rows 10 … 17 of its source."""
+    np.save(folder / "train_y.npy", CLEAN)
+    items.write(folder, range(10, 18))
+    write_json(folder / "dataset.json", {"class_names": names} if names else {})
+    return str(folder)
+
+
+def given_run(folder: Path, labels=GIVEN, clean=True, names=None):
+    """A run that is taught these labels."""
+    file = folder / "labels.csv"
+    frame = pd.DataFrame({"row": range(10, 18), "label": labels})
+    frame.sample(frac=1, random_state=0).to_csv(file, index=False)
+    planned = {"labels": {"file": str(file), "sha256": sha256(file)}, "clean_labels": clean}
+    data = prepared(folder, names)
+    changes = {"corruption": "given_labels", "resample": "fixed", "classes": 3, "data": data}
+    return example_run(error_rate=None, noise_ratio=None, **changes) | planned
+
+
+def test_labels_are_those_of_the_file(tmp_path):
+    run = given_run(tmp_path)
+    index = np.array([7, 0, 3, 3])
+    taught, corrupted = taught_labels(corruption(run), run, CLEAN, index, 0, 4)
+    assert taught.tolist() == [0, 0, 2, 2]
+    assert corrupted.tolist() == [True, False, True, True]
+
+
+def test_names_of_classes_are_labels(tmp_path):
+    names = ["cat", "dog", "owl"]
+    run = given_run(tmp_path, np.array(names)[GIVEN], names=names)
+    assert np.array_equal(corruption(run).given, GIVEN)
+
+
+def test_rate_and_matrix_are_measured(tmp_path):
+    noise = corruption(given_run(tmp_path))
+    assert noise.transitions == pytest.approx(MATRIX)
+    assert noise.rate == pytest.approx([0.5, 0, 0.5])
+    assert noise.true_error_rate == 3 / 8
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 5)
+    assert noise.observed(p) == pytest.approx(p @ MATRIX)
+    assert noise.why_no_floor("accuracy") is None
+
+
+def test_a_class_without_examples_stays_what_it_is():
+    found = transitions(np.array([0, 0, 2]), np.array([0, 1, 2]), 4)
+    assert found[[1, 3]].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+    assert found.sum(axis=1).tolist() == [1, 1, 1, 1]
+
+
+def test_without_clean_labels_there_is_no_floor(tmp_path):
+    run = given_run(tmp_path, clean=False)
+    noise = corruption(run)
+    assert noise.observed(np.ones((2, 3)) / 3) is None
+    assert noise.true_error_rate is None
+    assert "no clean labels" in noise.why_no_floor("accuracy")
+    taught, corrupted = taught_labels(noise, run, CLEAN, np.arange(8), 0, 8)
+    assert np.array_equal(taught, GIVEN)
+    assert not corrupted.any()
+
+
+def test_labels_of_the_data_set_itself(tmp_path):
+    run = given_run(tmp_path, clean=False) | {"labels": None}
+    assert np.array_equal(corruption(run).given, CLEAN)
+
+
+def test_another_file_than_was_planned_is_refused(tmp_path):
+    run = given_run(tmp_path)
+    given_run(tmp_path, CLEAN)
+    with pytest.raises(NoiselabError, match=r"labels.csv has changed since this run was planned"):
+        corruption(run)
+
+
+# ------------------------------------------------------------------------------------ planning
+
+
+def experiment(**changes) -> dict:
+    return {
+        "family": "classifier",
+        "datasets": ["digits"],
+        "corruption": "given_labels",
+        "resample": "fixed",
+        "budget": "fixed_total",
+        "seeds": [0, 1],
+        "protocol": "text",
+    } | changes
+
+
+def planned(dataset=None, **changes) -> runs.Plan:
+    """The plan of one experiment at tier smoke."""
+    settings = {"experiments": {"own": experiment(**changes)}, "only": ["own"]}
+    settings |= {"datasets": {"digits": dataset}} if dataset else {}
+    return runs.plan(config.load(settings, tier="smoke"), "results/smoke")
+
+
+@pytest.fixture
+def labels(tmp_path) -> str:
+    (tmp_path / "l.csv").write_text("row,label,worse\n0,0,1\n")
+    return str(tmp_path / "l.csv")
+
+
+def test_a_clean_and_a_noisy_run_per_seed(labels):
+    plan = planned(labels=labels)
+    ids = plan.experiments["own"]
+    assert [plan.runs[run].corruption for run in ids] == ["none", "given_labels"] * 2
+    noisy = plan.runs[ids[1]]
+    assert noisy.error_rate is None
+    assert noisy.labels["sha256"] == sha256(labels)
+    assert noisy.parents["clean"] == ids[0]
+
+
+def test_columns_are_other_runs(labels):
+    ids = {
+        run
+        for column in ("label", "worse")
+        for run in planned(labels={"file": labels, "column": column}).experiments["own"]
+    }
+    assert len(ids) == 2 + 4  # the clean ones are shared
+
+
+def test_data_without_clean_labels_have_no_clean_run():
+    plan = planned(dataset={"clean_labels": False})
+    assert {run.corruption for run in plan.runs.values()} == {"given_labels"}
+    assert all(run.parents["clean"] == run_id for run_id, run in plan.runs.items())
+
+
+MISTAKES = [
+    ({}, {}, "own.labels: missing; digits has clean labels"),
+    ({"labels": "missing.csv"}, {}, "own.labels: no file missing.csv"),
+    ({"labels": "."}, {}, "own.labels: no file ."),
+    ({"labels": {"column": "x"}}, {}, "own.labels"),
+    ({"labels": 3}, {}, "own.labels"),
+    ({"noise_ratios": [0, 1]}, {}, "given_labels has a rate of its own"),
+    ({"error_rates": [0.1]}, {}, "given_labels has a rate of its own"),
+    ({"resample": "fresh"}, {}, "own.resample: labels that were given do not change"),
+    (
+        {"budget": "fixed_clean", "labels": "l.csv"},
+        {},
+        "own.budget: how many targets are wrong is not known",
+    ),
+    (
+        {"corruption": "uniform_label", "noise_ratios": [0, 1]},
+        {"clean_labels": False},
+        "uniform_label is drawn for clean labels, which digits has not",
+    ),
+    ({"family": "diffusion"}, {"clean_labels": False}, "digits has no clean labels, which a clas"),
+    ({"corruption": "uniform_label", "noise_ratios": [0], "labels": "l.csv"}, {}, "own.labels"),
+]
+
+
+@pytest.mark.parametrize(("changes", "dataset", "message"), MISTAKES)
+def test_what_cannot_be_is_told_while_planning(changes, dataset, message, tmp_path, monkeypatch):
+    (tmp_path / "l.csv").write_text("row,label\n0,0\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoiselabError) as error:
+        planned(dataset, **changes)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_annotators(tmp_path):
+    """One per data set and settings, of the judge's family where there is a judge."""
+    changes = {"corruption": "instance_dependent", "error_rates": [0, 0.2, 0.4]}
+    plan = planned(**changes)
+    annotators = plan.parents("annotator")
+    assert annotators == ["classifier/digits/annotator0.2-s1000"]
+    annotator, clean = plan.runs[annotators[0]], plan.runs[plan.experiments["own"][0]]
+    assert annotator.training["steps"] == np.ceil(0.2 * clean.training["steps"])
+    assert annotator.corruption == "none"
+    noisy = plan.runs[plan.experiments["own"][1]]
+    assert noisy.annotation == f"results/smoke/runs/{annotators[0]}/annotation.npz"
+    other = planned(**changes, family="diffusion", annotator={"share": 0.5})
+    assert other.parents("annotator") == ["classifier/digits/annotator0.5-s1000"]
+    assert not set(other.experiments["own"][1:]) & set(plan.experiments["own"])
+    with pytest.raises(NoiselabError, match=r"own.annotator.share"):
+        planned(**changes, annotator={"share": 0})

@@ -1,0 +1,157 @@
+"""Which training targets of a run are corrupted, and to what: its noise as a table for other tools.
+
+A mask is a parquet file. Its columns:
+
+- `example`: number of the training example as prepared (for text: place of the target in the text);
+- `item`: its row or file in the source (images only);
+- `position`: where it stands in the stream of training targets, with noise drawn at each visit;
+- `clean`, `taught`: the true target (null: unknown) and what the run is taught: class, token,
+  text;
+- `corrupted`: whether it was drawn as corrupted; `wrong`: whether it differs from the true one;
+- `error_probability`: how likely that was, where the noise depends on the example.
+
+Of text there are rows of corrupted targets only. The file's metadata (key `noiselab`, JSON) says of
+which run it is, how many targets there are, and how many of them the rows cover.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from noiselab import items
+from noiselab.data import pairs, prepared, text
+from noiselab.data.batches import Order, TokenBatches
+from noiselab.data.pair_batches import noisy_targets
+from noiselab.files import whole_file
+from noiselab.noise.corruptions.given import GivenLabels
+from noiselab.noise.corruptions.instance import InstanceDependent
+from noiselab.noise.draws import taught_labels, taught_tokens
+from noiselab.noise.registry import CORRUPTIONS, corruption
+from noiselab.run import Run
+
+PIECE = 2**20  # targets in memory at once
+SAID = ("run_id", "dataset", "corruption", "resample", "seed", "noise_ratio", "error_rate")
+
+
+def write(run: Run, limit: int, path: str | Path) -> None:
+    """Write the mask of a run. limit: most targets that it covers, where noise is drawn anew at
+    each visit; noise that is drawn once is covered whole."""
+    target = CORRUPTIONS[run.corruption].target
+    targets, covered, pieces = MASKS[target](run, limit)
+    about = {name: run[name] for name in SAID} | {"targets": targets, "covered": covered}
+    if covered < targets:
+        about["more"] = (
+            "these are the first ones; the others follow from the seed (noiselab.noise.draws)"
+        )
+    first = next(pieces)
+    schema = first.schema.with_metadata({"noiselab": json.dumps(about)})
+    with whole_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as file:
+        file.write_table(first.cast(schema))
+        for piece in pieces:
+            file.write_table(piece.cast(schema))
+
+
+Mask = tuple[int, int, Iterator[pyarrow.Table]]  # targets, those covered, their rows in pieces
+
+
+def label_mask(run: Run, limit: int) -> Mask:
+    """Of labels: each training image once, or each visit."""
+    _, train, _ = prepared.read(run.data)
+    labels, noise = np.asarray(train.y), corruption(run)
+    names = np.array(items.read(run.data))
+    fresh = run.resample == "fresh"
+    targets = run.training["steps"] * run.training["batch_size"] if fresh else len(labels)
+    covered = min(targets, limit) if fresh else targets
+    order = Order(run.seed, len(labels))
+
+    def piece(start: int, stop: int) -> pyarrow.Table:
+        index = order(start, stop) if fresh else np.arange(start, stop)
+        taught, corrupted = taught_labels(noise, run, labels, index, start, stop)
+        columns = {"position": np.arange(start, stop)} if fresh else {}
+        columns |= {"example": index, "item": pyarrow.array(names[index], pyarrow.string())}
+        columns |= _columns(_clean_labels(noise, labels)[index], taught, corrupted)
+        if isinstance(noise, InstanceDependent):
+            columns["error_probability"] = noise.error_probability(noise.train)[index]
+        return pyarrow.table(columns)
+
+    return targets, covered, (piece(*ends) for ends in _pieces(covered))
+
+
+def _clean_labels(noise, labels: np.ndarray) -> np.ma.MaskedArray:
+    """The true labels, masked where nobody knows them."""
+    unknown = isinstance(noise, GivenLabels) and noise.clean is None
+    return np.ma.array(labels, mask=np.full(len(labels), unknown))
+
+
+def token_mask(run: Run, limit: int) -> Mask:
+    """Of tokens: the training text once, or the sequences that are visited."""
+    _, tokens, _ = text.read(run.data)
+    noise, length = corruption(run), run.model["context"]
+    if run.resample == "fresh":
+        targets = run.training["steps"] * run.training["batch_size"] * length
+        covered = max(1, min(targets, limit) // length) * length
+        batches = TokenBatches(run, tokens, "cpu")
+        ends = _pieces(covered // length, max(1, PIECE // length))
+        return targets, covered, (_visited(run, batches, noise, *e) for e in ends)
+    targets = len(tokens) - 1
+    return targets, targets, (_text_once(run, tokens, noise, *ends) for ends in _pieces(targets))
+
+
+def _visited(run: Run, batches: TokenBatches, noise, start: int, stop: int) -> pyarrow.Table:
+    """Corrupted targets of the sequences at these positions of the stream."""
+    places, length = batches.places(start, stop), run.model["context"]
+    place = places[:, None] + 1 + np.arange(length)  # of each target in the text
+    clean = np.asarray(batches.tokens)[place].astype(np.int64)
+    taught, corrupted = taught_tokens(noise, run, clean, places, start)
+    position = np.arange(start * length, stop * length).reshape(clean.shape)
+    columns = {"position": position[corrupted], "example": place[corrupted]}
+    return pyarrow.table(columns | _columns(clean[corrupted], taught[corrupted]))
+
+
+def _text_once(run: Run, tokens: np.ndarray, noise, start: int, stop: int) -> pyarrow.Table:
+    """Corrupted ones of the tokens start + 1 … stop of the text."""
+    clean = np.asarray(tokens[start + 1 : stop + 1], dtype=np.int64)[None]
+    taught, corrupted = taught_tokens(noise, run, clean, np.array([start]), 0)
+    columns = {"example": np.arange(start + 1, stop + 1)[corrupted[0]]}
+    return pyarrow.table(columns | _columns(clean[corrupted], taught[corrupted]))
+
+
+def sequence_mask(run: Run, limit: int) -> Mask:
+    """Of target sequences, as text: each training pair once."""
+    _, train, _ = pairs.read(run.data)
+    noisy, corrupted = noisy_targets(run, train.target)
+    tokenizer = pairs.tokenizer(run.data)
+
+    def piece(start: int, stop: int) -> pyarrow.Table:
+        clean, taught = (
+            tokenizer.decode_batch([s.get(i).tolist() for i in range(start, stop)])
+            for s in (train.target, noisy)
+        )
+        columns = {"example": np.arange(start, stop)}
+        return pyarrow.table(columns | _columns(clean, taught, corrupted[start:stop]))
+
+    count = train.target.count
+    return count, count, (piece(*ends) for ends in _pieces(count, 2**14))
+
+
+def _columns(clean, taught, corrupted=None) -> dict:
+    """What each mask says of a target. corrupted: None where all rows are."""
+    values = np.ma.asarray(clean)
+    unknown = np.ma.getmaskarray(values)
+    wrong = np.ma.array(values.data != np.asarray(taught), mask=unknown)
+    columns = {"clean": pyarrow.array(values.data, mask=unknown), "taught": pyarrow.array(taught)}
+    if corrupted is not None:
+        columns["corrupted"] = pyarrow.array(corrupted, mask=unknown)
+    return columns | {"wrong": pyarrow.array(wrong.data, mask=unknown)}
+
+
+def _pieces(count: int, size: int = PIECE) -> Iterator[tuple[int, int]]:
+    """First and last + 1 of each piece; one that is empty where there is nothing."""
+    return ((start, min(start + size, count)) for start in range(0, max(count, 1), size))
+
+
+MASKS = {"label": label_mask, "token": token_mask, "sequence": sequence_mask}
