@@ -165,7 +165,7 @@ def test_truncated_parquet_is_named(parquet_folder):
 
 def test_parquet_with_other_columns_is_named(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "train.parquet")
-    with pytest.raises(NoiselabError, match=r"no image and label columns \(found a\)"):
+    with pytest.raises(NoiselabError, match=r"no columns image and label \(found a\)$"):
         cifar(cifar_spec(), tmp_path)
 
 

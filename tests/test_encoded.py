@@ -1,6 +1,5 @@
 """Encoded images: decoding, views against the libraries', and batches made by other processes."""
 
-import io
 import multiprocessing
 import os
 import pickle
@@ -90,17 +89,6 @@ def test_reading_starts_late_and_travels_as_paths(packed):
     content = pickle.dumps(train.x)
     assert len(content) < 1000
     assert np.array_equal(np.asarray(pickle.loads(content)[3]), np.asarray(train.x[3]))
-
-
-@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "LA", "RGBA", "1", "I;16"])
-def test_any_colour_mode_becomes_rgb(mode):
-    image = picture(0, mode="L" if mode == "I;16" else mode)
-    if mode == "I;16":
-        image = Image.fromarray(np.asarray(image).astype(np.uint16))
-    buffer = io.BytesIO()
-    image.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
-    decoded = encoded.decoded(buffer.getvalue(), "x")
-    assert (decoded.mode, decoded.size) == ("RGB", (40, 30))
 
 
 def test_a_broken_image_is_named(broken):

@@ -281,7 +281,7 @@ def test_parquet_with_other_columns_or_labels(tmp_path):
     assert "no columns image and label (found picture, label)" in refused(tmp_path, tmp_path)
     write(image=[b"x"], label=["cat"])
     assert "column label is not whole numbers" in refused(tmp_path, tmp_path)
-    write(image=[b"x"] * 4, label=[0, 1, 2, 3])
+    write(image=pa.array([None, *[b"x"] * 3], pa.binary()), label=[0, 1, 2, 3])
     message = refused(tmp_path, tmp_path, train_size=4, test_size=4)
     assert "row 0 of column image has no bytes" in message
 

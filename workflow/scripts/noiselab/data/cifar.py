@@ -1,16 +1,15 @@
 """CIFAR-10 and -100, from a local folder or as torchvision downloads them."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
-from noiselab.data import complete
-from noiselab.data.prepared import Split, class_balanced
+from noiselab.data import complete, decoding
+from noiselab.data.image_files import parquet
+from noiselab.data.image_files.source import Item
+from noiselab.data.prepared import Split, check_labels, class_balanced
 from noiselab.errors import NoiselabError
 
-_LABEL_COLUMNS = ("label", "fine_label")
-_IMAGE_COLUMNS = ("image", "img")
 _ARCHIVES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _IN_ARCHIVE = {
     "cifar10": [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"],
@@ -50,9 +49,7 @@ def check(spec: dict, folder: Path) -> complete.Source:
             raise NoiselabError(f"no {complete.named(lacking)}")
         rows = 0
         for file in files:
-            columns, count = complete.footer(file)
-            _columns(file, columns)
-            rows += count
+            rows += parquet.count(spec, file)
         _check_size(spec, split, rows)
     return complete.Source(str(folder))
 
@@ -101,32 +98,21 @@ def _parquet_files(spec: dict, folder: Path, split: str) -> list[Path]:
 
 
 def _parquet(spec: dict, folder: Path, split: str) -> Split:
-    parts = [_parquet_file(file) for file in _parquet_files(spec, folder, split)]
-    return Split(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+    labels, items = parquet.read(spec, _parquet_files(spec, folder, split))
+    if labels.dtype == object:
+        raise NoiselabError(f"{folder}: labels of {split} are texts, not whole numbers")
+    return Split(np.stack([_pixels(spec, item) for item in items]), labels)
 
 
-def _parquet_file(file: Path) -> Split:
-    import pyarrow.parquet
-    from PIL import Image
-    from pyarrow import ArrowException
-
-    try:
-        table = pyarrow.parquet.read_table(file)
-        image, label = _columns(file, table.column_names)
-        encoded = table[image].combine_chunks().field("bytes")
-        images = [np.asarray(Image.open(io.BytesIO(e.as_py())).convert("RGB")) for e in encoded]
-    except (ArrowException, OSError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from error
-    return Split(np.stack(images).transpose(0, 3, 1, 2), table[label].to_numpy().astype(np.int64))
-
-
-def _columns(file: Path, there: list[str]) -> tuple[str, str]:
-    """The columns of images and labels."""
-    image = next((c for c in _IMAGE_COLUMNS if c in there), None)
-    label = next((c for c in _LABEL_COLUMNS if c in there), None)
-    if image is None or label is None:
-        raise NoiselabError(f"{file}: no image and label columns (found {', '.join(there)})")
-    return image, label
+def _pixels(spec: dict, item: Item) -> np.ndarray:
+    """An image uint8 [channels, size, size]; NoiselabError where it is another size."""
+    image = decoding.decoded(item.content, item.name, decoding.MODES[spec["channels"]])
+    if image.size != (spec["size"], spec["size"]):
+        raise NoiselabError(
+            f"{item.name}: an image of {image.width} x {image.height} pixels; "
+            f"config key datasets.{spec['name']}.size: configured {spec['size']}"
+        )
+    return decoding.channels_first(image)
 
 
 def _check_size(spec: dict, name: str, images: int) -> None:
@@ -139,5 +125,10 @@ def _check_size(spec: dict, name: str, images: int) -> None:
 
 def _subset(spec: dict, name: str, split: Split) -> Split:
     _check_size(spec, name, len(split.y))
+    check_labels(spec, name, split.y)
+    if len(lacking := np.setdiff1d(range(spec["classes"]), split.y)):
+        raise NoiselabError(
+            f"data set {spec['name']}: {name} split: no image of class {lacking[0]}"
+        )
     index = class_balanced(split.y, spec[f"{name}_size"], spec["classes"])
     return Split(split.x[index], split.y[index], index)

@@ -8,7 +8,6 @@ noiselab.items; `dataset.json`, which says the rest is whole.
 Neither torch nor timm is imported with this module: it also serves the preparation.
 """
 
-import io
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from noiselab.data import decoding
 from noiselab.data.text import mapped
 from noiselab.errors import NoiselabError, first_line
 
@@ -51,8 +51,8 @@ class EncodedImages:
         name = f"data set {self.name}: {self.split} image {i}"
         if self.source is not None:
             path = os.path.join(self.source, os.fsdecode(content))
-            content, name = read_file(path), f"{name} ({path})"
-        return decoded(content, name)
+            content, name = decoding.read_file(path), f"{name} ({path})"
+        return decoding.decoded(content, name)
 
     def check(self, size: int) -> None:
         """NoiselabError unless these are `size` whole images."""
@@ -94,43 +94,6 @@ def read(folder: Path, split: str, description: dict) -> tuple[EncodedImages, np
     return images, labels
 
 
-# ----------------------------------------------------------------------------------- decoding
-
-
-def read_file(path: str | Path) -> bytes:
-    """The content of a file; NoiselabError where it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise NoiselabError(f"cannot read {path}: {error.strerror}") from error
-
-
-def decoded(content: bytes, name: str) -> Image.Image:
-    """The image that a file's content is, in RGB; NoiselabError with `name` if it is none."""
-    with _readable(name):
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        return image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
-
-
-def check(content: bytes, name: str) -> None:
-    """NoiselabError with `name` unless the content of a file is a whole image."""
-    with _readable(name):
-        image = Image.open(io.BytesIO(content))
-        image.draft(None, (1, 1))  # reads all of a JPEG, at a third of the time
-        image.load()
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise NoiselabError(f"{name}: not an image of a known format") from error
-    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error, …
-        raise NoiselabError(f"{name}: image cannot be read ({first_line(error)})") from error
-
-
 # -------------------------------------------------------------------------------------- views
 
 
@@ -148,7 +111,7 @@ def train_view(image: Image.Image, settings: dict, seed: int) -> np.ndarray:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if augment:
             view = augment(view)
-    return _channels_first(view)
+    return decoding.channels_first(view)
 
 
 def train_transforms(settings: dict) -> tuple[Callable, Callable | None]:
@@ -207,7 +170,7 @@ def test_view(image: Image.Image, size: int) -> np.ndarray:
     """What evaluation sees of an image, uint8 [3, size, size]: its centre, at 256/224 of `size`."""
     image = with_shorter_side(image, round(size * _EVALUATION_SCALE))
     left, top = (round((side - size) / 2) for side in image.size)
-    return _channels_first(image.crop((left, top, left + size, top + size)))
+    return decoding.channels_first(image.crop((left, top, left + size, top + size)))
 
 
 test_view.__test__ = False  # no test of pytest's
@@ -219,8 +182,3 @@ def with_shorter_side(image: Image.Image, pixels: int) -> Image.Image:
     longer = int(pixels * max(width, height) / min(width, height))  # cut off, as torchvision does
     size = (pixels, longer) if width <= height else (longer, pixels)
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _channels_first(image: Image.Image) -> np.ndarray:
-    """A view uint8 [3, h, w] of pixels that lie in memory as they were decoded, [h, w, 3]."""
-    return np.asarray(image).transpose(2, 0, 1)

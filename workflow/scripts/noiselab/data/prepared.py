@@ -99,8 +99,13 @@ def _check(spec: dict, name: str, split: Split) -> None:
     shape = (spec[f"{name}_size"], spec["channels"], spec["size"], spec["size"])
     if split.x.shape != shape:
         raise NoiselabError(f"{key}: {name} images are {split.x.shape}, configured {shape}")
-    if split.y.min() < 0 or split.y.max() >= spec["classes"]:
+    check_labels(spec, name, split.y)
+
+
+def check_labels(spec: dict, name: str, labels: np.ndarray) -> None:
+    """NoiselabError where labels, int64 [n], are none of the classes. name: of the split."""
+    if labels.min() < 0 or labels.max() >= spec["classes"]:
         raise NoiselabError(
-            f"{key}: {name} labels run from {split.y.min()} to {split.y.max()}, "
-            f"configured are {spec['classes']} classes"
+            f"config key datasets.{spec['name']}.classes: {name} labels run from {labels.min()} to "
+            f"{labels.max()}, configured are {spec['classes']} classes"
         )

@@ -3,85 +3,179 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from noiselab.data import complete
-from noiselab.data.image_files.source import (
-    SPLITS,
-    Chosen,
-    Item,
-    check_classes,
-    check_size,
-    class_list,
-    first_images,
-)
+from noiselab.data.image_files import labels
+from noiselab.data.image_files.source import SPLITS, Found, Item, check_size, class_list
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json
 
-_COLUMNS = ("image", "label")
+_IMAGES = ("image", "img")  # names of columns, where the specification has none
+_LABELS = ("label", "labels", "fine_label", "class", "target")
 _WORDNET_ID = re.compile(r"(?:^|/)(n\d{8})(?=[_/])")
+_FIXED = ("cifar", "image_files")  # kinds whose columns are not chosen
 _ROWS = 64  # rows of a parquet file in memory at once
 
 
-def chosen(spec: dict, source: Path) -> tuple[dict[str, Chosen], list[str]]:
-    """The images of each split, and the names of the classes: WordNet ids or label numbers."""
-    files = {split: _parquet_files(source, split) for split in SPLITS}
-    labels = {split: np.concatenate(list(map(_labels, f))) for split, f in files.items()}
-    wordnet_ids = _wordnet_ids(source, files["train"], labels["train"])
-    numbers = _label_numbers(spec, source, labels["train"], wordnet_ids)
-    names = [wordnet_ids.get(number, str(number)) for number in numbers]
-    splits = {}
-    for split in SPLITS:
-        ours = _renumbered(labels[split], numbers)
-        check_classes(f"{source}: {split} split", names, ours)
-        used = first_images(spec, split, ours)
-        rows = np.flatnonzero(used)
-        splits[split] = Chosen(_rows(files[split], used), ours[used], rows)
-    return splits, names
+class Columns(NamedTuple):
+    """Names of the columns of images and labels."""
+
+    image: str
+    label: str
 
 
-def _parquet_files(source: Path, split: str) -> list[Path]:
+def found(spec: dict, source: Path) -> Found:
+    """The images of each split. Classes are called by their names, WordNet ids or numbers.
+    NoiselabError names what is missing, or what is no label."""
+    files = {split: split_files(source, split) for split in SPLITS}
+    columns = {file: _columns(spec, file) for part in files.values() for file in part}
+    given = {split: _labels(part, columns) for split, part in files.items()}
+    _check_test(spec, source, given)
+    names, numbers = _classes(spec, source, files["train"], columns, given["train"])
+    ours = {split: _renumbered(given[split], numbers) for split in SPLITS}
+    rows = {split: range(len(given[split])) for split in SPLITS}
+    contents = partial(_contents, files, columns)
+    where = {split: f"{source}: {split} split" for split in SPLITS}
+    return Found(names, ours, rows, contents, where, [source, *columns])
+
+
+def read(spec: dict, files: list[Path]) -> tuple[np.ndarray, Iterator[Item]]:
+    """All labels of some files as they are, and the images, one after the other."""
+    columns = {file: _columns(spec, file) for file in files}
+    given = _labels(files, columns)
+    return given, _contents({"": files}, columns, "", np.ones(len(given), dtype=bool))
+
+
+def split_files(source: Path, split: str) -> list[Path]:
+    """The parquet files of a split, sorted; hidden ones do not count."""
     for name in SPLITS[split]:
-        if files := sorted(source.rglob(f"{name}*.parquet")):
+        there = sorted(source.rglob(f"{name}*.parquet"))
+        if files := [f for f in there if not _hidden(f.relative_to(source))]:
             return files
     wanted = " nor ".join(f"{name}*.parquet" for name in SPLITS[split])
     raise NoiselabError(f"{source}: no {wanted}, and no class folders in {source / 'train'}")
 
 
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 @contextmanager
-def _opened(file: Path):
+def opened(file: Path):
     """A parquet file; NoiselabError where it, or what is read of it in the block, is broken."""
     import pyarrow.parquet
     from pyarrow import ArrowException
 
     try:
-        with pyarrow.parquet.ParquetFile(file) as opened:
-            columns = opened.schema_arrow.names
-            if not set(_COLUMNS) <= set(columns):
-                found = ", ".join(columns)
-                raise NoiselabError(f"{file}: no columns image and label (found {found})")
-            yield opened
+        if not file.is_file():
+            raise NoiselabError(f"{file}: no regular file")
+        with pyarrow.parquet.ParquetFile(file) as content:
+            yield content
     except (ArrowException, OSError) as error:
         raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
 
 
-def _labels(file: Path) -> np.ndarray:
-    with _opened(file) as opened:
-        labels = opened.read(["label"])["label"]
-        if labels.null_count or not np.issubdtype(labels.type.to_pandas_dtype(), np.integer):
-            raise NoiselabError(f"{file}: column label is not whole numbers throughout")
-        return labels.to_numpy().astype(np.int64)
+def _columns(spec: dict, file: Path) -> Columns:
+    """Those that the specification names, or that there are. NoiselabError: none or several fit,
+    or images are no bytes."""
+    with opened(file) as content:
+        schema = content.schema_arrow
+    chosen = Columns(
+        _column(file, schema.names, spec, "image_column", _IMAGES),
+        _column(file, schema.names, spec, "label_column", _LABELS),
+    )
+    kind = schema.field(chosen.image).type
+    if not has_bytes(kind):
+        raise NoiselabError(
+            f"{file}: column {chosen.image} has no bytes of image files, but {first_line(kind)}"
+        )
+    return chosen
 
 
-def _wordnet_ids(source: Path, files: list[Path], labels: np.ndarray) -> dict[int, str]:
+def _column(file: Path, there: list[str], spec: dict, key: str, usual: tuple[str, ...]) -> str:
+    wanted = (spec[key],) if spec.get(key) else usual
+    fitting = [name for name in there if name in wanted]
+    if len(fitting) == 1:
+        return fitting[0]
+    lacking = f"no column {spec[key]}" if spec.get(key) else "no columns image and label"
+    what = f"{len(fitting)} columns that fit ({', '.join(fitting)})" if fitting else lacking
+    own = "" if spec["kind"] in _FIXED else f"; {key} of the data set can name one"
+    raise NoiselabError(f"{file}: {what} (found {', '.join(there)}){own}")
+
+
+def has_bytes(kind) -> bool:
+    """Whether values of a type are bytes, or structures that have them as the hub's."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and has_bytes(kind.field("bytes").type)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _labels(files: list[Path], columns: dict[Path, Columns]) -> np.ndarray:
+    """The labels of a split, numbers or names."""
+    parts = []
+    for file in files:
+        name = columns[file].label
+        with opened(file) as content:
+            parts.append(labels.column(file, name, content.read([name])[name]))
+    if len({part.dtype for part in parts}) > 1:
+        raise NoiselabError(f"{files[0].parent}: labels are numbers in one file, names in another")
+    whole = np.concatenate(parts)
+    if not len(whole):
+        raise NoiselabError(f"{complete.named(files)}: no rows")
+    return whole
+
+
+def _check_test(spec: dict, source: Path, given: dict[str, np.ndarray]) -> None:
+    """Test images have no class that the training images do not have."""
+    train, test = (set(np.unique(given[split]).tolist()) for split in SPLITS)
+    if not spec.get("class_list") and (other := test - train):
+        raise NoiselabError(
+            f"{source}: test split: label {min(other, key=str)}, which no training image has"
+        )
+
+
+def _classes(
+    spec: dict, source: Path, files: list[Path], columns: dict, given: np.ndarray
+) -> tuple[list[str], list]:
+    """Names of the classes that are used, and how the source writes them, in their order."""
+    if given.dtype == object:
+        there = sorted(set(given))
+        if spec["kind"] == "image_files":
+            raise NoiselabError(f"{files[0]}: column label is not whole numbers throughout")
+        names = class_list(spec) or _first_names(spec, source, there)
+        return names, names
+    wordnet_ids = _wordnet_ids(source, files, columns, given)
+    numbers = _label_numbers(spec, source, given, wordnet_ids)
+    return [wordnet_ids.get(number, str(number)) for number in numbers], numbers
+
+
+def _first_names(spec: dict, source: Path, there: list) -> list:
+    """The first so many of the classes that there are."""
+    wanted = spec.get("classes") or max(2, len(there))
+    if len(there) < wanted:
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.classes: configured {wanted}, but {source} has "
+            f"{len(there)}"
+        )
+    return there[:wanted]
+
+
+def _wordnet_ids(
+    source: Path, files: list[Path], columns: dict, given: np.ndarray
+) -> dict[int, str]:
     """WordNet id of each label, from classes.json or the paths of the images; empty if unknown."""
     for folder in (source, files[0].parent):
         if (folder / "classes.json").is_file():
             return _from_json(folder / "classes.json")
-    numbers, first = np.unique(labels, return_index=True)  # one image of each class says it
-    paths = _image_paths(files, first)
+    numbers, first = np.unique(given, return_index=True)  # one image of each class says it
+    paths = _image_paths(files, columns, first)
     found = [_WORDNET_ID.search(path or "") for path in paths]
     if not all(found):
         return {}
@@ -95,32 +189,39 @@ def _from_json(file: Path) -> dict[int, str]:
         raise NoiselabError(f'{file}: not a list of {{"label": 0, "wnid": "n…"}}') from error
 
 
-def _image_paths(files: list[Path], rows: np.ndarray) -> list[str | None]:
+def _image_paths(files: list[Path], columns: dict, rows: np.ndarray) -> list[str | None]:
     """The paths of the images in these rows, counted over all files."""
     import pyarrow
 
-    columns = []
+    parts = []
     for file in files:
-        with _opened(file) as opened:
-            table = opened.read(["image.path"])
+        name = columns[file].image
+        with opened(file) as content:
+            table = content.read([f"{name}.path"])
             if not table.num_columns:  # images without paths
                 return [None] * len(rows)
-            columns += [chunk.field("path") for chunk in table["image"].chunks]
-    return pyarrow.chunked_array(columns).take(rows).to_pylist()
+            parts += [chunk.field("path") for chunk in table[name].chunks]
+    return pyarrow.chunked_array(parts).take(rows).to_pylist()
 
 
-def _label_numbers(spec, source: Path, labels: np.ndarray, wordnet_ids: dict) -> list[int]:
+def _label_numbers(spec, source: Path, given: np.ndarray, wordnet_ids: dict) -> list[int]:
     """The source's numbers of the classes that are used, in their order."""
-    listed = class_list(spec)
+    listed, there = class_list(spec), np.unique(given)
     if listed is None:
-        if labels.max() < spec["classes"] - 1:
+        wanted = spec.get("classes") or int(there[-1]) + 1
+        if there[-1] < wanted - 1:
             raise NoiselabError(
-                f"config key datasets.{spec['name']}.classes: configured {spec['classes']}, but "
-                f"the labels in {source} run to {labels.max()}"
+                f"config key datasets.{spec['name']}.classes: configured {wanted}, but "
+                f"the labels in {source} run to {there[-1]}"
             )
-        return list(range(spec["classes"]))
+        if len(lacking := np.setdiff1d(range(wanted), there)):
+            raise NoiselabError(
+                f"{source}: train split: no image of class {lacking[0]}, though labels run to "
+                f"{there[-1]}; a class_list can name the labels that are classes"
+            )
+        return list(range(wanted))
     known = {name: number for number, name in wordnet_ids.items()}
-    known |= {str(number): int(number) for number in np.unique(labels)}
+    known |= {str(number): int(number) for number in there}
     if unknown := [name for name in listed if name not in known]:
         raise NoiselabError(
             f"{spec['class_list']}: {unknown[0]} is neither a label number nor a WordNet id of "
@@ -129,54 +230,62 @@ def _label_numbers(spec, source: Path, labels: np.ndarray, wordnet_ids: dict) ->
     return [known[name] for name in listed]
 
 
-def _renumbered(labels: np.ndarray, numbers: list[int]) -> np.ndarray:
+def _renumbered(given: np.ndarray, numbers: list) -> np.ndarray:
     """Places of labels in `numbers`, -1 for those that are not there, int64 [n]."""
-    table = np.full(max(labels.max(), *numbers, 0) + 2, -1)  # the last is for labels below 0
-    table[numbers] = np.arange(len(numbers))
-    return table[np.maximum(labels, -1)]
+    order = np.argsort(np.array(numbers, dtype=given.dtype), kind="stable")
+    ordered = np.array(numbers, dtype=given.dtype)[order]
+    place = np.minimum(np.searchsorted(ordered, given), len(numbers) - 1)
+    return np.where(ordered[place] == given, order[place], -1)
 
 
-def _rows(files: list[Path], used: np.ndarray) -> Iterator[Item]:
-    """The images of these rows, counted over all files."""
+def _contents(files: dict, columns: dict, split: str, used: np.ndarray) -> Iterator[Item]:
+    """The images of these rows, counted over all files of the split."""
     start = 0
-    for file in files:
-        with _opened(file) as opened:
-            count = opened.metadata.num_rows
-            yield from _rows_of(file, opened, used[start : start + count])
+    for file in files[split]:
+        with opened(file) as content:
+            count = content.metadata.num_rows
+            yield from _rows(file, content, columns[file].image, used[start : start + count])
             start += count
 
 
-def _rows_of(file: Path, opened, used: np.ndarray) -> Iterator[Item]:
+def _rows(file: Path, content, column: str, used: np.ndarray) -> Iterator[Item]:
     start = 0
-    for group in range(opened.num_row_groups):
-        stop = start + opened.metadata.row_group(group).num_rows
+    for group in range(content.num_row_groups):
+        stop = start + content.metadata.row_group(group).num_rows
         if used[start:stop].any():  # a group at a time, or all of the file would be in memory
-            for batch in opened.iter_batches(_ROWS, [group], ["image"]):
-                images, row = batch.column("image"), start
+            for batch in content.iter_batches(_ROWS, [group], [column]):
+                images, row = batch.column(column), start
                 for i in np.flatnonzero(used[row : row + len(images)]):
-                    yield _item(file, row + int(i), images[int(i)].as_py())
+                    yield _item(file, row + int(i), column, images[int(i)].as_py())
                 start += len(images)
         start = stop
 
 
-def _item(file: Path, row: int, image: dict | None) -> Item:
-    content = image.get("bytes") if isinstance(image, dict) else None
+def _item(file: Path, row: int, column: str, image: dict | bytes | None) -> Item:
+    content = image.get("bytes") if isinstance(image, dict) else image
     if not content:
-        raise NoiselabError(f"{file}: row {row} of column image has no bytes")
-    return Item(f"{file}: row {row} ({image.get('path')})", content)
+        raise NoiselabError(f"{file}: row {row} of column {column} has no bytes")
+    path = image.get("path") if isinstance(image, dict) else None
+    return Item(f"{file}: row {row} ({path})", content)
+
+
+def count(spec: dict, file: Path) -> int:
+    """Rows of a file, from its footer; NoiselabError where it has not the columns."""
+    _columns(spec, file)
+    with opened(file) as content:
+        return content.metadata.num_rows
 
 
 def check(spec: dict, source: Path) -> complete.Source:
     """What the folder has, from names and footers; NoiselabError where that is not enough."""
     class_list(spec)
     for split in SPLITS:
-        files = _parquet_files(source, split)
+        files = split_files(source, split)
         if lacking := complete.missing_shards(files):
             raise NoiselabError(f"no {complete.named(lacking)}")
         rows = 0
         for file in files:
-            with _opened(file) as opened:
-                rows += opened.metadata.num_rows
-        if rows < spec[f"{split}_size"]:
+            rows += count(spec, file)
+        if rows < (spec.get(f"{split}_size") or 1):
             check_size(spec, source, split, rows)
     return complete.Source(f"{source}: parquet files")

@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import items, progress
-from noiselab.data import complete, encoded
+from noiselab.data import complete, decoding, encoded
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.image_files import folders, parquet
 from noiselab.data.image_files.processes import AHEAD, in_order, processes
-from noiselab.data.image_files.source import Item, check_size
+from noiselab.data.image_files.source import Item, chosen
 from noiselab.errors import NoiselabError
 from noiselab.files import whole_file, write_json
 
@@ -34,18 +34,17 @@ def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
     if not source.is_dir():
         raise NoiselabError(f"data set {spec['name']}: no folder {source}")
     reader = _reader(source)
-    splits, names = reader.chosen(spec, source)
-    for split, chosen in splits.items():
-        check_size(spec, source, split, len(chosen.labels))
+    found = reader.found(spec, source)
+    splits = chosen(spec, source, found)
     in_place = reader is folders and spec.get("resize") is None
     store = _path if in_place else partial(_content, spec.get("resize"))
     sha256 = {}
     with processes(threads) as pool:
-        for split, chosen in splits.items():
-            stored = in_order(pool, store, chosen.items, AHEAD * threads)
-            sha256 |= _write_split(out, split, stored, chosen.labels)
+        for split, images in splits.items():
+            stored = in_order(pool, store, images.items, AHEAD * threads)
+            sha256 |= _write_split(out, split, stored, images.labels)
     sha256["train_items"] = items.write(out, splits["train"].names)
-    content = _description(spec, source, names) | {"sha256": sha256}
+    content = _description(spec, source, found.classes) | {"sha256": sha256}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content)
 
@@ -103,9 +102,9 @@ def _content(resize: int | None, item: Item) -> bytes:
     """What is stored of an image: its file's content, or that of a smaller JPEG."""
     content, name = _read(item)
     if resize is None:
-        encoded.check(content, name)
+        decoding.check(content, name)
         return content
-    image = encoded.decoded(content, name)
+    image = decoding.decoded(content, name)
     if min(image.size) <= resize:
         return content  # larger, or encoded once more, it would not be better
     buffer = io.BytesIO()
@@ -115,7 +114,7 @@ def _content(resize: int | None, item: Item) -> bytes:
 
 def _path(item: Item) -> bytes:
     """What is stored of an image that stays where it is."""
-    encoded.check(*_read(item))
+    decoding.check(*_read(item))
     return os.fsencode(item.name)
 
 
@@ -123,4 +122,4 @@ def _read(item: Item) -> tuple[bytes, str]:
     """An image's content, and its name for messages."""
     if isinstance(item.content, bytes):
         return item.content, item.name
-    return encoded.read_file(item.content), str(item.content)
+    return decoding.read_file(item.content), str(item.content)

@@ -18,8 +18,11 @@ AHEAD = 4  # chunks under way per process
 
 
 @contextmanager
-def processes(threads: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes; NoiselabError where one of them was killed."""
+def processes(threads: int) -> Iterator[ProcessPoolExecutor | None]:
+    """A pool of processes, none where one is enough; NoiselabError where one of them was killed."""
+    if threads == 1:
+        yield None
+        return
     # Started afresh: forking a process that has threads can hang.
     pool = ProcessPoolExecutor(threads, get_context("spawn"), _begin)
     try:
@@ -38,6 +41,9 @@ def _begin() -> None:
 
 def in_order(pool, function: Callable[[Item], bytes], items: Iterable[Item], ahead: int):
     """function(item) of each item, in their order; at most `ahead` chunks are in memory."""
+    if pool is None:
+        yield from map(function, items)
+        return
     items, waiting = iter(items), deque()
     while chunk := list(islice(items, _CHUNK)):
         waiting.append(pool.submit(_each, function, chunk))
