@@ -298,7 +298,7 @@ def test_cifar_is_whole_by_names_columns_and_rows(tmp_path):
     (tmp_path / "cifar10" / "test.parquet").unlink()
     assert "no test*.parquet" in rows_of(tmp_path, CIFAR).found
     parquet(tmp_path / "cifar10" / "test.parquet", wrong=1)
-    assert "no image and label columns" in rows_of(tmp_path, CIFAR).found
+    assert "no columns image and label" in rows_of(tmp_path, CIFAR).found
 
 
 def test_a_file_that_lacks_in_torchvisions_folder_is_named(tmp_path):
