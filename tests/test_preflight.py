@@ -380,7 +380,7 @@ def test_gpt2s_tokenizer_lies_beside_its_text(tmp_path):
 
 def test_pairs_need_both_splits_and_columns(tmp_path):
     parquet(tmp_path / "two" / "train.parquet", en="a", de="b")
-    assert "no .parquet or .jsonl file matches validation_files" in rows_of(tmp_path, PAIRS).found
+    assert "jsonl, .csv or .tsv file matches validation_files" in rows_of(tmp_path, PAIRS).found
     (tmp_path / "two" / "val.jsonl").write_text('{"translation": {"en": "a", "de": "b"}}\n')
     assert rows_of(tmp_path, PAIRS).state == OK
     (tmp_path / "two" / "val.jsonl").write_text('{"en": "a"}\n')

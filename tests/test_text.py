@@ -54,11 +54,21 @@ def prepare(folder, spec=SPEC, source="source", out="out"):
     return description, tokenizer, dict(zip(("train", "validation"), splits, strict=True))
 
 
+def assigned(documents):
+    """(split, document) of each."""
+    return list(text._assigned("sample", iter(documents), 0.2))
+
+
 def decoded(tokenizer, tokens, end):
     """The documents of an array, cut at end-of-text."""
     assert tokens[-1] == end
     cuts = np.flatnonzero(tokens == end)
     return [tokenizer.decode(part[part != end]) for part in np.split(tokens, cuts)][:-1]
+
+
+def folder_documents(folder, column, files=None, documents=None):
+    found = text_sources.document_files(folder, files, column)
+    return list(text_sources.file_documents(found, column, documents))
 
 
 def files(folder):
@@ -85,7 +95,7 @@ def test_a_folder_of_all_formats_is_read_in_the_order_of_paths(tmp_path):
     (tmp_path / "a.txt").write_bytes("one\r\nfile ä".encode())
     lines = [{"text": "first\nline", "n": 1}, {"text": None}, {"text": "second \ud800"}]
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    documents = list(text_sources.folder_documents(tmp_path, "text"))
+    documents = folder_documents(tmp_path, "text")
     rows = [f"row {i}" for i in range(20)]
     assert documents == ["one\r\nfile ä", *rows, "first\nline", "second ?"]
 
@@ -93,13 +103,13 @@ def test_a_folder_of_all_formats_is_read_in_the_order_of_paths(tmp_path):
 def test_where_there_are_training_files_only_they_are_read(tmp_path):
     for name in ("test-0.parquet", "train-0.parquet", "validation.parquet"):
         parquet(tmp_path, [name], name)
-    assert list(text_sources.folder_documents(tmp_path, "text")) == ["train-0.parquet"]
-    assert list(text_sources.folder_documents(tmp_path, "text", "*")) == [
+    assert folder_documents(tmp_path, "text") == ["train-0.parquet"]
+    assert folder_documents(tmp_path, "text", "*") == [
         "test-0.parquet",
         "train-0.parquet",
         "validation.parquet",
     ]
-    assert list(text_sources.folder_documents(tmp_path, "text", "val*")) == ["validation.parquet"]
+    assert folder_documents(tmp_path, "text", "val*") == ["validation.parquet"]
 
 
 PARTS = [
@@ -237,11 +247,11 @@ def test_the_tokenizer_has_not_seen_the_validation_split(tmp_path):
 def test_the_tokenizer_is_trained_on_the_first_characters_only(monkeypatch):
     monkeypatch.setattr(text, "_BPE_CHARACTERS", 5000)
     documents = sample_documents()
-    left = iter(documents)
-    taken, sample = text._sample(left, 0.2)
+    left = iter(assigned(documents))
+    taken, sample = text._sample(left)
     train = "".join(d for d in documents if not text.in_validation(d, 0.2))
     assert "".join(sample) == train[:5000]
-    assert taken + list(left) == documents
+    assert taken + list(left) == assigned(documents)
     assert len(taken) < len(documents)
 
 
@@ -302,7 +312,7 @@ def test_shards_equal_one_document_at_a_time(prepared, small_shards, tmp_path):
 def test_long_documents_are_shards_of_their_own(prepared, monkeypatch, tmp_path):
     folder, _ = prepared
     monkeypatch.setattr(text, "_SHARD_CHARACTERS", 150)
-    batches = list(text._batches(sample_documents(), 0.2))
+    batches = list(text._batches(assigned(sample_documents())))
     for split in ("train", "validation"):
         shards = [[len(d) for d in texts] for s, texts in batches if s == split]
         assert all(sum(lengths[:-1]) < 150 for lengths in shards)
@@ -357,7 +367,7 @@ def test_a_stopped_preparation_goes_on_where_it_was(
         run(done)
     assert not (tmp_path / "out").exists()
     run(-1)
-    in_all = len(list(text._batches(sample_documents(), 0.2)))
+    in_all = len(list(text._batches(assigned(sample_documents()))))
     assert len(calls) == in_all - done
     assert files(tmp_path / "out") == files(folder / "out")
     assert not (tmp_path / "work").exists()
@@ -458,7 +468,7 @@ BROKEN = {
         r"train-0.parquet: no column body \(found text\)",
     ),
     "numbers": (lambda folder: parquet(folder, [1]), {}, "train-0.parquet: .* is not text"),
-    "not UTF-8": (written("a.txt", b"\xff\xfe"), {}, "a.txt: cannot be read"),
+    "not UTF-8": (written("a.txt", b"\xff\xff"), {}, "a.txt: cannot be read"),
     "not JSON": (written("a.jsonl", b'{"text": ""}\n{]'), {}, "a.jsonl: line 2 cannot be read"),
     "JSON without column": (written("a.jsonl", b'{"b": 1}'), {}, r"a.jsonl: no column .*found b"),
     "JSON numbers": (written("a.jsonl", b"7"), {}, "a.jsonl: line 1 cannot be read"),

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import complete, text, text_sources
+from noiselab.data import complete, text, text_files, text_sources
 from noiselab.data.text import SPLITS, in_validation
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
@@ -36,7 +36,7 @@ SIDES = ("source", "target")
 _TARGET_CHARACTERS = (10, 400)  # a shorter sentence says nothing, a longer one is no sentence
 _BPE_CHARACTERS = 20_000_000  # read to train a tokenizer: merges have settled long before
 _CHUNK = 1_000  # texts encoded at once
-_FORMATS = (".parquet", ".jsonl")
+_SHARED = 0.5  # of the validation pairs: where more are in train, too, the files are mixed up
 
 TextPair = tuple[str, str]
 
@@ -155,7 +155,7 @@ def _function(node: ast.AST, classes: str, summary: str) -> Function | None:
     except (ValueError, RecursionError):  # f-strings with backslashes; very deep expressions
         return None
     shown.body = []
-    return Function(text_sources.valid(ast.unparse(shown)), text_sources.valid(body), summary)
+    return Function(text_files.valid(ast.unparse(shown)), text_files.valid(body), summary)
 
 
 def _does_nothing(node: ast.stmt) -> bool:
@@ -169,7 +169,7 @@ def _summary(docstring: str) -> str:
     # Within a sentence, abbreviations are followed by a small letter ("e.g. the").
     sentence = re.split(r"(?<=[.!?]) (?![a-z])", " ".join(paragraph.split()), maxsplit=1)[0]
     shortest, longest = _TARGET_CHARACTERS
-    return text_sources.valid(sentence) if shortest <= len(sentence) <= longest else ""
+    return text_files.valid(sentence) if shortest <= len(sentence) <= longest else ""
 
 
 # -------------------------------------------------------------------------------- which pairs
@@ -192,7 +192,7 @@ def _documented(spec: dict) -> tuple[dict[str, Reader], str]:
 
 def _files(spec: dict, source: Path) -> tuple[dict[str, Reader], str]:
     """Rows of files by split, and their origin."""
-    columns = spec["source_column"], spec["target_column"]
+    columns = _columns(spec)
     train = _matching(spec, source, "train_files")
     if spec["validation_files"] is None:
         share = spec["validation_share"]
@@ -212,12 +212,23 @@ def _files(spec: dict, source: Path) -> tuple[dict[str, Reader], str]:
 def check(spec: dict, source: Path) -> complete.Source:
     """What `source` has of the data set; each file is opened, none is read. NoiselabError where
     prepare() would not find in it what it needs."""
-    files = _matching(spec, source, "train_files")
+    columns, files = _columns(spec), _matching(spec, source, "train_files")
     if spec["validation_files"] is not None:
         files = files + _validation_files(spec, source, files)
     for file in files:
-        text_sources.check_file(file, (spec["source_column"], spec["target_column"]))
+        text_files.check_file(file, columns)
     return complete.parts(files)
+
+
+def _columns(spec: dict) -> tuple[str, str]:
+    """Names of the columns of sources and targets."""
+    columns = spec["source_column"], spec["target_column"]
+    if columns[0] == columns[1]:
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.target_column: {columns[1]} is the source_column, "
+            "too; a model would learn to copy"
+        )
+    return columns
 
 
 def _validation_files(spec: dict, source: Path, train: list[Path]) -> list[Path]:
@@ -232,12 +243,11 @@ def _matching(spec: dict, source: Path, key: str) -> list[Path]:
     # A copy of the whole repository has the other configurations, too.
     configuration = source / (spec.get("hub_folder") or "")
     folder = configuration if configuration.is_dir() else source
-    if not folder.is_dir():
-        raise NoiselabError(f"no folder {folder}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix in _FORMATS and f.is_file())
-    files = [f for f in files if f.relative_to(folder).match(spec[key])]
+    found = text_files.files(folder, text_files.TABLES)
+    files = text_files.matching(found, folder, spec[key])
     if not files:
-        formats = " or ".join(_FORMATS)
+        *others, last = text_files.TABLES
+        formats = f"{', '.join(others)} or {last}"
         raise NoiselabError(f"{folder}: no {formats} file matches {key} {spec[key]!r}")
     return files
 
@@ -245,7 +255,7 @@ def _matching(spec: dict, source: Path, key: str) -> list[Path]:
 def _rows(files: list[Path], columns: tuple[str, str]) -> Iterator[TextPair]:
     """The rows of files that have text in both columns."""
     for file in files:
-        for source, target in text_sources.rows(file, columns):
+        for source, target in text_files.rows(file, columns):
             if source and target and not source.isspace() and not target.isspace():
                 yield source, target
 
@@ -280,13 +290,32 @@ def prepare(spec: dict, source: Path | None, out: Path) -> None:
     embedded = spec["kind"] == "docstring_pairs"
     readers, origin = _documented(spec) if embedded else _files(spec, source)
     chosen = {split: _subset(readers[split], spec[f"{split}_size"]) for split in SPLITS}
-    for split, pairs in chosen.items():
-        if not pairs:
-            raise NoiselabError(f"data set {spec['name']}: no pair is in the {split} split")
+    _check_splits(spec, chosen)
     bpe = text.bpe_tokenizer(_sample(chosen["train"]), spec["vocabulary"], SYMBOLS)
     write_text(out / "tokenizer.json", bpe.to_str())
     clipped = _write_arrays(spec, bpe, chosen, out)
     _describe(spec, origin, clipped, out)
+
+
+def _check_splits(spec: dict, chosen: dict[str, list[TextPair]]) -> None:
+    """NoiselabError: a split is empty, or smaller than asked for, or the same as the other."""
+    name, embedded = f"data set {spec['name']}", spec["kind"] == "docstring_pairs"
+    for split, pairs in chosen.items():
+        if not pairs:
+            raise NoiselabError(f"{name}: no pair is in the {split} split")
+        size = spec[f"{split}_size"]
+        if size is not None and len(pairs) < size and not embedded:  # packages have what they have
+            raise NoiselabError(
+                f"config key datasets.{spec['name']}.{split}_size: {size}, but there are only "
+                f"{len(pairs)} pairs; null takes all"
+            )
+    train, validation = set(chosen["train"]), chosen["validation"]
+    shared = sum(pair in train for pair in validation)
+    if shared > _SHARED * len(validation):
+        raise NoiselabError(
+            f"{name}: {shared} of {len(validation)} validation pairs are training pairs, too; look "
+            "at train_files and validation_files"
+        )
 
 
 def read(folder: str | Path) -> tuple[dict, Pairs, Pairs]:
@@ -387,4 +416,5 @@ def available(spec: dict, timeout: float) -> int:
 
 
 def _patterns(spec: dict) -> list[str]:
-    return [f"{spec['hub_folder']}/*{suffix}" for suffix in _FORMATS]
+    patterns = text_files.patterns(text_files.TABLES)
+    return [f"{spec['hub_folder']}/{pattern}" for pattern in patterns]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from noiselab.errors import NoiselabError
 from noiselab.files import digest, sha256, write_json
 
 FILE = "sources.json"
@@ -19,15 +20,20 @@ def folders(spec: dict) -> list[str]:
     return [p["folder"] for p in spec.get("parts") or []] or [spec.get("source") or spec["name"]]
 
 
+def hidden(name: str) -> bool:
+    """Whether a file or folder is no data: hidden, or what an editor keeps beside a file."""
+    return name.startswith((".", "~$")) or name.endswith("~")
+
+
 def listing(root: Path, folders: Iterable[str]) -> dict[str, list[int]]:
     """File relative to `root` -> size in bytes and time of change in ns, of all in these folders
     but hidden ones. A link to a folder is not followed."""
     found = {}
     for folder in folders:
         for place, subfolders, names in os.walk(root / folder):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            subfolders[:] = sorted(name for name in subfolders if not hidden(name))
             for name in names:
-                if not name.startswith("."):
+                if not hidden(name):
                     path = Path(place, name)
                     if path.is_file():  # no dangling link, no pipe
                         status = path.stat()
@@ -46,7 +52,10 @@ def keep(spec: dict, source: Path | None, folder: Path) -> None:
     if len(files) > MANY:
         write_json(folder / FILE, {"many": len(files), "digest": _names(files)})
         return
-    content = {name: [*status, sha256(root / name)] for name, status in files.items()}
+    try:
+        content = {name: [*status, sha256(root / name)] for name, status in files.items()}
+    except OSError as error:
+        raise NoiselabError(f"cannot read {error.filename} ({error.strerror})") from error
     write_json(folder / FILE, {"files": content})
 
 
@@ -68,7 +77,10 @@ def _changed(path: Path, now: list[int], before: list) -> bool:
     """Whether a file has another content; read only where its time is another."""
     if now == before[:2]:
         return False
-    return now[0] != before[0] or sha256(path) != before[2]
+    try:
+        return now[0] != before[0] or sha256(path) != before[2]
+    except OSError:  # who prepares it again says which file cannot be read
+        return True
 
 
 def _names(files: dict[str, list[int]]) -> str:

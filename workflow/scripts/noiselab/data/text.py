@@ -10,6 +10,7 @@ its tokens are in `out_of_domain.npy`.
 
 import hashlib
 import itertools
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from noiselab import progress
-from noiselab.data import complete, text_sources
+from noiselab.data import complete, text_files, text_sources
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
 from noiselab.noise.corruptions.tokens import UNIGRAM
@@ -28,6 +29,7 @@ from noiselab.noise.corruptions.tokens import UNIGRAM
 SPLITS = ("train", "validation")
 END_OF_TEXT = "<|endoftext|>"
 
+_SPACE, _WORD = re.compile(r"\s"), 50  # characters, of which a word has fewer
 _BPE_CHARACTERS = 20_000_000  # read to train a tokenizer: merges have settled long before
 _SHARD_DOCUMENTS = 2_000
 _SHARD_CHARACTERS = 8_000_000  # bounds memory where documents are books
@@ -40,7 +42,20 @@ def _parts(spec: dict, source: Path) -> list[dict]:
     """The folders, beside `source`, that the documents of a data set come from: its own, or those
     that it names."""
     own = {"folder": source.name, "text_column": spec.get("text_column")}
-    return spec.get("parts") or [own]
+    usual = {"documents": spec.get("documents")}
+    return [usual | part for part in spec.get("parts") or [own]]
+
+
+def _part_files(spec: dict, part: dict, source: Path) -> list[Path]:
+    """The files of documents of one of these folders."""
+    folder = source.parent / part["folder"]
+    found = text_sources.document_files(folder, part.get("files"), part["text_column"])
+    if part.get("documents") and not any(file.suffix.lower() == ".txt" for file in found):
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.documents: says what a document of a *.txt is, "
+            f"but {folder} has none; a row of a table is one"
+        )
+    return found
 
 
 def _in_turn(parts: Sequence[Iterator[str]]) -> Iterator[str]:
@@ -63,9 +78,9 @@ def check(spec: dict, folder: Path) -> complete.Source:
     outside = spec.get("out_of_domain")
     found = []
     for part in [*_parts(spec, folder), *([outside] if outside else [])]:
-        files = text_sources.document_files(folder.parent / part["folder"], part.get("files"))
+        files = _part_files(spec, part, folder)
         for file in files:
-            text_sources.check_file(file, [part["text_column"]])
+            text_files.check_file(file, [part["text_column"]])
         found += files
     return complete.parts(found)
 
@@ -78,6 +93,29 @@ def in_validation(text: str, share: float) -> bool:
     """
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest) < share * 2**64
+
+
+def _assigned(name: str, documents: Iterator[str], share: float) -> Iterator[tuple[str, str]]:
+    """(split, document) of all documents; the only one there is gives its end for validation.
+    name: of the data set."""
+    first, second = next(documents, None), next(documents, None)
+    if first is None:
+        raise NoiselabError(f"data set {name}: no document; all files are empty or blank")
+    if second is None:
+        halves = zip(SPLITS, _cut(first, share), strict=True)
+        yield from ((split, text) for split, text in halves if text and not text.isspace())
+        return
+    for text in itertools.chain((first, second), documents):
+        yield SPLITS[in_validation(text, share)], text
+
+
+def _cut(text: str, share: float) -> tuple[str, str]:
+    """A text in two, of which the second has this share of the characters, or a little less: where
+    there is a space near, it begins with a word."""
+    place = len(text) - round(share * len(text))
+    space = _SPACE.search(text, place, place + _WORD)
+    place = space.end() if space else place
+    return text[:place], text[place:]
 
 
 # -------------------------------------------------------------------------------- tokenizers
@@ -101,7 +139,8 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary: int, special: Sequence[str] 
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return _checked(tokenizer, vocabulary, special, "a tokenizer trained on this text")
+    few = "; there is too little text for more, so set `vocabulary` to this or less"
+    return _checked(tokenizer, vocabulary, special, "a tokenizer trained on this text", few)
 
 
 def gpt2_tokenizer(folder: Path, vocabulary: int):
@@ -132,10 +171,10 @@ def gpt2_tokenizer(folder: Path, vocabulary: int):
     return _checked(tokenizer, vocabulary, [END_OF_TEXT], f"the tokenizer in {folder}")
 
 
-def _checked(tokenizer, vocabulary: int, special: Iterable[str], which: str):
+def _checked(tokenizer, vocabulary: int, special: Iterable[str], which: str, hint: str = ""):
     size = tokenizer.get_vocab_size()
     if size != vocabulary:
-        raise NoiselabError(f"{which} has {size} entries, configured vocabulary {vocabulary}")
+        raise NoiselabError(f"{which} has {size} entries, configured vocabulary {vocabulary}{hint}")
     if size > 2**16:
         raise NoiselabError(f"{which} has {size} entries, more than uint16 can number")
     for token in special:
@@ -163,27 +202,23 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
     Each shard of 2,000 documents is a file in `work`, named after what is in it, so a preparation
     that was stopped goes on from there; in the end they are removed. `source` is the folder of
     documents (kind text), whose `parts` lie beside it, `gpt2` the one of its tokenizer.
+    Documents are split by their text alone; if there is one only, its end is for validation.
     NoiselabError where documents cannot be read, the tokenizer cannot be had, or a split is empty.
     """
     documents, origin = _documents(spec, source)
     if spec["max_characters"]:
         documents = _first(documents, spec["max_characters"])
         origin += f", the first {spec['max_characters']:,} characters"
-    share = spec["validation_share"]
+    assigned = _assigned(spec["name"], documents, spec["validation_share"])
     if spec["tokenizer"] == "gpt2":
         tokenizer = gpt2_tokenizer(gpt2, spec["vocabulary"])
     else:
-        head, sample = _sample(documents, share)
+        head, sample = _sample(assigned)
         tokenizer = bpe_tokenizer(sample, spec["vocabulary"])
-        documents = itertools.chain(head, documents)
+        assigned = itertools.chain(head, assigned)
     bar = _progress(spec["max_characters"])
-    shards = _encode_all(tokenizer, documents, share, work / "shards", bar)
-    for split in SPLITS:
-        if not shards.files[split]:
-            raise NoiselabError(
-                f"data set {spec['name']}: no document is in the {split} split; "
-                "change validation_share or max_characters"
-            )
+    shards = _encode_all(tokenizer, assigned, work / "shards", bar)
+    _check_splits(spec, shards)
     write_text(out / "tokenizer.json", tokenizer.to_str())
     _write(spec, origin, tokenizer.token_to_id(END_OF_TEXT), shards, out)
     shutil.rmtree(work / "shards")
@@ -201,9 +236,9 @@ def prepare_out_of_domain(spec: dict, source: Path, tokenizer: Path, out: Path) 
     from tokenizers import Tokenizer
 
     part = spec["out_of_domain"]
-    files = text_sources.document_files(source.parent / part["folder"], part.get("files"))
+    files = _part_files(spec, part, source)
     lines = (
-        (text or "" for (text,) in text_sources.rows(file, [part["text_column"]])) for file in files
+        (text or "" for (text,) in text_files.rows(file, [part["text_column"]])) for file in files
     )
     documents = ["\n".join(of_file) for of_file in lines]
     if not "".join(documents).strip():
@@ -226,7 +261,7 @@ def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
         return text_sources.docstring_documents(spec["packages"]), origin
     parts = _parts(spec, source)
     documents = [
-        text_sources.folder_documents(source.parent / p["folder"], p["text_column"], p.get("files"))
+        text_sources.file_documents(_part_files(spec, p, source), p["text_column"], p["documents"])
         for p in parts
     ]
     names = ", ".join(part["folder"] for part in parts)
@@ -242,12 +277,12 @@ def _first(documents: Iterator[str], characters: int) -> Iterator[str]:
             return
 
 
-def _sample(documents: Iterator[str], share: float) -> tuple[list[str], list[str]]:
+def _sample(assigned: Iterator[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
     """Take documents off the iterator: all taken, and those a tokenizer may be trained on."""
     taken, sample, room = [], [], _BPE_CHARACTERS
-    for text in documents:
-        taken.append(text)
-        if not in_validation(text, share):
+    for split, text in assigned:
+        taken.append((split, text))
+        if split == "train":
             sample.append(text[:room])
             room -= len(sample[-1])
         if room == 0:
@@ -255,11 +290,22 @@ def _sample(documents: Iterator[str], share: float) -> tuple[list[str], list[str
     return taken, sample
 
 
-def _encode_all(tokenizer, documents, share: float, folder: Path, bar: tqdm) -> Shards:
+def _check_splits(spec: dict, shards: Shards) -> None:
+    """NoiselabError: a split has no document."""
+    for split in SPLITS:
+        if not shards.files[split]:
+            count = sum(shards.documents.values())
+            raise NoiselabError(
+                f"data set {spec['name']}: no document is in the {split} split, of {count} in "
+                "all; change validation_share or max_characters, or what a document is (documents)"
+            )
+
+
+def _encode_all(tokenizer, assigned, folder: Path, bar: tqdm) -> Shards:
     shards = Shards({s: [] for s in SPLITS}, dict.fromkeys(SPLITS, 0), 0)
     same_tokenizer = hashlib.blake2b(tokenizer.to_str().encode(), digest_size=16)
     with bar:
-        for split, texts in _batches(documents, share):
+        for split, texts in _batches(assigned):
             path = folder / f"{_digest(same_tokenizer.copy(), texts)}.npy"
             if not path.exists():
                 with whole_file(path) as temporary, open(temporary, "wb") as file:
@@ -270,12 +316,11 @@ def _encode_all(tokenizer, documents, share: float, folder: Path, bar: tqdm) -> 
     return shards._replace(characters=bar.n)
 
 
-def _batches(documents: Iterable[str], share: float) -> Iterator[tuple[str, list[str]]]:
+def _batches(assigned: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
     """A split and documents of it, as soon as there are enough of them, in their order."""
     waiting: dict[str, list[str]] = {split: [] for split in SPLITS}
     characters = dict.fromkeys(SPLITS, 0)
-    for text in documents:
-        split = SPLITS[in_validation(text, share)]
+    for split, text in assigned:
         waiting[split].append(text)
         characters[split] += len(text)
         if len(waiting[split]) == _SHARD_DOCUMENTS or characters[split] >= _SHARD_CHARACTERS:

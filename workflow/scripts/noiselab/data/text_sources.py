@@ -4,19 +4,19 @@ import ast
 import gc
 import importlib.metadata
 import importlib.util
-import json
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from noiselab.data import text_files
 from noiselab.errors import NoiselabError, first_line
 from noiselab.processes import follow_parent
 
 _SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
-_STRUCT = "translation"  # where the hub's translation sets keep their columns
+PATTERNS = text_files.patterns(text_files.READERS)
 
 
 def docstring_documents(packages: list[str]) -> Iterator[str]:
@@ -54,54 +54,42 @@ def _begin() -> None:
     gc.disable()
 
 
-def folder_documents(folder: Path, text_column: str, files: str | None = None) -> Iterator[str]:
-    """The documents of a folder and the folders below it, in the order of their paths.
+def file_documents(
+    files: list[Path], text_column: str | None, documents: str | None = None
+) -> Iterator[str]:
+    """The documents of files, in their order, streamed.
 
-    Each *.txt is a document, and so is each row of each *.parquet and *.jsonl, in their column
-    `text_column`; blank ones are left out. `files`: a glob; without it, where there are files
-    train*, only these are read. Rows are streamed. NoiselabError, when the file is reached, names
-    what cannot be read.
+    Each *.txt is a document, or several where `documents` says so, and so is each row of each table
+    in its column `text_column`; blank ones are left out. NoiselabError, when the file is reached,
+    names what cannot be read.
     """
-    for file in document_files(folder, files):
-        for (text,) in rows(file, [text_column]):
+    for file in files:
+        for (text,) in text_files.rows(file, [text_column], documents):
             if text and not text.isspace():
                 yield text
 
 
-def document_files(folder: Path, pattern: str | None = None) -> list[Path]:
+def document_files(
+    folder: Path, pattern: str | None = None, text_column: str | None = "text"
+) -> list[Path]:
     """The files of documents in a folder and those below it: all that match the pattern; without
-    one, train* if there are such, or else all. NoiselabError where there are none."""
-    if not folder.is_dir():
-        raise NoiselabError(f"no folder {folder}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and f.is_file())
-    if not files:
+    one, train* if there are such, or else all. Without a column, *.csv and *.tsv are no documents
+    where there are others. NoiselabError where there are none."""
+    found = text_files.files(folder, text_files.READERS)
+    if text_column is None:
+        found = [f for f in found if f.suffix.lower() not in (".csv", ".tsv")] or found
+    if not found:
         raise NoiselabError(f"{folder}: no {', '.join(PATTERNS)}")
     if pattern is None:
-        return [f for f in files if f.name.startswith("train")] or files
-    if chosen := [f for f in files if f.relative_to(folder).match(pattern)]:
-        return chosen
-    raise NoiselabError(f"{folder}: no {', '.join(PATTERNS)} matches {pattern!r}")
-
-
-def check_file(file: Path, columns: Sequence[str]) -> None:
-    """NoiselabError where rows() could not begin to read these columns of a file."""
-    if file.suffix == ".parquet":
-        with _opened_parquet(file, columns):
-            return
-    next(rows(file, columns), None)
-
-
-def rows(file: Path, columns: Sequence[str]) -> Iterator[list[str | None]]:
-    """The values that each row of a *.parquet or *.jsonl has in these columns, streamed.
-
-    Columns may also be fields of a column `translation`. A *.txt is one row, whatever the
-    column. NoiselabError names the file that cannot be read, has no such column, or no text in it.
-    """
-    for row in _READERS[file.suffix](file, columns):
-        for column, value in zip(columns, row, strict=True):
-            if not isinstance(value, str | None):
-                raise NoiselabError(f"{file}: column {column} is not text")
-        yield row
+        chosen = [f for f in found if f.name.startswith("train")] or found
+    else:
+        chosen = text_files.matching(found, folder, pattern)
+    if not chosen:
+        raise NoiselabError(f"{folder}: no {', '.join(PATTERNS)} matches {pattern!r}")
+    tables = [f for f in chosen if f.suffix.lower() in text_files.TABLES]
+    if tables and text_column is None:
+        raise NoiselabError(f"{tables[0]}: which column has the text? say so by text_column")
+    return chosen
 
 
 def _source_files(package: str) -> list[Path]:
@@ -118,7 +106,7 @@ def _source_files(package: str) -> list[Path]:
 def _docstrings(file: Path) -> list[str]:
     """The long docstrings of a source file from top to bottom."""
     docstrings = (ast.get_docstring(node) or "" for node, _ in definitions(parsed(file)))
-    return [valid(d) for d in docstrings if len(d) >= _SHORTEST_DOCSTRING]
+    return [text_files.valid(d) for d in docstrings if len(d) >= _SHORTEST_DOCSTRING]
 
 
 def parsed(file: Path) -> ast.Module:
@@ -144,75 +132,6 @@ def definitions(node: ast.AST, classes: str = "") -> Iterator[tuple[ast.AST, str
         children = getattr(node, field, ())
         for child in children if isinstance(children, list) else ():
             yield from definitions(child, classes)
-
-
-def valid(text: str) -> str:
-    """The text with "?" for lone surrogates, which Python's and JSON's escapes can make."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _text_file(file: Path, _columns: Sequence[str]) -> Iterator[list[str]]:
-    try:
-        yield [file.read_bytes().decode("utf-8")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
-
-
-@contextmanager
-def _opened_parquet(file: Path, columns: Sequence[str]):
-    """A parquet file and the paths of its columns; NoiselabError where it, or what is read of it
-    in the block, is broken."""
-    import pyarrow.parquet
-    from pyarrow import ArrowException
-
-    try:
-        with pyarrow.parquet.ParquetFile(file) as parquet:
-            blank = {field.name: _blank(field.type) for field in parquet.schema_arrow}
-            _values(file, blank, columns)  # complains even where there are no rows
-            yield parquet, [c if c in blank else f"{_STRUCT}.{c}" for c in columns]
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
-
-
-def _parquet(file: Path, columns: Sequence[str]) -> Iterator[list]:
-    with _opened_parquet(file, columns) as (parquet, paths):
-        for batch in parquet.iter_batches(batch_size=1000, columns=paths):
-            yield from (_values(file, row, columns) for row in batch.to_pylist())
-
-
-def _json_lines(file: Path, columns: Sequence[str]) -> Iterator[list]:
-    with open(file, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = dict(json.loads(line))
-            except (ValueError, TypeError) as error:
-                reason = getattr(error, "msg", error)  # without the place, which is in line 1
-                raise NoiselabError(f"{file}: line {number} cannot be read ({reason})") from error
-            values = _values(file, row, columns)
-            yield [valid(value) if isinstance(value, str) else value for value in values]
-
-
-_READERS = {".txt": _text_file, ".parquet": _parquet, ".jsonl": _json_lines}
-PATTERNS = [f"*{suffix}" for suffix in _READERS]
-
-
-def _blank(arrow_type) -> dict | str:
-    """A value of a column: its fields where it is a struct."""
-    import pyarrow.types
-
-    return {field.name: "" for field in arrow_type} if pyarrow.types.is_struct(arrow_type) else ""
-
-
-def _values(file: Path, row: dict, columns: Sequence[str]) -> list:
-    """What a row has in these columns, or else in these fields of its column `translation`."""
-    fields = row.get(_STRUCT, {})
-    if fields is None:
-        fields = dict.fromkeys(columns)
-    found = (fields if isinstance(fields, dict) else {}) | row
-    for column in columns:
-        if column not in found:
-            raise NoiselabError(f"{file}: no column {column} (found {', '.join(found)})")
-    return [found[column] for column in columns]
 
 
 def version(package: str) -> str:
