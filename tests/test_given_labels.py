@@ -14,6 +14,7 @@ from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
 from noiselab.planning import config, runs
+from noiselab.planning.preflight.labels import label_row
 
 CLEAN = np.array([0, 0, 0, 0, 1, 1, 2, 2])
 GIVEN = np.array([0, 0, 1, 2, 1, 1, 2, 0])
@@ -90,6 +91,18 @@ def test_another_file_than_was_planned_is_refused(tmp_path):
     given_run(tmp_path, CLEAN)
     with pytest.raises(NoiselabError, match=r"labels.csv has changed since this run was planned"):
         corruption(run)
+
+
+def test_labels_are_checked_before_the_first_job(tmp_path):
+    run = given_run(tmp_path)
+    assert label_row(run) == (f"labels: {run.dataset}", "ok", f"8 from {run.labels['file']}", "")
+    lacking = given_run(tmp_path) | {"data": str(tmp_path)}
+    items.write(tmp_path, range(9, 17))
+    assert "1 of 8 training examples have no label" in label_row(lacking).found
+    (tmp_path / "dataset.json").unlink()
+    assert label_row(lacking).found == f"8 in {run.labels['file']}"  # more is not known yet
+    Path(run.labels["file"]).write_text("row;label\n0;1\n")
+    assert label_row(run).state == "missing"
 
 
 # ------------------------------------------------------------------------------------ planning

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from noiselab.planning.graph import Graph
 from noiselab.planning.preflight import computers, disk, software
 from noiselab.planning.preflight.data import data_rows
+from noiselab.planning.preflight.labels import label_rows
 from noiselab.planning.preflight.rows import Row
 from noiselab.planning.project import GOALS
 
@@ -41,4 +42,5 @@ def check(graph: Graph, names: list[str] | None, call: Call) -> list[Row]:
     results = Path(graph.places.results)
     free = shutil.disk_usage(disk.existing(results)).free
     rows += [software.software_row(call.conda), disk.folder_row(results)]
-    return [*rows, disk.disk_row(to_come, to_download, free), *data]
+    room = disk.disk_row(to_come, to_download, free)
+    return [*rows, room, *data, *label_rows(graph, chosen)]
