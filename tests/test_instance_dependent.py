@@ -28,9 +28,14 @@ def mixture(n: int, classes: int, seed: int = 0):
     return labels, p / p.sum(axis=1, keepdims=True)
 
 
+def noise_at(rate: float, train: np.ndarray, test: np.ndarray) -> InstanceDependent:
+    """Noise of an annotator with these probabilities."""
+    return InstanceDependent(rate, doubts(train), doubts(test))
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_mean_probability_of_an_error_is_the_rate(rate):
-    noise = InstanceDependent(rate, posteriors(5000), posteriors(10, seed=1))
+    noise = noise_at(rate, posteriors(5000), posteriors(10, seed=1))
     q = noise.error_probability(noise.train)
     assert q.min() >= 0
     assert q.max() <= 1
@@ -51,7 +56,7 @@ def test_scale_is_that_of_a_search():
 
 def test_errors_are_likelier_where_the_annotator_is_unsure():
     p = posteriors(2000)
-    noise = InstanceDependent(0.3, p, p)
+    noise = noise_at(0.3, p, p)
     ordered = np.sort(p, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     q = noise.error_probability(noise.train)
@@ -61,7 +66,7 @@ def test_errors_are_likelier_where_the_annotator_is_unsure():
 def test_drawn_labels_have_the_probabilities_of_each_example():
     """10⁵ draws of each of some examples: whether and to what."""
     p = posteriors(6)
-    noise = InstanceDependent(0.4, p, p)
+    noise = noise_at(0.4, p, p)
     labels, times = np.array([0, 1, 2, 3, 0, 1]), 100_000
     index = np.tile(np.arange(6), times)
     u = np.random.default_rng(2).random(len(index))
@@ -82,7 +87,7 @@ def test_drawn_labels_have_the_probabilities_of_each_example():
 def test_what_is_wrong_at_a_small_rate_is_so_at_a_larger_one():
     p, labels = posteriors(1000), np.arange(1000) % 4
     index, u = np.arange(1000), np.random.default_rng(0).random(1000)
-    drawn = [InstanceDependent(e, p, p).taught(labels, index, u) for e in (0.1, 0.3, 0.7)]
+    drawn = [noise_at(e, p, p).taught(labels, index, u) for e in (0.1, 0.3, 0.7)]
     for (few, first), (more, second) in pairwise(drawn):
         assert (second | ~first).all()
         assert np.array_equal(few[first], more[first])
@@ -93,7 +98,7 @@ def test_floor_is_that_of_labels_drawn_by_brute_force(rate):
     """A Gaussian mixture whose posteriors are known: a calibrated model of labels drawn by this
     noise, simulated, against `observed`; and the scores on true labels that follow."""
     labels, p = mixture(40_000, 4, seed=5)
-    noise = InstanceDependent(rate, p, p)
+    noise = noise_at(rate, p, p)
     matrices = np.zeros((len(p), 4, 4))  # T of each example
     q, of = noise.error_probability(noise.test), noise.test
     rows = np.arange(len(p))
@@ -119,17 +124,17 @@ def test_floor_is_that_of_labels_drawn_by_brute_force(rate):
 def test_an_annotator_that_is_too_sure_is_told():
     sure = np.eye(3)[np.arange(90) % 3]
     with pytest.raises(NoiselabError, match="doubts 0 % of the training examples"):
-        InstanceDependent(0.1, sure, sure)
+        noise_at(0.1, sure, sure)
     half = np.where(np.arange(90)[:, None] < 45, sure, 1 / 3)
-    assert InstanceDependent(0.5, half, half).error_probability(doubts(half)).mean() == 0.5
+    assert noise_at(0.5, half, half).error_probability(doubts(half)).mean() == 0.5
     with pytest.raises(NoiselabError, match=r"doubts 50 % .* too few for an error rate of 60 %"):
-        InstanceDependent(0.6, half, half)
+        noise_at(0.6, half, half)
 
 
 def test_an_annotator_that_diverged_is_told():
     lost = np.full((10, 3), np.nan)
-    with pytest.raises(NoiselabError, match="too few"):
-        InstanceDependent(0.1, lost, lost)
+    with pytest.raises(NoiselabError, match="annotator diverged"):
+        noise_at(0.1, lost, lost)
 
 
 def test_doubts():

@@ -1,4 +1,4 @@
-"""Ask an annotator, a clean model that was stopped early, for its probabilities of all images."""
+"""Ask an annotator, a clean model that was stopped early, between which classes it wavers."""
 
 import argparse
 from importlib import import_module
@@ -8,6 +8,7 @@ from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.families.classifier import task as classifier
 from noiselab.files import save_arrays
+from noiselab.noise.corruptions.instance import SPLITS, doubts
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
@@ -24,9 +25,11 @@ def main() -> None:
     family = import_module(f"noiselab.families.{run.family}.task")
     with distributed.process_group() as device:
         model = load_weights(arguments.weights, family.build(run, description), device)
-        splits = {"train": train, "test": test}
-        thought = {k: classifier.predict(model, s.x, device) for k, s in splits.items()}
-        save_arrays(arguments.out, thought)
+        arrays = {}
+        for split, examples in zip(SPLITS, (train, test), strict=True):
+            thought = doubts(classifier.predict(model, examples.x, device))
+            arrays |= {f"{split}_{name}": value for name, value in thought._asdict().items()}
+        save_arrays(arguments.out, arrays)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Which targets a run is taught: its corruption, drawn from its stream of random numbers."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from noiselab import streams
@@ -24,8 +26,14 @@ def _label_uniforms(run: Run, count: int, index: np.ndarray, start: int, stop: i
     if run.resample == "none":
         return None
     if run.resample == "fixed":
-        return streams.uniform(run.seed, "noise", 0, count)[index]
+        return _once(run.seed, count)[index]
     return streams.uniform(run.seed, "noise", start, stop)  # drawn anew at every visit
+
+
+@lru_cache(maxsize=1)
+def _once(seed: int, count: int) -> np.ndarray:
+    """Uniform numbers of all training examples, float64 [count]: asked for with each batch."""
+    return streams.uniform(seed, "noise", 0, count)
 
 
 def taught_tokens(

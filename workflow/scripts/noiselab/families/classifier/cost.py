@@ -26,9 +26,9 @@ def features(run: Run) -> int | None:
 
 
 def annotating(sizes: Sizes) -> Work:
-    """Probabilities of all images, in float32."""
+    """Two classes and a number for each image, in 64 bits."""
     images = sizes.data.train + sizes.data.validation
-    return Work((Computing(images * sizes.network.forward),), 4 * sizes.run.classes * images)
+    return Work((Computing(images * sizes.network.forward),), 3 * 8 * images)
 
 
 WORK = {"train_classifier": predicting, "annotate_classifier": annotating}

@@ -12,6 +12,9 @@ from noiselab.run import Run
 ANNOTATOR = {"share": 0.2, "seed": 1000}
 
 
+SPLITS = ("train", "test")
+
+
 class Doubts(NamedTuple):
     """What an annotator thinks of some examples."""
 
@@ -47,11 +50,10 @@ class InstanceDependent(Corruption):
         }
     }
 
-    def __init__(self, rate: float, train: np.ndarray, test: np.ndarray):
-        """train, test: the annotator's probabilities for all examples, float [N, C] and [M, C]."""
-        self.rate = rate
-        self.train, self.test = doubts(train), doubts(test)
-        self.scale = scale(self.train.chance, rate)
+    def __init__(self, rate: float, train: Doubts, test: Doubts):
+        """train, test: what the annotator thinks of all training and all test examples."""
+        self.rate, self.train, self.test = rate, train, test
+        self.scale = scale(train.chance, rate)
 
     @classmethod
     def planned(cls, experiment: dict, spec: dict, where: str = "") -> dict:
@@ -69,7 +71,8 @@ class InstanceDependent(Corruption):
         often."""
         try:
             with np.load(run.annotation, allow_pickle=False) as file:
-                return cls(run.error_rate, file["train"], file["test"])
+                splits = (Doubts(*(file[f"{s}_{f}"] for f in Doubts._fields)) for s in SPLITS)
+                return cls(run.error_rate, *splits)
         except (OSError, ValueError, KeyError) as error:
             raise NoiselabError(f"{run.annotation}: cannot be read ({error})") from error
 
@@ -125,9 +128,11 @@ def scale(chances: np.ndarray, rate: float) -> float:
 
     NoiselabError: there is none, since too few examples leave the annotator any doubt.
     """
+    if not np.isfinite(chances).all():
+        raise NoiselabError("the training of the annotator diverged: nobody knows what it doubts")
     ordered = np.sort(chances[chances > 0])[::-1]
     wanted = rate * len(chances)
-    if len(ordered) < wanted or not np.isfinite(chances).all():
+    if len(ordered) < wanted:
         share = 100 * len(ordered) / len(chances)
         found = f"the annotator doubts {share:.4g} % of the training examples"
         raise NoiselabError(f"{found}, too few for an error rate of {100 * rate:.4g} %")
