@@ -1,6 +1,7 @@
 """Kinds of data sets: what each is made of once it is prepared, and by which rule."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,8 @@ class Kind:
     files: tuple[str, ...]  # prepared, beside dataset.json
     download: str | None  # rule that fetches it where there is no local copy; None: embedded
     packages: tuple[str, ...] = ()  # that embedded data come out of, where the data set names none
-    classes: int | None = None  # that each such data set has; None: as many as it says
+    fixed: Mapping[str, int] = field(default_factory=dict)  # what each such data set has
+    examples: int | None = None  # that there are; None: not known before they are read
 
 
 ITEMS = "train_items.txt"  # where each training image is in its source: noiselab.items
@@ -36,7 +38,14 @@ PAIRS = (
 )
 
 KINDS = {
-    "digits": Kind("prepare_images", IMAGES, None, ("sklearn",), classes=10),
+    "digits": Kind(
+        "prepare_images",
+        IMAGES,
+        None,
+        ("sklearn",),
+        fixed={"classes": 10, "channels": 1, "size": 8},
+        examples=1797,
+    ),
     "glyphs": Kind("prepare_images", IMAGES, None, ("matplotlib", "PIL")),
     "cifar": Kind("prepare_images", IMAGES, "download_images"),
     "image_files": Kind("prepare_image_files", FILES, "download_image_files"),

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.planning.choices import CHOICES
-from noiselab.planning.config import hint
 from noiselab.planning.runs import Plan
 
 FAMILY_TITLES = {"all": "All families"}
@@ -44,7 +42,6 @@ def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
     """The artefacts whose sources are planned, in the order of the configuration. Experiments that
     no entry names, nor the audit, have a table of their own name."""
     entries = config["artefacts"]
-    _check(config)
     named = {e for entry in entries.values() for e in entry.get("experiments", ())} | audited
     found = {
         name: _resolved(name, entry, config, plan, audited)
@@ -119,44 +116,3 @@ def _experiment(name: str, config: dict) -> str:
     """An experiment's name, or that which a section of `analyses` names."""
     section = name.removeprefix("analyses.")
     return config["analyses"][section]["experiment"] if section != name else name
-
-
-def _check(config: dict) -> None:
-    """Entries must name what there is. NoiselabError names the key."""
-    entries, experiments = config["artefacts"], config["experiments"]
-    kinds = {name: entry["kind"] for name, entry in entries.items()}
-    for name, entry in entries.items():
-        key = f"config key artefacts.{name}"
-        known = {
-            "family": list(FAMILY_TITLES),
-            "experiments": list(experiments),
-            "analyses": [n for n, kind in kinds.items() if kind == "analysis"],
-            "tables": [n for n, kind in kinds.items() if kind == "table"] + list(experiments),
-        }
-        for part, names in known.items():
-            for source in [entry[part]] if part == "family" else entry.get(part, ()):
-                if source not in names:
-                    raise NoiselabError(f"{key}.{part}: no {source!r} ({hint(source, names)})")
-        choose = entry.get("runs", {}).get("choose")
-        if choose is not None and choose not in CHOICES:
-            known_choices = hint(choose, list(CHOICES))
-            raise NoiselabError(f"{key}.runs.choose: no choice {choose!r} ({known_choices})")
-        settings = entry.get("settings")
-        if settings is not None and settings not in config["analyses"]:
-            known_settings = hint(settings, list(config["analyses"]))
-            raise NoiselabError(f"{key}.settings: no {settings!r} ({known_settings})")
-        for option in entry.get("options", ()):
-            if option not in config["analyses"].get(settings, {}):
-                raise NoiselabError(f"config key analyses.{settings}.{option}: missing")
-        if entry["kind"] == "analysis" and "runs" in entry:
-            _check_family(entry, config)
-
-
-def _check_family(entry: dict, config: dict) -> None:
-    """An analysis measures runs of its own family."""
-    experiment = _experiment(entry["runs"]["experiment"], config)
-    if config["experiments"].get(experiment, {}).get("family") != entry["family"]:
-        raise NoiselabError(
-            f"config key analyses.{entry.get('settings')}.experiment: {experiment!r} is no "
-            f"experiment with {FAMILY_TITLES[entry['family']].lower()}"
-        )

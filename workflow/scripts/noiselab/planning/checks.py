@@ -5,67 +5,24 @@ Each check raises NoiselabError with one line that names the key.
 """
 
 import importlib.util
-import re
 from collections.abc import Iterable, Iterator
 
 from noiselab.data.kinds import KINDS
 from noiselab.errors import NoiselabError
-from noiselab.families import stages
-from noiselab.planning.config import hint, published
+from noiselab.planning import names
+from noiselab.planning.config import published
+from noiselab.planning.hints import hint
+from noiselab.planning.unused import OPTIMIZERS, number
+from noiselab.run import Run
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # of a target and of files
-FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# Rules that no experiment or artefact can be called like.
-RULES = {
-    "all",
-    "claims",
-    "audit",
-    "overview",
-    "report",
-    "workflow_report",
-    "resolved_config",
-    "plan",
-}
-RULES |= {
-    "masks",
-    "write_mask",
-    "cost",
-    "preflight",
-    "collect_metrics",
-    "run_config",
-    "prepare_out_of_domain",
-}
-RULES |= {"download_inception", *(stage.rule for stage in stages())}
-RULES |= {kind.rule for kind in KINDS.values()} | {k.download for k in KINDS.values() if k.download}
+GPT2 = 50257  # entries of its tokenizer
+LONGEST = 1_000_000  # epochs
 
 
 def check(config: dict) -> None:
     """All checks of a configuration as a whole."""
-    _check_names(config)
+    names.check(config)
     _check_published(config)
-
-
-def _check_names(config: dict) -> None:
-    """Experiments and artefacts are targets, data sets are folders."""
-    for section in ("experiments", "artefacts"):
-        for name in config[section]:
-            key = f"config key {section}.{name}"
-            if not NAME.fullmatch(name):
-                raise NoiselabError(f"{key}: a name has letters, digits and _, a letter first")
-            if name in RULES:
-                raise NoiselabError(f"{key}: {name} is the name of a rule; choose another")
-    for name, entry in config["artefacts"].items():
-        if name in config["experiments"] and name not in entry.get("experiments", ()):
-            raise NoiselabError(
-                f"config key experiments.{name}: {name} is a {entry['kind']} that shows others; "
-                "choose another name"
-            )
-    for name in config["datasets"]:
-        if not FOLDER.fullmatch(name):
-            raise NoiselabError(
-                f"config key datasets.{name}: a name has letters, digits, _ and -, none of these "
-                "two first"
-            )
 
 
 def _check_published(config: dict) -> None:
@@ -98,27 +55,104 @@ def check_targets(targets: Iterable[str], rules: list[str]) -> None:
 
 
 def check_dataset(spec: dict) -> None:
-    """A data set in use: embedded data come out of packages that are there, and have the classes
-    that they have."""
+    """A data set has what its kind has, and each split enough to train on and to compare."""
     key, kind = f"config key datasets.{spec['name']}", KINDS[spec["kind"]]
-    if kind.classes is not None and spec["classes"] != kind.classes:
-        raise NoiselabError(f"{key}.classes: {spec['kind']} has {kind.classes} classes")
-    if kind.download is None:
-        for package in spec.get("packages", ()):
-            if importlib.util.find_spec(package) is None:
-                raise NoiselabError(f"{key}.packages: {package} is not installed")
+    for name, value in kind.fixed.items():
+        if spec.get(name) != value:
+            raise NoiselabError(f"{key}.{name}: {spec['kind']} has {value}{_unit(name)}")
+    if spec.get("tokenizer") == "gpt2" and spec["vocabulary"] != GPT2:
+        raise NoiselabError(f"{key}.vocabulary: tokenizer gpt2 has {GPT2} entries")
+    if "classes" in spec:
+        _check_images(spec, key, kind.examples)
 
 
-def check_recipe(family: str, recipe: dict) -> None:
-    """Lengths of a recipe fit each other."""
-    key, batch, micro = f"config key {family}", recipe["batch_size"], recipe["micro_batch_size"]
-    if micro is not None and micro > batch:
+def check_packages(spec: dict) -> None:
+    """Embedded data in use come out of packages that are there."""
+    for package in spec.get("packages", ()) if KINDS[spec["kind"]].download is None else ():
+        if not (package.isidentifier() and importlib.util.find_spec(package)):
+            key = f"config key datasets.{spec['name']}.packages"
+            raise NoiselabError(f"{key}: {package} is not installed")
+
+
+def _unit(name: str) -> str:
+    return " classes" if name == "classes" else ""
+
+
+def _check_images(spec: dict, key: str, there: int | None) -> None:
+    """Sizes of an image data set. there: images of its kind; None: that is not known."""
+    if spec["train_size"] < spec["classes"]:
         raise NoiselabError(
-            f"{key}.micro_batch_size: {micro} examples at a time are more than a batch of {batch}"
+            f"{key}.train_size: {spec['train_size']} images are fewer than "
+            f"{spec['classes']} classes"
         )
+    if spec["test_size"] < 2:
+        raise NoiselabError(f"{key}.test_size: an interval needs 2 images or more")
+    if there and spec["train_size"] + spec["test_size"] > there:
+        raise NoiselabError(
+            f"{key}.train_size: {spec['kind']} has {there} images, fewer than the "
+            f"{spec['train_size']} for training and {spec['test_size']} for tests"
+        )
+    if spec.get("crop", 0) >= spec["size"]:
+        raise NoiselabError(f"{key}.crop: a shift of {spec['crop']} pixels leaves no image")
+
+
+def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> None:
+    """Lengths of a recipe fit each other. processes: that share a batch of a training."""
+    key = f"config key {family}"
+    _check_batch(key, recipe["batch_size"], recipe["micro_batch_size"], processes)
+    _check_optimizer(key, recipe["optimizer"], recipe["schedule"])
     step = recipe.get("teacher", {}).get("step")
     if step is not None and recipe["steps"] and step > recipe["steps"]:
         raise NoiselabError(
             f"{key}.teacher.step: a teacher that is stopped after {step} steps needs a training "
             f"that is longer than {recipe['steps']}"
+        )
+    if (epochs := recipe.get("epochs")) and epochs > LONGEST:
+        raise NoiselabError(f"{key}.epochs: {epochs:g} are more than {LONGEST:,}")
+    if recipe["schedule"].get("warmup_epochs") and not spec.get("train_size"):
+        raise NoiselabError(
+            f"{key}.schedule.warmup_epochs: how long an epoch of {spec['name']} is is not known; "
+            "say warmup_steps"
+        )
+    for ratio in recipe.get("batch_multiplier", ()):
+        number(ratio, f"{key}.batch_multiplier.{ratio}")
+
+
+def check_length(run: Run) -> None:
+    """A training is longer than its warm-up."""
+    steps, warmup = run.training["steps"], run.training["warmup_steps"]
+    if warmup > steps:
+        raise NoiselabError(
+            f"config key {run.family}.schedule: a warm-up of {warmup} steps is longer than the "
+            f"training of {run.run_id}, {steps} steps"
+        )
+
+
+def _check_batch(key: str, batch: int, micro: int | None, processes: int) -> None:
+    """Processes take equal shares of a batch, in equal micro-batches."""
+    if micro is not None and micro > batch:
+        raise NoiselabError(
+            f"{key}.micro_batch_size: {micro} examples at a time are more than a batch of {batch}"
+        )
+    if batch % processes:
+        raise NoiselabError(
+            f"{key}.batch_size: {batch} examples cannot be shared evenly by {processes} GPUs"
+        )
+    share = batch // processes
+    if micro is not None and share % min(micro, share):
+        raise NoiselabError(
+            f"{key}.micro_batch_size: {micro} examples at a time do not divide a batch of {share}"
+        )
+
+
+def _check_optimizer(key: str, optimizer: dict, schedule: dict) -> None:
+    """It has what it needs, and its learning rate falls."""
+    name, peak = optimizer["name"], optimizer.get("learning_rate")
+    for setting in ("learning_rate", *OPTIMIZERS[name]):
+        if setting not in optimizer:
+            raise NoiselabError(f"{key}.optimizer.{setting}: {name} needs it")
+    last = schedule["final_learning_rate"]
+    if schedule["name"] == "cosine" and last > peak:
+        raise NoiselabError(
+            f"{key}.schedule.final_learning_rate: {last:g} is above the learning rate of {peak:g}"
         )

@@ -1,5 +1,6 @@
 """The code that a result is made by, found by reading imports."""
 
+import ast
 import hashlib
 import re
 from functools import cache
@@ -75,6 +76,24 @@ def published() -> tuple[Path, ...]:
             file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml")
         )
     )
+
+
+@cache
+def words(module: str, name: str) -> tuple[str, ...]:
+    """Names that a module writes down where it makes the dictionary `name`, such as its keys, found
+    without importing it."""
+    file = SCRIPTS.joinpath(*module.split("."))
+    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+    kinds = (ast.Assign, ast.AnnAssign, ast.AugAssign)
+    made = [node for node in ast.parse(content(file)).body if isinstance(node, kinds)]
+    made = [node for node in made if name in (ast.unparse(t) for t in _targets(node))]
+    parts = [part for node in made for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    found = [part.value for part in parts if isinstance(part.value, str)]
+    return tuple(word for word in found if word.isidentifier())
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    return getattr(node, "targets", None) or [node.target]
 
 
 @cache

@@ -3,10 +3,10 @@
 Every mistake is one line that names the key.
 """
 
-import difflib
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,8 @@ import jsonschema
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT
 from noiselab.noise.registry import CORRUPTIONS
-from noiselab.planning import schema
+from noiselab.planning import schema, unused
+from noiselab.planning.hints import hint
 from noiselab.planning.yaml_file import read as read_yaml
 
 CONFIG = ROOT / "config"
@@ -25,12 +26,6 @@ TIERS = CONFIG / "tiers"
 STUDIES = CONFIG / "studies"
 FAMILY_FILES = CONFIG / "families"
 STUDY_FILES = ("experiments.yaml", "artefacts.yaml")
-
-
-def hint(name: object, known: list[str]) -> str:
-    """What was meant by an unknown name, or all known ones."""
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
 
 
 def known_studies() -> list[str]:
@@ -111,7 +106,9 @@ def check_given(files: Iterable[str | Path]) -> None:
 def merged(selected: dict, given: dict) -> dict:
     """The validated configuration for the tier and the studies of `selected`, with what was given
     on the command line laid over the files."""
-    return validate(merge(standard(selected), given))
+    config = validate(merge(standard(selected), given))
+    unused.check(typed(given), config)
+    return config
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -142,29 +139,50 @@ def validate(config: dict) -> dict:
     plain = _plain(config)
     config = _typed(plain)
     config["studies"] = studies(config)
-    _check_finite(config)
+    _check_values(config)
     errors = [e for e in _validator().iter_errors(config) if not _was_text(e, config, plain)]
     if errors:
         raise NoiselabError(_one_line(min(errors, key=lambda e: (len(e.path), str(e.path)))))
-    root = config["data"].get("root")
-    if root is not None and not os.path.isdir(root):
-        raise NoiselabError(f"config key data.root: no folder {root}")
+    _check_root(config["data"].get("root"))
     return config
 
 
-def _check_finite(config: dict) -> None:
-    """Numbers are finite: others compare with nothing."""
+def _check_root(root: str | None) -> None:
+    """The folder of local data is there and can be looked into."""
+    if root is None:
+        return
+    if not os.path.isdir(root):
+        if os.path.exists(root):
+            raise NoiselabError(f"config key data.root: {root} is no folder, but a file")
+        home = "; ~ is not followed here" if root.startswith("~") else ""
+        raise NoiselabError(f"config key data.root: no folder {root or repr(root)}{home}")
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise NoiselabError(f"config key data.root: no right to read {root}")
+
+
+LARGEST = 2**63 - 1  # what a counter or a seed can be
+UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # in files' names, or on a terminal
+
+
+def _check_values(config: dict) -> None:
+    """Numbers are finite (others compare with nothing) and of 64 bits, texts one line."""
     for key, value in _leaves(config, ""):
         if isinstance(value, float) and not math.isfinite(value):
             raise NoiselabError(f"config key {key}: {value} is no finite number")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise NoiselabError(
+                f"config key {key}: a number of {len(str(value))} digits is too large"
+            )
+        if UNSAFE.search(f"{key}{value}" if isinstance(value, str) else key):
+            raise NoiselabError(f"config key {key}: a line break or control character in a text")
 
 
 def _leaves(value, key: str) -> Iterator[tuple[str, object]]:
     """(key, value) of all that is neither a mapping nor a list."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for name, item in value.items():
-            yield from _leaves(item, f"{key}.{name}".lstrip("."))
-    elif isinstance(value, list):
+            yield from _leaves(item, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and value:
         for i, item in enumerate(value):
             yield from _leaves(item, f"{key}[{i}]")
     else:
@@ -206,8 +224,16 @@ def _typed(value):
 def _one_line(error: jsonschema.ValidationError) -> str:
     key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
     key = key.lstrip(".") or "(top level)"
+    if error.validator == "required":
+        missing = next(k for k in error.validator_value if k not in error.instance)
+        return f"config key {key}.{missing}: is missing"
+    if error.validator == "enum" and isinstance(error.instance, str):
+        known = hint(error.instance, [v for v in error.validator_value if isinstance(v, str)])
+        return f"config key {key}: no {error.instance!r} ({known})"
     if error.validator != "additionalProperties":
-        return f"config key {key}: {error.message}"
+        wanted = error.schema.get("description")
+        told = f"{error.instance!r} is not {wanted}" if wanted else error.message
+        return f"config key {key}: {told}"
     known = list(error.schema["properties"])
     unknown = next(k for k in error.instance if k not in known)
     prefix = "" if key == "(top level)" else f"{key}."

@@ -5,21 +5,24 @@ import re
 from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning.config import merge
+from noiselab.planning.hints import hint
 
 
 def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
     """Specification of data set `name`. `glyphs-N` (N classes) comes from the template `glyphs`,
     and `glyphs-NxM` (M training images per class) from `glyphs-N`, each with its own changes."""
     spec = definitions.get(name)
-    match = re.fullmatch(r"glyphs-(\d+)(?:x(\d+))?", name)
+    match = re.fullmatch(r"glyphs-([1-9][0-9]*)(?:x([1-9][0-9]*))?", name)
     if match:
         of_classes = definitions.get(f"glyphs-{match.group(1)}", {})
         own = {"train_per_class": int(match.group(2))} if match.group(2) else {}
         spec = merge(merge(definitions["glyphs"], of_classes), own | (spec or {}))
         spec["classes"] = int(match.group(1))
+        if spec["classes"] < 2:
+            raise NoiselabError(f"config key {key}: {name} has one class; there must be 2 or more")
     if spec is None or name == "glyphs":
-        known = ", ".join([*(d for d in definitions if d != "glyphs"), "glyphs-N"])
-        raise NoiselabError(f"config key {key}: unknown data set {name!r} (known: {known})")
+        known = hint(name, ["glyphs-N", *(d for d in definitions if d != "glyphs")])
+        raise NoiselabError(f"config key {key}: unknown data set {name!r} ({known})")
     if spec["kind"] in IMAGE_KINDS:
         spec = _with_sizes(spec, name)
     return spec | {"name": name}

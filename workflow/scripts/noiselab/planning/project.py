@@ -9,7 +9,7 @@ from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import METRICS, RUN, SUMMARY, Stage
 from noiselab.files import read_json
-from noiselab.planning import artefacts, checks, code, own
+from noiselab.planning import artefacts, checks, code, entries, own
 from noiselab.planning import config as configuration
 from noiselab.planning.artefacts import FAMILY_TITLES, Artefact
 from noiselab.planning.datasets import check_source, is_real
@@ -184,11 +184,12 @@ class Project:
 def plan(config: dict, results: str) -> Project:
     """The project of a validated configuration. results: folder of the tier."""
     checks.check(config)
+    entries.check(config, FAMILY_TITLES)
     settings = own.settings(config, results)
     answers = settings.answers
     places = Places(results, answers, DOWNLOADS, config["data"]["root"])
     for spec in settings.plan.datasets.values():
-        checks.check_dataset(spec)
+        checks.check_packages(spec)
         check_source(config, spec)
     _check_data(settings.plan)
     audited = audit_experiments(config, settings.plan)

@@ -5,7 +5,8 @@ from math import ceil
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.planning.checks import check_recipe
-from noiselab.planning.config import hint, merge
+from noiselab.planning.config import merge
+from noiselab.planning.hints import hint
 
 
 def planned_examples(clean_examples: float, noise_ratio: float | None, budget: str) -> float:
@@ -23,7 +24,8 @@ def recipe(config: dict, experiment: dict, spec: dict) -> dict:
     if experiment["protocol"] == "released":
         changed = _changed(changed, released)
     _check_model(family, changed, spec)
-    check_recipe(family, changed)
+    gpus = config["resources"].get(f"train_{family}", {}).get("gpu", 1)
+    check_recipe(family, changed, spec, max(1, gpus))
     return changed
 
 

@@ -14,7 +14,9 @@ from noiselab.families.descriptor import ANNOTATION, ANNOTATOR, CLEAN, INIT, JUD
 from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
+from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.datasets import resolve_dataset
+from noiselab.planning.hints import hint
 from noiselab.planning.rates import CLEAN_RATE, Rate, rates
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
@@ -67,6 +69,7 @@ def plan(config: dict, results: str) -> Plan:
         for dataset in experiment["datasets"]:
             spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
+            check_dataset(spec)
             _check(name, experiment, spec)
             for run in _runs(config, results, _trained(name, experiment, spec), spec):
                 if run.run_id in experiments[name]:
@@ -78,6 +81,8 @@ def plan(config: dict, results: str) -> Plan:
                 runs |= {run.run_id: run}
                 for parent in _parents(config, results, experiment, spec, run):
                     runs.setdefault(parent.run_id, parent)
+    for run in runs.values():
+        check_length(run)
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
             datasets[run.dataset] = resolve_dataset(config["datasets"], run.dataset, "init.dataset")
@@ -95,8 +100,10 @@ def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
             raise NoiselabError(f"config key only: nothing is built in {answers}")
     unknown = [name for name in only or [] if name not in enabled]
     if unknown:
-        known = ", ".join(enabled)
+        known = hint(unknown[0], enabled)
         raise NoiselabError(f"config key only: no enabled experiment {unknown[0]!r} ({known})")
+    if not enabled:
+        raise NoiselabError("config key experiments: none is enabled, so there is nothing to do")
     seeds = {"seeds": config["seeds"]} if config["seeds"] else {}
     return {n: e | seeds for n, e in enabled.items() if only is None or n in only}
 
@@ -144,11 +151,13 @@ def _initial(
         return {"initial": dict.fromkeys(experiment["seeds"], start)}
     other = config["experiments"].get(init["experiment"])
     if other is None or other["family"] != experiment["family"]:
-        raise NoiselabError(f"{key}.experiment: no experiment with a {experiment['family']}")
+        same = [n for n, e in config["experiments"].items() if e["family"] == experiment["family"]]
+        found = f"no {experiment['family']} experiment {init['experiment']!r}"
+        raise NoiselabError(f"{key}.experiment: {found} ({hint(init['experiment'], same)})")
     if init["experiment"] in (name, *after):
         raise NoiselabError(f"{key}.experiment: {init['experiment']} would start from itself")
     dataset = init.get("dataset", other["datasets"][0])
-    spec = resolve_dataset(config["datasets"], dataset, f"{key}.dataset")
+    spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.init.dataset")
     other = other | {"seeds": experiment["seeds"]}
     _check(init["experiment"], other, spec)
     other |= _initial(config, results, init["experiment"], other, (*after, name))
@@ -178,11 +187,17 @@ def _initial_rate(init: dict, other: dict, key: str) -> Rate:
 
 
 def _content(path: str, key: str) -> str:
-    """SHA-256 of a file of weights. NoiselabError: it cannot be read."""
+    """SHA-256 of a file of weights. NoiselabError: it is none, or cannot be read."""
+    from safetensors import SafetensorError, safe_open  # few plans need it
+
     try:
-        return sha256(path)
+        found = sha256(path)
+        with safe_open(path, "numpy"):
+            return found
     except OSError as error:
         raise NoiselabError(f"{key}.weights: cannot read {path} ({error.strerror})") from error
+    except SafetensorError as error:
+        raise NoiselabError(f"{key}.weights: {path} is no safetensors file ({error})") from error
 
 
 def _run(config, results, experiment, spec, place: Place) -> Run:
@@ -264,6 +279,11 @@ def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tup
     a student shares neither initial weights nor order with it."""
     own = recipe(config, experiment, spec)
     step, seed = own["teacher"]["step"], own["teacher"]["seed"]
+    if seed in experiment["seeds"]:
+        raise NoiselabError(
+            f"config key seq2seq.teacher.seed: {seed} is a student's seed, too; both would begin "
+            "with the same weights"
+        )
     run = _run(config, results, experiment, spec, Place(CLEAN_RATE, seed, axes, 1))
     run_id = "/teacher".join(run.run_id.rsplit("/clean", 1))
     changes = {

@@ -83,6 +83,15 @@ def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
             f"model.multipliers: a U-Net of {levels} levels needs an image size that divides by "
             f"{halved}, not {spec['size']}"
         )
+    if model["width"] % 2 or model["width"] < 4:
+        return f"model.width: {model['width']} is no even number from 4 on"
+    sizes = [spec["size"] // 2**level for level in range(len(model["multipliers"]))]
+    for size in model["attention"]:
+        if size not in sizes:
+            return f"model.attention: no level has images of {size} pixels, but of {sizes}"
+    for key in ("images", "curve_images"):
+        if recipe["evaluation"][key] < spec["classes"]:
+            return f"evaluation.{key}: fewer than one for each of {spec['classes']} classes"
     return None
 
 

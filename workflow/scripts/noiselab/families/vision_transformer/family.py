@@ -1,5 +1,7 @@
 """Vision transformers: classifiers as large as ImageNet needs them."""
 
+import re
+
 from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
 from noiselab.families.classifier.family import annotating, stages
 from noiselab.families.descriptor import (
@@ -13,6 +15,9 @@ from noiselab.families.descriptor import (
     heads_mistake,
     settings,
 )
+
+# As timm reads it: magnitude, number of operations, and so on.
+RANDAUGMENT = re.compile(r"rand(-(mstd|mmax|inc|[mnpw])[0-9]+(\.[0-9]+)?)*")
 
 
 def facts(spec: dict, recipe: dict) -> dict:
@@ -49,6 +54,13 @@ def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
         return f"model.patch: patches of {model['patch']} pixels do not divide {spec['size']}"
     if model["stem"] == "convolution" and model["patch"].bit_count() > 1:
         return f"model.patch: {model['patch']} is no power of two, which stem: convolution needs"
+    if model["stem"] == "convolution" and 2 * model["width"] < model["patch"]:
+        return f"model.width: {model['width']} is too small for patches of {model['patch']} pixels"
+    smallest, largest = recipe["crop_scale"]
+    if smallest > largest:
+        return f"crop_scale: from {smallest} to {largest} is nothing; the smaller share comes first"
+    if recipe["randaugment"] is not None and not RANDAUGMENT.fullmatch(recipe["randaugment"]):
+        return f"randaugment: {recipe['randaugment']!r} is not as rand-m9-n2-mstd0.5"
     return heads_mistake(model, spec, recipe)
 
 

@@ -1,0 +1,131 @@
+"""Settings that are given and would change nothing: most are misspelt, or meant for something else.
+
+What the files of the project say is not looked at: a tier scales down experiments whose multipliers
+are for other data sets, and so on.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from noiselab.errors import NoiselabError
+from noiselab.planning.hints import hint
+
+# Settings of an optimiser beside its name and learning rate.
+OPTIMIZERS = {
+    "sgd": ("momentum", "weight_decay"),
+    "adam": ("betas", "weight_decay"),
+    "adamw": ("betas", "weight_decay"),
+}
+
+
+def check(given: dict, config: dict) -> None:
+    """given: what is laid over the project's files; config: all together, valid."""
+    for name, changes in given.get("experiments", {}).items():
+        experiment = config["experiments"][name]
+        training = changes.get("training", {})
+        key = f"experiments.{name}"
+        _check_multipliers(changes.get("batch_multiplier", {}), [experiment], f"{key}.")
+        _check_multipliers(training.get("batch_multiplier", {}), [experiment], f"{key}.training.")
+        recipe = _laid_over(config[experiment["family"]], experiment.get("training", {}))
+        _check_recipe(training, recipe, f"{key}.training")
+    for family in (key for key in given if "optimizer" in config.get(key, ())):
+        users = [e for e in config["experiments"].values() if e["family"] == family]
+        _check_multipliers(given[family].get("batch_multiplier", {}), users, f"{family}.")
+        _check_recipe(given[family], config[family], family)
+    _check_analyses(given.get("analyses", {}), config)
+    _check_cost(given.get("cost", {}).get("data", {}), config)
+
+
+def _laid_over(base: dict, changes: dict) -> dict:
+    """A recipe with changes of its mappings."""
+    nested = {k: base[k] | v for k, v in changes.items() if isinstance(v, dict) and k in base}
+    return base | changes | nested
+
+
+def _check_multipliers(multipliers: dict, experiments: list[dict], key: str) -> None:
+    """A multiplier is for a noise ratio of an experiment, or for a data set's."""
+    if len({type(multiplier) for multiplier in multipliers.values()}) > 1:
+        raise NoiselabError(
+            f"config key {key}batch_multiplier: either noise ratios or data sets are its keys"
+        )
+    if multipliers and not any(isinstance(k, dict) for k in multipliers.values()):
+        _check_twice(multipliers, f"config key {key}batch_multiplier")
+    for name, multiplier in multipliers.items():
+        place = f"config key {key}batch_multiplier.{name}"
+        if not isinstance(multiplier, dict):
+            _check_ratio(name, experiments, place)
+            continue
+        datasets = [d for e in experiments for d in e["datasets"]]
+        if name not in datasets:
+            raise NoiselabError(f"{place}: no data set of it ({hint(name, datasets)})")
+        _check_twice(multiplier, place)
+        for ratio in multiplier:
+            _check_ratio(ratio, experiments, f"{place}.{ratio}")
+
+
+def _check_twice(ratios: Iterable[str], place: str) -> None:
+    """1 and 1.0 are one noise ratio."""
+    numbers = [number(ratio, f"{place}.{ratio}") for ratio in ratios]
+    if len(set(numbers)) < len(numbers):
+        raise NoiselabError(f"{place}: a noise ratio is there twice ({', '.join(ratios)})")
+
+
+def _check_ratio(ratio: str, experiments: list[dict], place: str) -> None:
+    used = sorted({r for e in experiments for r in _ratios(e)})
+    if number(ratio, place) not in used:
+        known = ", ".join(f"{r:g}" for r in used)
+        raise NoiselabError(f"{place}: not among the noise ratios ({known})")
+
+
+def number(text: str, place: str) -> float:
+    """A noise ratio that is a key. NoiselabError: it is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise NoiselabError(f"{place}: {text} is neither a noise ratio nor a data set") from None
+
+
+def _ratios(experiment: dict) -> Iterator[float]:
+    yield from map(float, experiment.get("noise_ratios", ()))
+    for error in experiment.get("error_rates", ()):
+        if error < 1:
+            yield round(error / (1 - error), 12)
+
+
+def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
+    """Settings of another optimiser, another schedule or another way to say how long."""
+    optimizer = recipe["optimizer"].get("name", "")
+    known = OPTIMIZERS.get(optimizer)
+    for name in changes.get("optimizer", {}):
+        if known and name not in ("name", "learning_rate", *known):
+            raise NoiselabError(f"config key {key}.optimizer.{name}: no setting of {optimizer}")
+    peak = recipe["optimizer"].get("learning_rate")
+    last = changes.get("schedule", {}).get("final_learning_rate", peak)
+    if recipe["schedule"].get("name") == "constant" and last != peak:
+        raise NoiselabError(
+            f"config key {key}.schedule.final_learning_rate: schedule constant has none; "
+            "say schedule: {name: cosine}"
+        )
+    if changes.get("epochs") is not None and recipe.get("steps") is not None:
+        raise NoiselabError(
+            f"config key {key}.epochs: steps: {recipe['steps']} counts instead; set steps: null"
+        )
+
+
+def _check_analyses(sections: dict, config: dict) -> None:
+    """Sections are what artefacts name as their settings."""
+    known = [a["settings"] for a in config["artefacts"].values() if "settings" in a]
+    for section in sections:
+        if section not in known:
+            raise NoiselabError(
+                f"config key analyses.{section}: no artefact has these settings "
+                f"({hint(section, known)})"
+            )
+
+
+def _check_cost(sizes: dict, config: dict) -> None:
+    """Sizes are assumed of data sets, or of kinds of these."""
+    kinds = {spec["kind"] for spec in config["datasets"].values() if "kind" in spec}
+    known = [*config["datasets"], *sorted(kinds)]
+    for name in sizes:
+        if name not in known:
+            raise NoiselabError(f"config key cost.data.{name}: no data set ({hint(name, known)})")
