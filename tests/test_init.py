@@ -84,8 +84,8 @@ def test_a_file_is_known_by_its_content(tmp_path):
 @pytest.mark.parametrize(
     ("init", "message"),
     [
-        ({"experiment": "tabel2"}, r"tuned\.init\.experiment: no experiment with a classifier"),
-        ({"experiment": "table7"}, r"tuned\.init\.experiment: no experiment with a classifier"),
+        ({"experiment": "tabel2"}, r"tuned\.init\.experiment: no classifier experiment 'tabel2'"),
+        ({"experiment": "table7"}, r"tuned\.init\.experiment: no classifier experiment 'table7'"),
         ({"experiment": "tuned"}, r"tuned\.init\.experiment: tuned would start from itself"),
         ({"weights": "missing.safetensors"}, r"tuned\.init\.weights: cannot read missing"),
         ({"experiment": "table2", "weights": "x"}, r"tuned\.init"),

@@ -602,7 +602,7 @@ def lacking(tmp_path):
     cifar_files(tmp_path / "root")
     (tmp_path / "root" / "cifar10" / "test.parquet").unlink()
     changes = ["experiments={table2: {datasets: [cifar10]}}"]
-    changes += ["datasets={cifar10: {train_size: 4, test_size: 2}}"]
+    changes += ["datasets={cifar10: {classes: 2, train_size: 4, test_size: 2}}"]
     return ["tier=smoke", f"data={{root: {tmp_path / 'root'}}}", "only=[table2]", *changes]
 
 

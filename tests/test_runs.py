@@ -375,7 +375,10 @@ def test_another_matrix_makes_other_runs_and_touches_none_else(tmp_path):
 
 
 def test_vision_transformers_take_a_matrix_too(tmp_path):
-    change = {"family": "vision_transformer", "training": {"steps": 10}}
+    change = {
+        "family": "vision_transformer",
+        "training": {"steps": 10, "schedule": {"warmup_epochs": 0}},
+    }
     run = noisy(matrix_plan(matrix_file(tmp_path), **change))[0]
     assert run.startswith("vision_transformer/cifar10/label_matrix-")
 

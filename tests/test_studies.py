@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from noiselab.errors import NoiselabError
-from noiselab.planning import config, project
+from noiselab.planning import config, project, yaml_file
 from noiselab.planning.wiring import Wiring
 
 MINE = {
@@ -81,7 +81,7 @@ def test_an_unknown_study_is_named():
 def test_two_studies_share_no_published_entry(second, tmp_path):
     content = {"table2": {"metrics": {}}}
     (config.STUDIES / "second" / "published.yaml").write_text(yaml.safe_dump(content))
-    config._content.cache_clear()
+    yaml_file.checked.cache_clear()
     with pytest.raises(NoiselabError, match=r"table2 is in another study"):
         config.published()
 

@@ -119,9 +119,9 @@ def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> N
 
 
 def check_length(run: Run) -> None:
-    """A training is longer than its warm-up."""
+    """A training is longer than its warm-up; where a multiplier divides it, that is as planned."""
     steps, warmup = run.training["steps"], run.training["warmup_steps"]
-    if warmup > steps:
+    if warmup > steps and run.batch_multiplier == 1:
         raise NoiselabError(
             f"config key {run.family}.schedule: a warm-up of {warmup} steps is longer than the "
             f"training of {run.run_id}, {steps} steps"

@@ -7,6 +7,7 @@ are for other data sets, and so on.
 from collections.abc import Iterable, Iterator
 
 from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
 from noiselab.planning.hints import hint
 
 # Settings of an optimiser beside its name and learning rate.
@@ -27,7 +28,7 @@ def check(given: dict, config: dict) -> None:
         _check_multipliers(training.get("batch_multiplier", {}), [experiment], f"{key}.training.")
         recipe = _laid_over(config[experiment["family"]], experiment.get("training", {}))
         _check_recipe(training, recipe, f"{key}.training")
-    for family in (key for key in given if "optimizer" in config.get(key, ())):
+    for family in (key for key in given if key in FAMILIES):
         users = [e for e in config["experiments"].values() if e["family"] == family]
         _check_multipliers(given[family].get("batch_multiplier", {}), users, f"{family}.")
         _check_recipe(given[family], config[family], family)
