@@ -162,7 +162,14 @@ def test_documents_of_what_has_no_txt_are_refused(source, tmp_path):
     (source / "a.jsonl").write_text(json.dumps({"text": WHOLE}))
     message = refused(tmp_path, {"documents": "line"})
     assert message.startswith("config key datasets.own.documents: ")
-    assert "source has none" in message
+    assert "but there is none in source; a row" in message
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.txt").write_text(WHOLE)
+    parts = [{"folder": name, "text_column": "text"} for name in ("source", "more")]
+    spec = SPEC | {"documents": "line", "parts": parts}  # one of the parts has such files
+    text.prepare(spec, source, tmp_path, tmp_path / "work", tmp_path / "out")
+    description, *_ = text.read(tmp_path / "out")
+    assert description["train_documents"] + description["validation_documents"] == 41
 
 
 # -------------------------------------------------------------------------------- tables

@@ -46,16 +46,27 @@ def _parts(spec: dict, source: Path) -> list[dict]:
     return [usual | part for part in spec.get("parts") or [own]]
 
 
-def _part_files(spec: dict, part: dict, source: Path) -> list[Path]:
+def _part_files(part: dict, source: Path) -> list[Path]:
     """The files of documents of one of these folders."""
     folder = source.parent / part["folder"]
-    found = text_sources.document_files(folder, part.get("files"), part["text_column"])
-    if part.get("documents") and not any(file.suffix.lower() == ".txt" for file in found):
+    return text_sources.document_files(folder, part.get("files"), part["text_column"])
+
+
+def _chosen(spec: dict, source: Path) -> list[tuple[dict, list[Path]]]:
+    """Each of the folders of a data set with its files. NoiselabError: there are none, or none for
+    which it is said what a document is."""
+    chosen = [(part, _part_files(part, source)) for part in _parts(spec, source)]
+    if spec.get("documents") and not any(_has_txt(files) for _, files in chosen):
         raise NoiselabError(
             f"config key datasets.{spec['name']}.documents: says what a document of a *.txt is, "
-            f"but {folder} has none; a row of a table is one"
+            f"but there is none in {', '.join(part['folder'] for part, _ in chosen)}; a row of a "
+            "table is a document"
         )
-    return found
+    return chosen
+
+
+def _has_txt(files: list[Path]) -> bool:
+    return any(file.suffix.lower() == ".txt" for file in files)
 
 
 def _in_turn(parts: Sequence[Iterator[str]]) -> Iterator[str]:
@@ -75,14 +86,17 @@ def _in_turn(parts: Sequence[Iterator[str]]) -> Iterator[str]:
 def check(spec: dict, folder: Path) -> complete.Source:
     """What there is of the data set in `folder`, or beside it; each file is opened, none is read.
     NoiselabError where prepare() would not find what it needs."""
-    outside = spec.get("out_of_domain")
-    found = []
-    for part in [*_parts(spec, folder), *([outside] if outside else [])]:
-        files = _part_files(spec, part, folder)
-        for file in files:
-            text_files.check_file(file, [part["text_column"]])
-        found += files
-    return complete.parts(found)
+    found = [_opened(*part) for part in _chosen(spec, folder)]
+    if outside := spec.get("out_of_domain"):
+        found.append(_opened(outside, _part_files(outside, folder)))
+    return complete.parts(list(itertools.chain(*found)))
+
+
+def _opened(part: dict, files: list[Path]) -> list[Path]:
+    """The files, in which reading could begin."""
+    for file in files:
+        text_files.check_file(file, [part["text_column"]])
+    return files
 
 
 def in_validation(text: str, share: float) -> bool:
@@ -236,7 +250,7 @@ def prepare_out_of_domain(spec: dict, source: Path, tokenizer: Path, out: Path) 
     from tokenizers import Tokenizer
 
     part = spec["out_of_domain"]
-    files = _part_files(spec, part, source)
+    files = _part_files(part, source)
     lines = (
         (text or "" for (text,) in text_files.rows(file, [part["text_column"]])) for file in files
     )
@@ -259,12 +273,12 @@ def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
     if spec["kind"] == "docstrings":
         origin = f"docstrings of {', '.join(map(text_sources.version, spec['packages']))}"
         return text_sources.docstring_documents(spec["packages"]), origin
-    parts = _parts(spec, source)
+    chosen = _chosen(spec, source)
     documents = [
-        text_sources.file_documents(_part_files(spec, p, source), p["text_column"], p["documents"])
-        for p in parts
+        text_sources.file_documents(files, part["text_column"], part["documents"])
+        for part, files in chosen
     ]
-    names = ", ".join(part["folder"] for part in parts)
+    names = ", ".join(part["folder"] for part, _ in chosen)
     return _in_turn(documents), f"{spec['name']} read from {names}"
 
 
