@@ -21,7 +21,8 @@ def row(experiment, dataset, metric, value, *, ratio=1.0, of=None, half=0.0, **m
     """A row of collect_metrics."""
     base = {"family": "classifier", "tier": "quick", "seed": 0, "source_share": np.nan}
     base |= {"dataset": dataset, "stands_in_for": of or dataset, "classes": 10}
-    base |= {"corruption": "uniform_label", "resample": "fresh", "budget": "fixed_clean"}
+    noise = PUBLISHED.get(experiment, {}).get("corruption", "uniform_label")
+    base |= {"corruption": noise, "resample": "fresh", "budget": "fixed_clean"}
     base |= {"protocol": "text", "batch_multiplier": 1, "items": 100, "reason": np.nan}
     base |= {"noise_ratio": ratio, "error_rate": error_rate(ratio), "measured_error_rate": 0.5}
     base |= {"metric": metric, "unit": "", "value": value, "interval": "t_items"}
@@ -162,6 +163,18 @@ def test_a_claim_is_wrong_where_the_numbers_are_the_clean_ones():
     found = decided(Measured("paper", measured))
     for name in ("diffusion_collapses", "spectrum", "scale_protects", "language_model_level"):
         assert found[name]["verdict"] == FAILS
+
+
+def test_runs_with_other_noise_than_the_papers_decide_nothing():
+    """A setting of one's own may give an experiment of the paper another corruption."""
+    rows = rows_of_print("table7")
+    other = [r | {"corruption": "permuted_token"} if r["noise_ratio"] else r for r in rows]
+    decided = [
+        claims.decide(PUBLISHED, Measured("quick", {"table7": pd.DataFrame(chosen)}))["claims"]
+        for chosen in (rows, other)
+    ]
+    tests = [[len(claim["tests"]) for claim in of_rows] for of_rows in decided]
+    assert sum(tests[0]) > sum(tests[1]) == 0
 
 
 def test_stand_ins_never_decide_the_published_claim():

@@ -102,6 +102,13 @@ def test_published_numbers_go_to_the_right_data_set_and_ratio():
     assert np.isnan(table.loc[("b", 0.2), "published"])
 
 
+def test_published_numbers_of_another_noise_are_not_set_beside_ours():
+    values = rows({0: [98.0]}) + rows({1.0: [90.0]}, corruption="shift_label")
+    table = tables.runs_table(pd.DataFrame(values), PUBLISHED).set_index("noise_ratio")
+    assert table.loc[0, "published"] == PUBLISHED["metrics"]["accuracy"]["cifar10"][0]
+    assert np.isnan(table.loc[1.0, "published"])
+
+
 def test_an_experiment_of_ones_own_has_no_published_column():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
     assert table["published"].isna().all()

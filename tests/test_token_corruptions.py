@@ -24,6 +24,8 @@ from noiselab.noise.corruptions.tokens import (
     derangement,
     read_counts,
 )
+from noiselab.planning import config, entries
+from noiselab.planning.artefacts import FAMILY_TITLES
 
 CPU = torch.device("cpu")
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
@@ -127,11 +129,11 @@ def test_the_permutation_moves_every_token_and_is_undone_by_its_inverse(size):
 
 
 def test_the_permutation_is_the_same_for_all_seeds_and_in_all_processes():
-    runs = [
+    of_seeds = [
         example_run(corruption="permuted_token", error_rate=e, seed=seed, vocabulary=60)
         for seed, e in ((0, 0.1), (7, 0.5))
     ]
-    first, second = (registry.corruption(r).wrong for r in runs)
+    first, second = (registry.corruption(r).wrong for r in of_seeds)
     assert np.array_equal(first, second)
     code = "from noiselab.noise.corruptions.tokens import derangement as d; print(*d(60)[0])"
     done = run([sys.executable, "-c", code], check=True, cwd=SCRIPTS)
@@ -282,6 +284,24 @@ def test_of_a_clean_run_nothing_changes(network):
     expected = -np.log(p[window[:-1], window[1:]])
     for name in ("nll", "mean_nll", "floor_nll", "floor_mean_nll"):
         assert scores[name] == pytest.approx(expected, abs=1e-12)
+
+
+# ------------------------------------------------------------------ analyses of uniform noise
+
+
+@pytest.mark.parametrize("analysis", ["gradient_coherence", "loss_stability"])
+def test_analyses_of_uniform_noise_take_no_experiment_with_another(analysis):
+    """Gradients are measured under uniform noise, whatever the runs'; Table 11 of the paper is."""
+    experiment = {"family": "language_model", "datasets": ["docstrings"], "resample": "fresh"}
+    experiment |= {"corruption": "permuted_token", "budget": "fixed_total", "seeds": [0]}
+    experiment |= {"noise_ratios": [0, 0.5], "protocol": "text"}
+    changes = {"experiments": {"mine": experiment}, "analyses": {analysis: {"experiment": "mine"}}}
+    settings = config.load(changes, tier="smoke")
+    with pytest.raises(NoiselabError, match=f"{analysis}.experiment: mine has permuted_token"):
+        entries.check(settings, FAMILY_TITLES)
+    uniform = {"experiments": {"mine": experiment | {"corruption": "uniform_token"}}}
+    settings = config.load(changes | uniform, tier="smoke")
+    entries.check(settings, FAMILY_TITLES)
 
 
 # ----------------------------------------------------------------------------------- counts

@@ -11,7 +11,7 @@ import numpy as np
 
 from noiselab.answers.layouts import NAMES
 from noiselab.answers.statistics import STATISTICS
-from noiselab.answers.statistics.evidence import Measured, Ruled, Tested
+from noiselab.answers.statistics.evidence import Measured, Ruled, Tested, same_noise
 from noiselab.measures.statistics import Estimate
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -24,6 +24,7 @@ def decide(published: dict, measured: Measured) -> dict:
 
     published: printed numbers and claims (noiselab.planning.config.published).
     """
+    measured = same_noise(measured, published)
     claims = [
         _decided(name, claim, published, measured)
         for name, claim in published.get("claims", {}).items()

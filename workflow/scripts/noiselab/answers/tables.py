@@ -180,9 +180,11 @@ def _share(source_share: float) -> str:
 
 
 def _published(published: dict, row: pd.Series) -> dict:
-    """The paper's number for the data set that ours is or stands in for, at full sources."""
-    ratios = published.get("noise_ratios", [])
-    if row["noise_ratio"] not in ratios or row["source_share"] < 1:
+    """The paper's number for the data set that ours is or stands in for, at full sources and under
+    the same noise."""
+    ratios, noise = published.get("noise_ratios", []), published.get("corruption")
+    other = noise is not None and row["corruption"] not in (noise, "none")
+    if row["noise_ratio"] not in ratios or row["source_share"] < 1 or other:
         return {"published": np.nan}
     values = _published_values(published, row["metric"], row["stands_in_for"])
     return {"published": values[ratios.index(row["noise_ratio"])] if values else np.nan}

@@ -71,7 +71,7 @@ def _check_builder(entry: dict, key: str) -> None:
 
 def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
     """Runs are chosen by a function, of an experiment or of one that a section names; an analysis
-    measures those of its own family."""
+    measures those of its own family and, where it is about one, of one noise."""
     chosen = entry.get("runs")
     if chosen is None:
         return
@@ -91,6 +91,12 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
         title = titles[entry["family"]].lower()
         raise NoiselabError(f"{place}: {name!r} is no experiment with {title}")
     _check_name(name, config["experiments"], place, "experiment ")
+    noise = chosen.get("corruption")
+    if noise not in (None, experiment["corruption"]):
+        raise NoiselabError(
+            f"{place}: {name} has {experiment['corruption']}, and this is of {noise}; name an "
+            "experiment that has it"
+        )
 
 
 def _check_settings(entry: dict, config: dict, key: str) -> None:

@@ -1,7 +1,7 @@
 """What statistics are computed from, and what comes out."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -44,6 +44,20 @@ class Kind(NamedTuple):
     tests: Callable[[dict, Measured], Tests]
     printed: Callable[[dict, dict], dict[str, float]]  # ruler -> the paper's number
     sentence: Callable[[dict, dict], str]
+
+
+def same_noise(measured: Measured, published: dict) -> Measured:
+    """Without the runs whose noise is not that of the paper's experiment: settings of one's own may
+    have changed it, and no claim is about them."""
+
+    def printed(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+        noise = published.get(name, {}).get("corruption")
+        if noise is None or "corruption" not in rows:
+            return rows
+        return rows[rows["corruption"].isin([noise, "none"])]
+
+    metrics = {name: printed(name, rows) for name, rows in measured.metrics.items()}
+    return replace(measured, metrics=metrics)
 
 
 def experiment_rows(measured: Measured, experiment: str, of: str) -> pd.DataFrame:

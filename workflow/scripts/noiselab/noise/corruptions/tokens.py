@@ -172,7 +172,7 @@ class PermutedToken(TokenCorruption):
         it, an error of q is multiplied by up to 1 / |1 - 2e|. Beyond, all is known again."""
         if abs(1 - 2 * self.rate) * LARGEST_GAIN >= 1:
             return None
-        return "at error rate 1/2 each token is as often wrong as right, so that p is not unique"
+        return "at error rate 1/2 the true token and the wrong one are seen equally often"
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
         return self.wrong[targets].astype(targets.dtype)
