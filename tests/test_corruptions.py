@@ -13,12 +13,8 @@ from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_ma
 from noiselab.noise import registry
 from noiselab.noise.base import CORRUPTIONS, TIE, Corruption
 from noiselab.noise.corruptions.clean import Clean
-from noiselab.noise.corruptions.labels import (
-    LabelCorruption,
-    LabelMatrix,
-    ShiftLabel,
-    UniformLabel,
-)
+from noiselab.noise.corruptions.labels import LabelCorruption, ShiftLabel, UniformLabel
+from noiselab.noise.corruptions.matrices import LabelMatrix
 from noiselab.noise.corruptions.tokens import UniformToken
 from noiselab.planning import code
 
@@ -49,8 +45,16 @@ def counts(vocabulary: int) -> np.ndarray:
     return drawn
 
 
+def transitions_option(folder: Path, classes: int) -> str:
+    """Rates that differ by class; one class is never wrong."""
+    rate = np.linspace(0, 0.9, classes)[:, None]
+    matrix = (1 - rate) * np.eye(classes) + rate * confusions(classes)
+    np.savetxt(folder / "transitions.csv", matrix, delimiter=",")
+    return str(folder / "transitions.csv")
+
+
 # What a test gives for the option of a corruption. One that has another needs another entry.
-OPTIONS = {"wrong_labels": matrix_option}
+OPTIONS = {"wrong_labels": matrix_option, "transitions": transitions_option}
 
 
 @pytest.fixture
@@ -78,11 +82,12 @@ def frequencies(first: np.ndarray, second: np.ndarray, count: int, columns: int)
 @pytest.mark.parametrize("name", LABELS)
 @pytest.mark.parametrize("classes", [2, 3, 7, 10])
 def test_every_corruption_of_labels_says_which_other_label_it_gives(build, name, classes):
-    wrong = build(name, 0.5, classes).wrong_labels()
+    noise = build(name, 0.5, classes)
+    wrong, touched = noise.wrong_labels(), np.broadcast_to(noise.rate, classes) > 0
     assert wrong.shape == (classes, classes)
     assert np.all(wrong >= 0)
     assert np.all(np.diagonal(wrong) == 0)
-    assert wrong.sum(1) == pytest.approx(np.ones(classes), abs=1e-12)
+    assert wrong.sum(1) == pytest.approx(touched * 1.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -97,7 +102,8 @@ def test_transitions_are_what_drawing_gives(build, name, error_rate):
     drawn, corrupted = noise.draw(targets, np.random.default_rng(0).random(700_000))
     assert drawn.dtype == targets.dtype
     assert np.array_equal(drawn[~corrupted], targets[~corrupted])
-    assert abs(corrupted.mean() - error_rate) < 5 * np.sqrt(error_rate / 700_000)
+    rate = np.mean(noise.rate)
+    assert abs(corrupted.mean() - rate) < 5 * np.sqrt(rate / 700_000)
     standard_error = np.sqrt(matrix * (1 - matrix) / 100_000) + 1e-12
     assert np.all(np.abs(frequencies(targets, drawn, 7, 7) - matrix) < 5 * standard_error)
 
@@ -135,20 +141,33 @@ def test_targets_corrupted_at_a_small_rate_stay_so_at_a_larger(build, name):
     u = np.random.default_rng(2).random(10_000)
     few, many = (build(name, e, 6).draw(targets, u)[1] for e in (1 / 11, 0.5))
     assert few.any()
+    assert few.sum() < many.sum() or not CORRUPTIONS[name].rated
     assert np.all(many[few])
 
 
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize("error_rate", [1 / 3, 1.0])
 def test_the_largest_and_smallest_u_stay_in_range(build, name, error_rate):
-    targets = np.arange(6)
-    for u in (0.0, 5e-324, np.nextafter(error_rate, 0)):
-        drawn, corrupted = build(name, error_rate, 6).draw(targets, np.full(6, u))
-        assert corrupted.all()
+    targets, noise = np.arange(6), build(name, error_rate, 6)
+    rate = np.broadcast_to(noise.rate, 6)
+    for u in (np.zeros(6), np.full(6, 5e-324), np.nextafter(rate, 0)):
+        drawn, corrupted = noise.draw(targets, u)
+        assert np.array_equal(corrupted, rate > 0)
         assert np.all((drawn >= 0) & (drawn < 6))
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("error_rate", [1 / 3, 1.0])
+def test_the_true_error_rate_is_the_share_that_differs(build, name, error_rate):
+    noise, targets = build(name, error_rate, 5), np.arange(100_000) % 5
+    drawn, corrupted = noise.draw(targets, np.random.default_rng(4).random(len(targets)))
+    share = (drawn != targets).mean()
+    assert share == pytest.approx(noise.true_error_rate, abs=0.01)
+    assert noise.facts()["true_error_rate"] == noise.true_error_rate
+    assert np.array_equal(corrupted, drawn != targets)
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if CORRUPTIONS[name].rated])
 def test_nothing_is_corrupted_at_rate_0(build, name):
     targets = np.arange(1000) % 5
     with np.errstate(all="raise"):
@@ -245,9 +264,11 @@ def test_two_corruptions_of_one_name_are_refused():
 
 
 def test_names_are_those_of_the_families():
-    labels = {"uniform_label", "shift_label", "label_matrix", "given_labels", "instance_dependent"}
-    assert labels <= set(registry.names("classifier")) == set(registry.names("vision_transformer"))
-    assert {"uniform_label", "given_labels"} <= set(registry.names("diffusion"))
+    labels = {"uniform_label", "symmetric", "shift_label", "pair_flip", "asymmetric"}
+    labels |= {"label_matrix", "transition_matrix", "given_labels"}
+    assert "instance_dependent" in registry.names("classifier")
+    for family in ("classifier", "vision_transformer", "diffusion"):
+        assert labels <= set(registry.names(family))
     assert registry.names("language_model") == [
         "uniform_token",
         "unigram_token",
@@ -284,7 +305,19 @@ MISTAKES = [
     ),
     (experiment(corruption="uniform_token"), OF_A_FAMILY),
     (experiment(wrong_labels="w.csv"), OF_A_MATRIX),
-    (experiment(corruption="label_matrix"), OF_A_MATRIX),
+    (
+        experiment(corruption="label_matrix"),
+        "x.wrong_labels: missing; label_matrix needs it: the path of a csv file",
+    ),
+    (
+        experiment(corruption="transition_matrix", transitions="t.csv"),
+        "x.noise_ratios: transition_matrix has a rate of its own; leave it out",
+    ),
+    (
+        experiment(flips={"0": 1}),
+        "x.flips: a mapping from classes to what they become, such as {9: 1, 2: 0}, for corruption "
+        "asymmetric and no other",
+    ),
     (
         experiment(family="seq2seq", corruption="teacher", resample="fresh"),
         "x.resample: a teacher's targets are made once: fixed",
@@ -335,4 +368,4 @@ def test_every_corruption_says_what_it_is():
         assert kind.__doc__, name
         assert kind.resamples
         assert kind.why_resamples or set(kind.resamples) == {"fixed", "fresh"}
-        assert all("description" in schema for schema in kind.options.values())
+        assert all("description" in schema for schema in (kind.options | kind.optional).values())

@@ -253,6 +253,9 @@ def test_consistency_floor_by_simulation(error_rate, classes):
     assert (seen == wanted).mean() == pytest.approx(floor, abs=4 * 0.5 / np.sqrt(n))
 
 
+EQUAL = np.full(10, 0.1)  # shares of the classes in the training set
+
+
 def measured(hits, right, classes=10, errors=50):
     labels = metrics.generated_labels(len(hits), classes)
     decided = np.where(hits, labels, (labels + 1) % classes)
@@ -267,7 +270,7 @@ def test_scores_by_hand():
     judge = np.eye(10)[np.full(50, 3)]
     judge[:2] = np.eye(10)[[4, 4]]
     scores = metrics.diffusion_metrics(
-        own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, 10, UniformLabel(0.5, 10)
+        own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, EQUAL, UniformLabel(0.5, 10)
     )
     values = {name: score["value"] for name, score in scores.items()}
     expected = {"consistency": 40, "judge_accuracy": 96, "denoising_accuracy": 90}
@@ -284,7 +287,7 @@ def test_scores_by_hand():
 def test_a_clean_run_is_its_own_floor():
     clean = measured(np.arange(100) < 90, np.arange(50) < 40)
     scores = metrics.diffusion_metrics(
-        clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, 10, Clean()
+        clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, EQUAL, Clean()
     )
     for name in ("consistency", "consistency_drop", "consistency_relative_drop"):
         assert scores[name]["value"] == pytest.approx(scores[name]["floor"])
@@ -295,7 +298,7 @@ def test_a_model_that_diverged_has_empty_values_and_the_reason():
     own = clean | {"class_errors": np.full((50, 10), np.nan)}
     labels, noise = np.full(50, 3), UniformLabel(0.5, 10)
     judge = np.eye(10)[labels]
-    scores = metrics.diffusion_metrics(own, clean, judge, labels, {"fid": 1}, 10, noise)
+    scores = metrics.diffusion_metrics(own, clean, judge, labels, {"fid": 1}, EQUAL, noise)
     assert {score["value"] for score in scores.values()} == {None}
     assert {score["reason"] for score in scores.values()} == {"training diverged"}
 

@@ -238,7 +238,7 @@ MISTAKES = {
     "rate: must be a number from 0 to 1, found nan": lambda: noiselab.shift(float("nan")),
     "rate: must be a number from 0 to 1, found '0.4'": lambda: noiselab.shift("0.4"),
     "unknown 'unifrom' (did you mean 'uniform'?)": lambda: noiselab.Noise("unifrom", 0.1),
-    "noise: unknown 'gaussian' (known: uniform, shift": lambda: noiselab.Noise("gaussian", 0.1),
+    "noise: unknown 'gaussian' (known: uniform, ": lambda: noiselab.Noise("gaussian", 0.1),
     "noise: unknown 7": lambda: noiselab.Noise(7, 0.1),
     "'uniform' has no rate, use noiselab.Noise": lambda: noiselab.noise_floor(P, Y, "uniform"),
     "noise: unknown 'shfit' (did you mean 'shift'?)": lambda: noiselab.observed(P, "shfit"),

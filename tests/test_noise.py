@@ -8,7 +8,8 @@ from helpers import random_images, small_run
 from noiselab import streams
 from noiselab.data.batches import ImageBatches
 from noiselab.errors import NoiselabError
-from noiselab.noise.corruptions.labels import LabelMatrix, ShiftLabel, UniformLabel
+from noiselab.noise.corruptions.labels import ShiftLabel, UniformLabel
+from noiselab.noise.corruptions.matrices import LabelMatrix
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.matrix import read_matrix
 from noiselab.noise.registry import corruption

@@ -128,7 +128,7 @@ def test_both_budgets_of_language_models_share_the_clean_run():
             {"table2": {"source_shares": [0.5]}},
             r"table2\.source_shares: not for a classifier, but a seq2seq",
         ),
-        ({"table1": {"corruption": "shift_label"}}, r"table1\.corruption.*not for a diffusion"),
+        ({"table1": {"corruption": "uniform_token"}}, r"table1\.corruption.*not for a diffusion"),
     ],
 )
 def test_corruption_and_data_set_must_be_those_of_the_family(change, message):
@@ -403,19 +403,23 @@ def changed(row, column, value):
     [
         (NEXT[:9], "has 9 rows of 10 columns, but 10 classes need as many of both"),
         ([*NEXT[:9], NEXT[9][:9]], "has 10 rows of 9 or 10 columns"),
-        ([], "has 0 rows of 0 columns"),
+        ([], "is empty"),
         (changed(3, 0, -0.5), "has -0.5 in the row of class 3: no probability"),
         (changed(3, 0, float("nan")), "has nan in the row of class 3: no probability"),
         (changed(2, 2, 0.5), "lets class 2 stay what it is: the diagonal must be 0"),
         (changed(4, 0, 2e-6), "has 1.000002, not 1, as the sum of the row of class 4"),
-        (changed(0, 5, "x"), "is no csv file of numbers (could not convert string to float: 'x')"),
+        (
+            changed(0, 5, "x"),
+            "line 1: not numbers with commas between them ('0.0,1.0,0.0,0.0,0.0,x",
+        ),
     ],
 )
 def test_bad_matrices_are_refused_in_one_line(tmp_path, rows, message):
     path = matrix_file(tmp_path, rows)
     with pytest.raises(NoiselabError) as error:
         matrix_plan(path)
-    assert f"config key experiments.table2.wrong_labels: {path} {message}" in str(error.value)
+    assert str(error.value).startswith(f"config key experiments.table2.wrong_labels: {path}")
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -432,7 +436,7 @@ def test_a_missing_matrix_is_named():
     "change", [{"corruption": "label_matrix"}, {"wrong_labels": "wrong.csv"}], ids=str
 )
 def test_matrix_and_corruption_go_together(change):
-    with pytest.raises(NoiselabError, match=r"table2\.wrong_labels: the path of a csv file, for"):
+    with pytest.raises(NoiselabError, match=r"table2\.wrong_labels: .*the path of a csv file"):
         plan({"experiments": {"table2": change}})
 
 

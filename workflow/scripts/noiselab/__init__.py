@@ -13,12 +13,15 @@ from importlib import import_module
 __all__ = (
     "Noise",
     "Scores",
+    "asymmetric",
     "corrupt",
     "excess",
     "noise_floor",
     "observed",
+    "pair_flip",
     "scores",
     "shift",
+    "symmetric",
     "transition_matrix",
     "uniform",
 )

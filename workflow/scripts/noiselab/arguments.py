@@ -1,5 +1,6 @@
 """Arguments of the public interface: from whatever a notebook holds to checked arrays."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from numbers import Real
 
@@ -76,6 +77,22 @@ def transitions(values, classes: int | None = None) -> np.ndarray:
         row = off.argmax()
         raise InputError(f"noise: row {row} sums to {matrix[row].sum():.8g}, not to 1")
     return matrix
+
+
+def flips(values, classes: int) -> dict[int, int]:
+    """Which class becomes which. InputError: not a mapping of classes, or a class would stay."""
+    if not isinstance(values, Mapping) or not values:
+        raise InputError(f"flips: must map classes to classes, found {values!r}")
+    found = {}
+    for pair in values.items():
+        for label in pair:
+            number = isinstance(label, int | np.integer) and not isinstance(label, bool)
+            if not number or not 0 <= label < classes:
+                raise InputError(f"flips: {label!r} is no class; classes are 0 … {classes - 1}")
+        if pair[0] == pair[1]:
+            raise InputError(f"flips: class {pair[0]} would stay what it is; leave it out")
+        found[int(pair[0])] = int(pair[1])
+    return found
 
 
 def rate(value) -> float:

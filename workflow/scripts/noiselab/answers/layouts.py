@@ -4,6 +4,8 @@ import html
 
 import pandas as pd
 
+from noiselab.noise.registry import CORRUPTIONS
+
 NAMES = {
     "accuracy": "accuracy",
     "accuracy_drop": "loss of accuracy",
@@ -251,7 +253,7 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     if table["floor"].notna().any():
         of = "ours" if table["ours"].notna().any() else "the paper's"
         lines[0] += f" Floor: {floor} Excess = {of} − floor."
-    lines += _no_floors(table)
+    lines += [*_true_rates(table), *_class_rates(table), *_no_floors(table)]
     standing = table.loc[
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],
@@ -266,6 +268,35 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
             "paper's columns are for comparing the course of the numbers, not their level."
         )
     return lines
+
+
+def _true_rates(table: pd.DataFrame) -> list[str]:
+    """A line per corruption of labels whose nominal rates are not the shares that are wrong."""
+    labels = {name for name, kind in CORRUPTIONS.items() if kind.target == "label"}
+    rows = table[table["corruption"].isin(labels)].dropna(subset=["error_rate", "true_error_rate"])
+    rows = rows[(rows["error_rate"] - rows["true_error_rate"]).abs() > 1e-9]
+    lines = []
+    for name, own in rows.groupby("corruption", sort=False):
+        groups = own.groupby(["error_rate", "true_error_rate"])["measured_error_rate"].mean()
+        rates = [
+            f"{_percent(nominal)} → {_percent(true)} ({_percent(measured)} measured)"
+            for (nominal, true), measured in groups.items()
+        ]
+        lines.append(f"Error rates of {name}, nominal → true: {'; '.join(rates)}.")
+    return lines
+
+
+def _class_rates(table: pd.DataFrame) -> list[str]:
+    """A line per set of error rates that differ by class."""
+    rows = table.dropna(subset="class_error_rates").drop_duplicates("class_error_rates")
+    return [
+        f"Error rates by class at {_percent(row.error_rate)}: {row.class_error_rates}."
+        for row in rows.itertuples()
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
 
 
 def _no_floors(table: pd.DataFrame) -> list[str]:

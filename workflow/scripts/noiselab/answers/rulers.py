@@ -55,5 +55,6 @@ def published_floor(
         return None
     noise = CORRUPTIONS[name](error_rate, classes)
     if score == "consistency":
-        return 100 * noise.observed_agreement(clean / 100)
+        agreement = noise.observed_agreement(clean / 100)
+        return None if agreement is None else 100 * agreement
     return clean * decisions(noise.observed(np.eye(classes)[:1]), 1e-9)[0, 0]

@@ -4,6 +4,7 @@ Arguments may be lists, NumPy arrays, pandas objects or torch tensors on the CPU
 InputError, which is a ValueError, with one line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,31 +15,42 @@ from noiselab.errors import InputError
 from noiselab.measures.metrics import decisions
 from noiselab.measures.statistics import Estimate, t_interval, wilson_interval
 from noiselab.noise.base import TIE
-from noiselab.noise.corruptions.labels import LabelCorruption, TransitionMatrix
+from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
+from noiselab.noise.flips import KNOWN
 from noiselab.noise.registry import CORRUPTIONS
 
 # Those that need a rate and a number of classes and nothing else, by name without `_label`.
 NAMED = {
     name.removesuffix("_label"): kind
     for name, kind in CORRUPTIONS.items()
-    if issubclass(kind, LabelCorruption) and not kind.options
+    if issubclass(kind, LabelCorruption) and kind.rated and not kind.options
 }
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise with a name: `uniform` (each of the other classes alike), `shift` (the next class).
+    """Noise with a name: `uniform` (each of the other classes alike), `symmetric` (each class, the
+    label's own too), `shift` and `pair_flip` (the next class), `asymmetric` (some classes become
+    one certain other class each).
 
-    rate: probability that a label is wrong, 0 to 1.
+    rate: probability that a label is corrupted, 0 to 1: of `asymmetric` noise a label of a class
+    that is touched. flips: of `asymmetric` noise, class -> what it becomes, or the name of a data
+    set for which the field knows it: cifar10, cifar100; None: 0 becomes 1, 2 becomes 3, …
     """
 
     name: str
     rate: float
+    flips: Mapping[int, int] | str | None = None
 
     def __post_init__(self):
         name = self.name.removesuffix("_label") if isinstance(self.name, str) else self.name
         object.__setattr__(self, "name", arguments.choice(name, list(NAMED), "noise"))
         object.__setattr__(self, "rate", arguments.rate(self.rate))
+        if self.flips is not None and self.name != "asymmetric":
+            raise InputError(f"flips: for asymmetric noise, not for {self.name}")
+        if isinstance(self.flips, str):
+            chosen = KNOWN[arguments.choice(self.flips, list(KNOWN), "flips")]
+            object.__setattr__(self, "flips", chosen)
 
 
 def uniform(rate: float) -> Noise:
@@ -49,6 +61,26 @@ def uniform(rate: float) -> Noise:
 def shift(rate: float) -> Noise:
     """A label y is wrong with probability `rate`, and then it is y + 1 (the last: 0)."""
     return Noise("shift", rate)
+
+
+def symmetric(rate: float) -> Noise:
+    """A label is drawn anew with probability `rate` from all C classes alike, its own too: it is
+    wrong with probability rate (C - 1) / C."""
+    return Noise("symmetric", rate)
+
+
+def pair_flip(rate: float) -> Noise:
+    """The same as `shift`, by the name that benchmarks of noisy labels have for it."""
+    return Noise("pair_flip", rate)
+
+
+def asymmetric(rate: float, flips: Mapping[int, int] | str | None = None) -> Noise:
+    """A label of some classes is wrong with probability `rate`, and then it is one certain other.
+
+    flips: class -> what it becomes; cifar10 or cifar100: as the field has it for these data; None:
+    0 becomes 1, 2 becomes 3 and so on, the odd classes stay.
+    """
+    return Noise("asymmetric", rate, flips)
 
 
 class Scores(NamedTuple):
@@ -141,10 +173,12 @@ def _corruption(noise, classes: int | None) -> LabelCorruption:
     if classes is not None:
         classes = arguments.whole(classes, "classes", 2)
     if not isinstance(noise, Noise):
-        return TransitionMatrix(arguments.transitions(noise, classes))
+        return Transitions(arguments.transitions(noise, classes))
     if classes is None:
         raise InputError(f"classes: needed, {noise.name} noise does not say how many there are")
-    return NAMED[noise.name](noise.rate, classes)
+    if noise.flips is None:
+        return NAMED[noise.name](noise.rate, classes)
+    return NAMED[noise.name](noise.rate, classes, arguments.flips(noise.flips, classes))
 
 
 def _calibrated(probabilities, labels, noise, name: str = "probabilities"):

@@ -303,7 +303,7 @@ def diffusion_metrics(
     judge_p: np.ndarray,
     labels: np.ndarray,
     distance: dict[str, float],
-    classes: int,
+    prior: np.ndarray,
     noise: Corruption,
 ) -> dict:
     """All scores of a diffusion model, as `classifier_metrics` gives them.
@@ -311,8 +311,10 @@ def diffusion_metrics(
     own, clean: what was measured on the model and on the clean run of its seed: `decided` int [N],
     the judge's decisions on images generated for the labels 0, 1, … C - 1, 0, …; `class_errors`
     [n, C] of the first test images. judge_p: [n, C], the judge's own test predictions. distance:
-    Fréchet distance to the training set under its name.
+    Fréchet distance to the training set under its name. prior: shares of the classes in the
+    training set, float [C].
     """
+    classes = len(prior)
     if not np.isfinite(own["class_errors"]).all():
         names = [
             "consistency",
@@ -325,19 +327,44 @@ def diffusion_metrics(
         return {name: unscored(name, len(own["decided"])) for name in names}
     hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
     right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
-    floor = 100 * noise.observed_agreement(clean_hits.mean())
+    floor = consistency_floor(clean["decided"], prior, noise)
     scores = {
         "consistency": _share_score(hits, floor),
         # Image by image: those of the same place start from the same noise at every ratio.
         **drops("consistency", hits, clean_hits, floor),
         "judge_accuracy": _share_score(judge_p.argmax(1) == labels, None),
-        # Uniform noise leaves the decision of a calibrated model as it is: the clean run's.
+        # Where noise leaves the decision of a calibrated model as it is: the clean run's.
         "denoising_accuracy": _share_score(right, 100 * clean_right.mean()),
     }
+    if np.isnan(floor) and len(clean_hits) < classes:
+        why = {"floor_reason": "fewer images were generated than there are classes"}
+        scores |= {n: s | why for n, s in scores.items() if n.startswith("consistency")}
     no_interval = Interval(None, None, "none")._asdict()
     for name, value in distance.items():
         scores[name] = {"value": value, **no_interval, "floor": None, "items": len(hits)}
     return {name: {"unit": UNITS[name], "reason": None} | s for name, s in scores.items()}
+
+
+def consistency_floor(decided: np.ndarray, prior: np.ndarray, noise: Corruption) -> float:
+    """Consistency, in per cent, of a sampler that learned the corrupted labels exactly; NaN where
+    that is unknown.
+
+    Asked for label z it draws an image of class y with probability P(y|z), and the judge says z of
+    that as often as of the clean run's images of y. decided: int [N], the judge's decisions on
+    these; prior: as for `diffusion_metrics`.
+    """
+    classes = len(prior)
+    asked = generated_labels(len(decided), classes)
+    agreement = noise.observed_agreement((decided == asked).mean())
+    if agreement is not None:
+        return 100 * agreement
+    origins, counts = noise.origins(prior), np.zeros((classes, classes))
+    if origins is None or len(decided) < classes:
+        return np.nan
+    np.add.at(counts, (asked, decided), 1)
+    images = counts.sum(axis=1)
+    judged = counts / images[:, None]  # share of the images of class y that are taken for z
+    return 100 * float(images @ (origins * judged.T).sum(axis=1) / images.sum())
 
 
 def unscored(name: str, items: int, reason: str = "training diverged") -> dict:
@@ -369,7 +396,7 @@ def _share_score(right: np.ndarray, floor: float | None) -> dict:
         "ci_low": _percent(low),
         "ci_high": _percent(high),
         "interval": kind,
-        "floor": None if floor is None else float(floor),
+        "floor": None if floor is None or np.isnan(floor) else float(floor),
         "items": len(right),
     }
 

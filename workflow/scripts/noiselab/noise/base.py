@@ -95,6 +95,16 @@ class Corruption:
         predicts p. None: that is unknown, and so is every floor."""
         return None
 
+    def observed_agreement(self, agreement):
+        """Probability that a target drawn from q agrees with the true one, where one drawn from p
+        does so with probability `agreement`; None where it takes more to know."""
+        return None
+
+    def origins(self, prior: np.ndarray) -> np.ndarray | None:
+        """P(y|z), the probability that a label observed as z is truly y, float64 [z, y], not a
+        number for a z that is never observed; None: unknown. prior: shares of the classes, [C]."""
+        return None
+
     def why_no_floor(self, score: str) -> str | None:
         """Why no floor of a score is known, in a sentence that tables show; None: it is known.
         score: name of a metric that a floor is asked for."""

@@ -56,12 +56,12 @@ def _check_options(experiment: dict, chosen: type[Corruption], where: str) -> No
     own = chosen.options | chosen.optional
     for owner in CORRUPTIONS.values():
         for key, schema in (owner.options | owner.optional).items():
-            missing = key in chosen.options and key not in experiment
-            foreign = key not in own and key in experiment
-            if missing or foreign:
+            what = schema["description"]
+            if key in chosen.options and key not in experiment:
+                raise NoiselabError(f"{where}{key}: missing; {chosen.name} needs it: {what}")
+            if key not in own and key in experiment:
                 raise NoiselabError(
-                    f"{where}{key}: {schema['description']}, for corruption {_owners(key)} and no "
-                    "other"
+                    f"{where}{key}: {what}, for corruption {_owners(key)} and no other"
                 )
 
 

@@ -16,7 +16,8 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `measured` and `moments` of its images, `clean`, what was
     measured on those of the clean run, `judge`, the judge's predictions, and `reference`, the
     moments of the training set; all npz."""
-    _, _, test = prepared.read(run.data)
+    _, train, test = prepared.read(run.data)
+    counts = np.bincount(train.y, minlength=run.classes)
     moments, reference = (frechet.load(files[name]) for name in ("moments", "reference"))
     distance = frechet.frechet_distance(moments, reference)
     return diffusion_metrics(
@@ -25,6 +26,6 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
         np.load(files["judge"])["test"],
         np.asarray(test.y),
         {"fid" if by_inception(run) else "judge_frechet": distance},
-        run.classes,
+        counts / counts.sum(),
         corruption(run),
     )

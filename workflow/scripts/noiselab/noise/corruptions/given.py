@@ -9,11 +9,11 @@ from noiselab import items
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, sha256
 from noiselab.noise import label_file
-from noiselab.noise.corruptions.labels import TransitionMatrix
+from noiselab.noise.corruptions.labels import Transitions
 from noiselab.run import Run
 
 
-class GivenLabels(TransitionMatrix):
+class GivenLabels(Transitions):
     """The labels of a file, or a data set's own where these are not clean (`clean_labels: false`).
 
     Beside clean labels, T is how often each class was given each label in the training set, and

@@ -6,6 +6,7 @@ import numpy as np
 
 from noiselab.errors import NoiselabError
 from noiselab.noise.base import Corruption
+from noiselab.noise.corruptions.labels import OF_DECISIONS
 from noiselab.run import Run
 
 # A share of the clean run's length, and a seed that other runs have not.
@@ -103,6 +104,13 @@ class InstanceDependent(Corruption):
         of = Doubts(*(values[index] for values in self.train))
         q = self.error_probability(of)
         return (1 - q) * (labels == taught) + q * (confused(of, labels) == taught)
+
+    def why_no_floor(self, score: str) -> str | None:
+        if score in OF_DECISIONS:
+            return f"this noise may turn decisions, and {OF_DECISIONS[score]}"
+        if score.startswith("consistency"):
+            return "which images have a wrong label depends on the images"
+        return None
 
 
 def doubts(probabilities: np.ndarray) -> Doubts:

@@ -1,24 +1,32 @@
-"""Wrong labels: all that a transition matrix describes."""
+"""Wrong labels: all that a transition matrix describes, and those that need no file."""
 
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
-from noiselab.errors import NoiselabError
+from noiselab.noise.alias import AliasTable
 from noiselab.noise.base import Corruption
-from noiselab.noise.matrix import read_matrix
 from noiselab.run import Run
+
+# Scores whose floor is that of the clean run's decisions, where noise leaves decisions as they are.
+OF_DECISIONS = {
+    "denoising_accuracy": "denoising errors are no probabilities",
+    "train_accuracy": "of training images only decisions are kept",
+    "noisy_train_accuracy": "of training images only decisions are kept",
+}
+FEW = 20  # classes whose rates are said one by one
 
 
 class LabelCorruption(Corruption):
     """Labels that become others by chance: T = (1 - e) I + e W.
 
     Subclasses say W in `wrong_labels`. T[y, z] is the probability that a label y is observed as z;
-    W[y, z] the same of a label y that is corrupted: rows sum to 1, the diagonal is 0. rate: e, or
-    one for each class, float [C]; classes: C.
+    W[y, z] the same of a label y that is corrupted: rows sum to 1 (or to 0, of a class that never
+    is), the diagonal is 0. rate: e, or one for each class, float [C]; classes: C.
     """
 
+    families = ("classifier", "vision_transformer", "diffusion")
     target = "label"
 
     def __init__(self, rate: float | np.ndarray, classes: int):
@@ -48,9 +56,26 @@ class LabelCorruption(Corruption):
         numbers of the training examples, which do not matter."""
         return self.transitions[labels, observed]
 
-    def observed_agreement(self, agreement):
-        """Probability that a label drawn from q agrees with the true one, where one drawn from p
-        does so with probability `agreement`; None where it takes more to know."""
+    def origins(self, prior: np.ndarray) -> np.ndarray:
+        """P(y|z) = pi_y T[y, z] / sum: the probability that what is observed as z is truly y,
+        float64 [z, y]; not a number in the row of a label that is never observed. prior: pi, shares
+        of the classes, float [C]."""
+        joint = (prior[:, None] * self.transitions).T
+        total = joint.sum(axis=1, keepdims=True)
+        return np.divide(joint, total, out=np.full_like(joint, np.nan), where=total > 0)
+
+    @property
+    def keeps_decisions(self) -> bool:
+        """Whether the class that a calibrated model finds most probable is always that of the clean
+        one."""
+        return not np.any(self.rate)
+
+    def why_no_floor(self, score: str) -> str | None:
+        if score in OF_DECISIONS and not self.keeps_decisions:
+            return f"this noise may turn decisions, and {OF_DECISIONS[score]}"
+        never = np.flatnonzero(self.transitions.max(axis=0) == 0)
+        if score.startswith("consistency") and len(never):
+            return f"no training image has label {never[0]}, so what is generated for it is unknown"
         return None
 
     @property
@@ -60,27 +85,25 @@ class LabelCorruption(Corruption):
         but never under uniform noise."""
         return 1 / (1 + self.wrong_labels().max())
 
+    def facts(self) -> dict:
+        rates = 100 * (1 - np.diagonal(self.transitions))
+        by_class = {} if np.ptp(rates) < 1e-9 else {"class_error_rates": _by_class(rates)}
+        return super().facts() | by_class
+
     @cached_property
-    def _edges(self) -> np.ndarray:
-        # Row y of W reaches from y to y + 1 of one axis, so that one search serves all rows. A sum
-        # that rounds to more than 1 would reach into the next row.
-        cumulative = np.minimum(self.wrong_labels().cumsum(axis=1), 1)
-        return (cumulative + np.arange(self.classes)[:, None]).ravel()
+    def _table(self) -> AliasTable:
+        wrong = self.wrong_labels()
+        return AliasTable(wrong + np.diag(wrong.sum(axis=1) == 0))
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Those of a true class y from row y of W, by the inverse of its cumulative
-        distribution."""
-        # y + v with v = 1 would lie in the next row.
-        places = targets + np.minimum(v, 1 - 2.0**-32)
-        found = np.searchsorted(self._edges, places, side="right")
-        return (found - targets * self.classes).astype(targets.dtype)
+        """Those of a true class y from row y of W."""
+        return self._table.draw(targets, v)
 
 
 class UniformLabel(LabelCorruption):
     """One of the C - 1 *other* classes, uniformly (Algorithm 3)."""
 
     name = "uniform_label"
-    families = ("classifier", "vision_transformer", "diffusion")
 
     def wrong_labels(self) -> np.ndarray:
         return (1 - np.eye(self.classes)) / (self.classes - 1)
@@ -91,6 +114,11 @@ class UniformLabel(LabelCorruption):
         step = 1 + np.minimum(v * others, others - 0.5).astype(targets.dtype)
         return _wrapped(targets + step, self.classes)
 
+    @property
+    def keeps_decisions(self) -> bool:
+        """As long as the true class is more probable than each other one: e < (C - 1) / C."""
+        return np.ndim(self.rate) == 0 and self.rate < 1 - 1 / self.classes - 1e-9
+
     def observed_agreement(self, agreement):
         """(1 - e) a + e (1 - a) / (C - 1): what a sampler that learned the corrupted distribution
         exactly must show; any shape."""
@@ -98,11 +126,23 @@ class UniformLabel(LabelCorruption):
         return (1 - e) * agreement + e * (1 - agreement) / (self.classes - 1)
 
 
+class Symmetric(UniformLabel):
+    """One of *all* C classes, uniformly, so that a label stays with probability 1 - e + e / C.
+
+    What many benchmarks call symmetric noise of rate e: it is `uniform_label` at e (C - 1) / C,
+    which is the rate of the object. rate: e.
+    """
+
+    name = "symmetric"
+
+    def __init__(self, rate: float, classes: int):
+        super().__init__(rate * (classes - 1) / classes, classes)
+
+
 class ShiftLabel(LabelCorruption):
     """The next class, y + 1 mod C (Appendix L)."""
 
     name = "shift_label"
-    families = ("classifier", "vision_transformer")
 
     def wrong_labels(self) -> np.ndarray:
         return np.roll(np.eye(self.classes), 1, axis=1)
@@ -112,56 +152,15 @@ class ShiftLabel(LabelCorruption):
         return _wrapped(targets + 1, self.classes)
 
 
-class LabelMatrix(LabelCorruption):
-    """Any W, from a csv file: C rows of C numbers, rows of the true class."""
+class PairFlip(ShiftLabel):
+    """The next class, y + 1 mod C: what the field calls pair flip (Han et al., 2018,
+    "Co-teaching"), with the same matrix as `shift_label`."""
 
-    name = "label_matrix"
-    families = ("classifier", "vision_transformer")
-    options: ClassVar = {
-        "wrong_labels": {
-            "type": "string",
-            "minLength": 1,
-            "description": "the path of a csv file",
-        }
-    }
-
-    def __init__(self, rate: float | np.ndarray, wrong: np.ndarray):
-        super().__init__(rate, len(wrong))
-        self._wrong = wrong
-
-    @classmethod
-    def planned(cls, experiment: dict, spec: dict, where: str = "") -> dict:
-        """Path and SHA-256 of the matrix, which must suit the data set."""
-        path, key = experiment["wrong_labels"], f"{where}wrong_labels"
-        try:
-            rows, sha256 = read_matrix(path)
-        except NoiselabError as error:
-            raise NoiselabError(f"{key}: {error}") from error
-        if mistake := matrix_mistake(rows, spec["classes"]):
-            raise NoiselabError(f"{key}: {path} {mistake} (data set {spec['name']})")
-        return {"wrong_labels": {"path": path, "sha256": sha256}}
-
-    @classmethod
-    def variant(cls, planned: dict) -> str:
-        return f"-{planned['wrong_labels']['sha256'][:6]}"
-
-    @classmethod
-    def from_run(cls, run: Run) -> Self:
-        """NoiselabError where the file is not the one that the run was planned with."""
-        file = run.wrong_labels
-        rows, found = read_matrix(file["path"])
-        if found != file["sha256"]:
-            raise NoiselabError(f"{file['path']} has changed since this run was planned")
-        wrong = np.array(rows)
-        return cls(run.error_rate, wrong / wrong.sum(axis=1, keepdims=True))
-
-    def wrong_labels(self) -> np.ndarray:
-        return self._wrong
+    name = "pair_flip"
 
 
-class TransitionMatrix(LabelCorruption):
-    """Any T, float64 [C, C], whose rows sum to 1; rates may differ by class. For callers that have
-    one: no experiment chooses it."""
+class Transitions(LabelCorruption):
+    """Any T, float64 [C, C], whose rows sum to 1; rates may differ by class."""
 
     def __init__(self, transitions: np.ndarray):
         super().__init__(1 - np.diagonal(transitions), len(transitions))
@@ -174,22 +173,18 @@ class TransitionMatrix(LabelCorruption):
         return np.divide(wrong, total, out=np.zeros_like(wrong), where=total > 0)
 
 
-def matrix_mistake(rows: list[list[float]], classes: int) -> str | None:
-    """Why a matrix cannot be W of `label_matrix`: rows of the true class, C x C."""
-    columns = sorted({len(row) for row in rows})
-    if (len(rows), columns) != (classes, [classes]):
-        found = f"has {len(rows)} rows of {' or '.join(map(str, columns)) or 0} columns"
-        return f"{found}, but {classes} classes need as many of both"
-    for label, row in enumerate(rows):
-        if impossible := [number for number in row if not 0 <= number <= 1]:
-            return f"has {impossible[0]:g} in the row of class {label}: no probability"
-        if row[label] != 0:
-            return f"lets class {label} stay what it is: the diagonal must be 0"
-        if abs(sum(row) - 1) > 1e-6:
-            return f"has {sum(row):.8g}, not 1, as the sum of the row of class {label}"
-    return None
-
-
 def _wrapped(classes_up: np.ndarray, classes: int) -> np.ndarray:
     """Modulo for 0 … 2C - 1, several times faster than a division."""
     return np.where(classes_up < classes, classes_up, classes_up - classes)
+
+
+def _by_class(rates: np.ndarray) -> str:
+    """Error rates of the classes, in per cent: all where these are few, else the ends."""
+    if len(rates) <= FEW:
+        return ", ".join(f"{label}: {rate:.3g} %" for label, rate in enumerate(rates))
+    low, high = rates.argmin(), rates.argmax()
+    middle = np.median(rates)
+    return (
+        f"{rates[low]:.3g} % (class {low}) to {rates[high]:.3g} % (class {high}), median "
+        f"{middle:.3g} %"
+    )
