@@ -76,6 +76,7 @@ def gradients(se=0.001, **more):
             errors = {f"{n.removesuffix('_mean')}_se": se for n in cosines}
             norms = {f"norm_{kind}_se": se for kind in ("clean", "corrupt")}
             keys = {"dataset": "openwebtext", "stands_in_for": "openwebtext", "seed": 0}
+            keys |= {"batches": 200, "batches_without_clean": 0, "batches_without_corrupt": 50}
             rows.append(keys | {"protocol": protocol} | case | values | cosines | errors | norms)
     return pd.DataFrame(rows).assign(**more)
 
@@ -334,9 +335,14 @@ def test_an_audit_row_is_the_difference_of_its_sides():
         "not run: audit_batch",
         "not run: table8, table8_released",
         "not run: table9, audit_symbols",
+        "not run: table9, audit_pairs",
     }
     cosines = table[table["number"] == 6]
     assert list(cosines["says"]) == ["no difference can be seen"] * 3
+    empty = table[table["number"] == 15].set_index("metric")
+    assert list(empty["text"]) == [6.13, 0.84, 7.31]
+    assert list(empty["released"]) == pytest.approx([6.13, 0.84 * 0.75, 6.13 / 0.84 / 0.75])
+    assert list(empty["says"]) == ["no interval"] * 3
 
 
 def test_seeds_of_an_audit_are_paired():

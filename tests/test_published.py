@@ -1,6 +1,8 @@
 """Published numbers, transcribed a second time from the paper's tables."""
 
+import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from noiselab.planning import config
 
@@ -88,6 +90,40 @@ def test_table_4_is_consistent_with_itself():
     assert metrics["snr"] == pytest.approx([a / b for a, b in pairs], rel=0.006)
     cosines = [metrics[m] for m in metrics if m.startswith("cosine")]
     assert cosines == [[0.52] * 4, [0.001] * 4, [0.001] * 4]
+
+
+def test_ranges_of_table_4_equal_the_second_transcription():
+    text = """
+    (+0.00, +0.76) (-0.00, +0.76) (+0.00, +0.73) (+0.00, +0.76)
+    (-0.02, +0.02) (-0.02, +0.02) (-0.01, +0.02) (-0.01, +0.02)
+    (-0.03, +0.03) (-0.03, +0.03) (-0.03, +0.03) (-0.03, +0.05)
+    """
+    ranges = config.published()["table4"]["ranges"]
+    kinds = ("cosine_clean_clean", "cosine_corrupt_corrupt", "cosine_clean_corrupt")
+    assert tuple(ranges) == kinds
+    printed = [" ".join(f"({a:+.2f}, {b:+.2f})" for a, b in ranges[kind]) for kind in kinds]
+    assert printed == [line.strip() for line in text.strip().splitlines()]
+
+
+def test_noise_norms_of_table_4_without_empty_batches():
+    """docs/AUDIT.md, 15: undone, the noise of n corrupt sequences is about sqrt(n) long, and the
+    signal-to-noise ratios at 25 % are 5.0 and 7.5."""
+    metrics, undone = config.published()["table4"]["metrics"], []
+    for case, clean, noise in zip(
+        config.published()["table4"]["cases"],
+        metrics["norm_clean"],
+        metrics["norm_corrupt"],
+        strict=True,
+    ):
+        e, size = case["error_rate"], case["batch_size"]
+        numbers = scipy_stats.binom(size, e)
+        some = 1 - numbers.pmf(0)
+        root = sum(numbers.pmf(n) * np.sqrt(n) for n in range(size + 1)) / some
+        signal = clean / (1 - scipy_stats.binom(size, 1 - e).pmf(0))
+        undone.append((noise / some / root, signal / (noise / some)))
+    units, ratios = zip(*undone, strict=True)
+    assert units == pytest.approx([1.05] * 4, abs=0.05)
+    assert ratios[:2] == pytest.approx([5.0, 7.5], abs=0.05)
 
 
 def test_table_11_equals_the_second_transcription():

@@ -360,6 +360,31 @@ def test_gradient_table_puts_the_papers_numbers_at_their_case():
     assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])
 
 
+def test_gradient_table_prints_the_ranges_of_the_paper():
+    grid = layouts.layout(gradient_table(gradients(), gradients(batch_size=16)))
+    heads = [kind for _, kind in grid.columns]
+    ours = "ours [min, max; norms: 95 % CI]"
+    assert heads == ["paper, OpenWebText", "paper (min, max)", ours, ours]
+    ranges = grid.xs("paper (min, max)", axis=1, level=1).squeeze()
+    assert ranges["cosine, clean–corrupt"] == "(-0.03, +0.05)"
+    assert (ranges[["norm of clean sum", "signal-to-noise ratio"]] == "").all()
+
+
+def test_batches_with_nothing_to_sum_as_left_out_and_as_zero():
+    """Norms of batches one by one; two of ten have no corrupt sequence."""
+    clean, corrupt = np.linspace(3, 4, 10), np.linspace(1, 2, 8)
+    means = {"norm_clean": clean.mean(), "norm_corrupt": corrupt.mean()}
+    means |= {"snr": clean.mean() / corrupt.mean(), "batches": 10}
+    row = gradients(batches_without_clean=0, batches_without_corrupt=2, **means)
+    table = gradient_table(row | {"protocol": "sequences"}).set_index("metric")
+    zeros = np.concatenate([corrupt, [0, 0]])
+    expected = [clean.mean(), zeros.mean(), clean.mean() / zeros.mean()]
+    assert list(table["with_empty"].dropna()) == pytest.approx(expected)
+    assert table.loc["snr", "ours"] == pytest.approx(clean.mean() / corrupt.mean())
+    heads = [kind for _, kind in layouts.layout(table.reset_index()).columns]
+    assert heads[-1] == "ours, empty batches as 0"
+
+
 def test_gradient_table_averages_over_seeds():
     one = gradient_table(gradients())
     same = gradient_table(gradients(), gradients())

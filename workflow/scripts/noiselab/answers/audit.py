@@ -6,8 +6,8 @@ import pandas as pd
 
 from noiselab.answers.layouts import NAMES, number_text, page
 from noiselab.answers.statistics.gradients import mean_cosine
-from noiselab.answers.tables import seeds_estimate
-from noiselab.measures.statistics import Estimate, difference, over_seeds
+from noiselab.answers.tables import seeds_estimate, with_empty
+from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 
 TITLE = "Audit: the published text and the published code side by side"
 COLUMNS = ["number", "difference", "dataset", "metric", "unit", "noise_ratio"]
@@ -44,7 +44,8 @@ def _missing(entry: dict, metrics: dict) -> str:
 
 def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
     if "noise_ratio" not in entry:
-        yield from _gradients(entry, gradients)
+        if gradients is not None:
+            yield from (_empty if "empty" in entry else _gradients)(entry, gradients)
         return
     sides = [metrics.get(entry[side]) for side in ("text", "released")]
     if any(side is None for side in sides):
@@ -87,10 +88,22 @@ def _says(effect: Estimate) -> str:
     return "released is lower" if effect.ci_high < 0 else "no difference can be seen"
 
 
-def _gradients(entry: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
+def _empty(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
+    """Norms without the batches that have nothing to sum, and with these as 0."""
+    case = entry["empty"] | {"protocol": entry["released"]}
+    own = gradients[(gradients[list(case)] == pd.Series(case)).all(axis=1)]
+    for metric in entry["metrics"]:
+        both = pd.DataFrame({"text": own[metric], "released": with_empty(own, metric)}).dropna()
+        if len(both):
+            nothing = Interval(None, None, "none")
+            sides = [over_seeds(list(both[side]), nothing) for side in both]
+            effect = over_seeds(list(both["released"] - both["text"]), nothing)
+            keys = {"dataset": own["dataset"].iloc[0], "metric": metric, "n_seeds": len(both)}
+            yield keys | _numbers(*sides, effect)
+
+
+def _gradients(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
     """Mean cosines under both kinds of noise."""
-    if gradients is None:
-        return
     for metric in entry["metrics"]:
         sides = [mean_cosine(gradients, entry[side], metric) for side in ("text", "released")]
         if all(sides):

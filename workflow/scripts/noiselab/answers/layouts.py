@@ -124,8 +124,12 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
     if part["published"].notna().any():
         name = NAMES.get(part["stands_in_for"].iloc[0])
         texts[f"paper, {name}"] = _numbers(part, "published")
+    if "published_min" in part and part["published_min"].notna().any():
+        texts["paper (min, max)"] = _printed_range(part)
     if part[["ours", "reason"]].notna().any(axis=None):
         texts[_ours_title(part)] = pd.Series([_ours(row) for row in part.itertuples()], part.index)
+    if "with_empty" in part and part["with_empty"].notna().any():
+        texts["ours, empty batches as 0"] = _numbers(part, "with_empty")
     if part["floor"].notna().any():
         texts |= {"floor": _numbers(part, "floor"), "excess": _numbers(part, "excess", "+")}
     return texts
@@ -145,6 +149,13 @@ def _ours(row) -> str:
     if pd.isna(row.ci_low):
         return text
     return f"{text} [{number_text(row.ci_low, row.metric)}, {number_text(row.ci_high, row.metric)}]"
+
+
+def _printed_range(part: pd.DataFrame) -> pd.Series:
+    """Smallest and largest value that the paper prints, with its two decimals."""
+    ends = zip(part["published_min"], part["published_max"], strict=True)
+    texts = ["" if pd.isna(low) else f"({low:+.2f}, {high:+.2f})" for low, high in ends]
+    return pd.Series(texts, part.index)
 
 
 def _numbers(part: pd.DataFrame, column: str, sign: str = "") -> pd.Series:

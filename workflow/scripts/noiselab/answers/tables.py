@@ -315,7 +315,8 @@ def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
     """Coherence of per-example gradients (Table 4), means over seeds; a block per noise protocol.
 
     Cosines come with their smallest and largest value of all seeds, norms with the interval of
-    their mean, over batches where there is one seed.
+    their mean, over batches where there is one seed. Three further columns: published_min and
+    published_max, of a cosine; with_empty, where batches that have nothing to sum count as 0.
     """
     cells = []
     by = ["dataset", "protocol", "error_rate", "batch_size"]
@@ -326,11 +327,23 @@ def gradient_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
         keys |= {"panel": f"{NAMES[protocol]}, {case}"}
         for metric in published["metrics"]:
             cell = _cosine(seeds, metric) if metric.startswith("cosine") else _norm(seeds, metric)
+            if protocol == "sequences" and not metric.startswith("cosine"):
+                cell["with_empty"] = with_empty(seeds, metric).mean()
             missing = None if np.isfinite(cell["ours"]) else "no such pair in any batch"
             printed = _printed(published, error_rate, size, metric)
-            cell |= {"metric": metric, "row": NAMES[metric], "published": printed}
+            cell |= {"metric": metric, "row": NAMES[metric]} | printed
             cells.append(keys | cell | {"reason": missing})
-    return tidy(cells)
+    further = pd.DataFrame(cells).reindex(columns=["published_min", "published_max", "with_empty"])
+    return tidy(cells).join(further)
+
+
+def with_empty(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """A mean norm, or the ratio of both, where batches without such a unit count as 0, as the
+    released code has it. rows: of measure_gradients, which leaves these batches out."""
+    if metric == "snr":
+        return with_empty(rows, "norm_clean") / with_empty(rows, "norm_corrupt")
+    left_out = rows[metric.replace("norm", "batches_without")]
+    return rows[metric] * (1 - left_out / rows["batches"])
 
 
 def _cosine(seeds: pd.DataFrame, metric: str) -> dict:
@@ -349,8 +362,14 @@ def _norm(seeds: pd.DataFrame, metric: str) -> dict:
     return _over_seeds(seeds[metric], Interval(low, high, "t_batches"))
 
 
-def _printed(published: dict, error_rate: float, size: int, metric: str) -> float:
-    """The paper's number for this error rate and batch size."""
+def _printed(published: dict, error_rate: float, size: int, metric: str) -> dict:
+    """The paper's number for this error rate and batch size, and the range of a cosine."""
     cases = [(case["error_rate"], case["batch_size"]) for case in published["cases"]]
-    case = (error_rate, size)
-    return published["metrics"][metric][cases.index(case)] if case in cases else np.nan
+    if (error_rate, size) not in cases:
+        return {}
+    at = cases.index((error_rate, size))
+    printed = {"published": published["metrics"][metric][at]}
+    if metric in published["ranges"]:
+        low, high = published["ranges"][metric][at]
+        printed |= {"published_min": low, "published_max": high}
+    return printed
