@@ -311,6 +311,12 @@ def parquet(**columns) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def parquet_twice() -> bytes:
+    sink, column = pa.BufferOutputStream(), pa.array(["a"])
+    pq.write_table(pa.table([column, column], names=["text", "text"]), sink)
+    return sink.getvalue().to_pybytes()
+
+
 ENCRYPTED = b"PARE" + bytes(40) + b"PARE"
 DEEP = b'{"text": "a", "b": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 # Name -> file, its content, what the line says.
@@ -341,10 +347,11 @@ BAD = {
     "semicolons": ("a.csv", b"id;words\n1;a\n", r"\(found id;words; commas separate them\)"),
     "commas in tsv": ("a.tsv", b"id,words\n1,a\n", "; tabs separate them"),
     "two columns": ("a.csv", b"text,text\na,b\n", "2 columns are called text"),
+    "two columns in parquet": ("a.parquet", parquet_twice(), "2 columns are called text"),
     "few cells": ("a.csv", b"id,text\n1,a\n2\n", "line 3 has 1 cells, the header 2"),
     "many cells": ("a.csv", b"id,text\n1,a,b\n", "line 2 has 3 cells, the header 2"),
     "open quote": ("a.csv", b'id,text\n1,"a\n2,b\n', "a quotation mark opens a cell"),
-    "odd quote": ("a.csv", b'id,text\n1,"a" b\n', "line 2 cannot be read"),
+    "odd quote": ("a.csv", b'id,text\n1,"a" b\n', 'line 2 cannot be read .*write "" for it'),
     "deep JSON": ("a.jsonl", DEEP, r"line 1 cannot be read \(nested too deep\)"),
     "not a number": ("a.jsonl", b'{"text": NaN}', "column text is not text but a number"),
     "a list of pairs": ("a.jsonl", lines([["text", "a"]]), "line 1 .*a list, not an object"),
@@ -360,7 +367,7 @@ BAD = {
     "times": ("a.parquet", parquet(text=pa.array([0], pa.timestamp("s"))), "not text but datetime"),
     "few words": ("a.txt", b"too few words", "configured vocabulary 280; there is too little text"),
     "one letter": ("a.txt", b"x", "has 257 entries, configured vocabulary 280"),
-    "no text at all": ("a.doc", b"text", r"source: no \*\.txt"),
+    "no text at all": ("a.doc", b"text", r"source: no \*\.txt, .*found a\.doc"),
 }
 
 
@@ -419,7 +426,8 @@ def test_a_few_shared_pairs_are_as_they_are_in_real_data(source, tmp_path):
     both = pd.DataFrame({"en": sentences(12, 2), "de": sentences(12, 3)})
     pd.concat([both, pd.DataFrame(GOOD)[:2]]).to_csv(source / "val.csv", index=False)
     pairs.prepare(PAIRS, source, tmp_path / "out")
-    assert pairs.read(tmp_path / "out")[0]["validation_size"] == 14
+    description = pairs.read(tmp_path / "out")[0]
+    assert (description["validation_size"], description["shared_pairs"]) == (14, 2)
 
 
 def test_checks_before_the_first_job_read_no_whole_text(source, monkeypatch):

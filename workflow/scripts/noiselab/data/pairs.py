@@ -3,9 +3,10 @@
 A prepared folder has, for each split (train, validation) and side (source, target), the sequences
 `{split}_{side}.npy`: uint16 [tokens], one after the other, and `{split}_{side}_offsets.npy`:
 int64 [n + 1], where each begins and the last ends; `tokenizer.json`; `dataset.json`: name, kind,
-origin, vocabulary, ids of the symbols, length limits, pairs of each split, and of each array its
-tokens, mean length, share of clipped sequences and SHA-256. Written last, it says the rest is
-whole. Sequences are without begin and end symbols.
+origin, vocabulary, ids of the symbols, length limits, pairs of each split, how many of validation
+are in train, too (shared_pairs), and of each array its tokens, mean length, share of clipped
+sequences and SHA-256. Written last, it says the rest is whole. Sequences are without begin and end
+symbols.
 """
 
 import ast
@@ -294,7 +295,7 @@ def prepare(spec: dict, source: Path | None, out: Path) -> None:
     bpe = text.bpe_tokenizer(_sample(chosen["train"]), spec["vocabulary"], SYMBOLS)
     write_text(out / "tokenizer.json", bpe.to_str())
     clipped = _write_arrays(spec, bpe, chosen, out)
-    _describe(spec, origin, clipped, out)
+    _describe(spec, origin, clipped, _shared(chosen), out)
 
 
 def _check_splits(spec: dict, chosen: dict[str, list[TextPair]]) -> None:
@@ -309,13 +310,18 @@ def _check_splits(spec: dict, chosen: dict[str, list[TextPair]]) -> None:
                 f"config key datasets.{spec['name']}.{split}_size: {size}, but there are only "
                 f"{len(pairs)} pairs; null takes all"
             )
-    train, validation = set(chosen["train"]), chosen["validation"]
-    shared = sum(pair in train for pair in validation)
-    if shared > _SHARED * len(validation):
+    count, shared = len(chosen["validation"]), _shared(chosen)
+    if shared > _SHARED * count:
         raise NoiselabError(
-            f"{name}: {shared} of {len(validation)} validation pairs are training pairs, too; look "
-            "at train_files and validation_files"
+            f"{name}: {shared} of {count} validation pairs are training pairs, too; look at "
+            "train_files and validation_files"
         )
+
+
+def _shared(chosen: dict[str, list[TextPair]]) -> int:
+    """How many validation pairs are training pairs, too."""
+    train = set(chosen["train"])
+    return sum(pair in train for pair in chosen["validation"])
 
 
 def read(folder: str | Path) -> tuple[dict, Pairs, Pairs]:
@@ -382,13 +388,14 @@ def _encode(bpe, texts: tuple[str, ...], limit: int, lengths: array, bar) -> Ite
         bar.update(len(chunk))
 
 
-def _describe(spec: dict, origin: str, clipped: dict[str, float], out: Path) -> None:
+def _describe(spec: dict, origin: str, clipped: dict[str, float], shared: int, out: Path) -> None:
     written = {name: read_sequences(out / name) for name in clipped}
     content = {key: spec[key] for key in ("name", "kind", "vocabulary")}
     content |= {f"{side}_length": spec[f"{side}_length"] for side in SIDES}
     content |= {f"{split}_size": written[f"{split}_source"].count for split in SPLITS}
     content |= {
         "origin": origin,
+        "shared_pairs": shared,
         "symbols": dict(zip(("pad", "begin", "end"), (PAD, BEGIN, END), strict=True)),
         "tokens": {name: len(s.tokens) for name, s in written.items()},
         "mean_length": {name: float(s.lengths().mean()) for name, s in written.items()},

@@ -269,18 +269,28 @@ def _separated(file: Path, columns: Sequence[str], _documents: str) -> Iterator[
             if cells:
                 yield f"line {reader.line_num}", [cells[i] for i in places]
     except csv.Error as error:
-        open_quote = "unexpected end" in str(error)
-        reason = "a quotation mark opens a cell and none ends it" if open_quote else error
+        reason = error
+        if "unexpected end" in str(error):
+            reason = "a quotation mark opens a cell and none ends it"
+        elif "expected after" in str(error):
+            reason = 'a quotation mark within a quoted cell; write "" for it'
         place = f"line {reader.line_num}"
         raise NoiselabError(f"{file}: {place} cannot be read ({reason})") from error
 
 
 def _check_header(file: Path, header: list[str], columns: Sequence[str], separators: str) -> None:
     for column in columns:
-        if header.count(column) > 1:
-            raise NoiselabError(f"{file}: {header.count(column)} columns are called {column}")
         if column not in header:
-            raise _no_column(file, column, header, f"; {separators} separate them")
+            wrong = f"; {separators} separate them" if len(header) == 1 else ""
+            raise _no_column(file, column, header, wrong)
+    _check_once(file, header, columns)
+
+
+def _check_once(file: Path, found: list[str], columns: Sequence[str]) -> None:
+    """NoiselabError: several columns have one of these names."""
+    for column in columns:
+        if found.count(column) > 1:
+            raise NoiselabError(f"{file}: {found.count(column)} columns are called {column}")
 
 
 def _parquet(file: Path, columns: Sequence[str], _documents: str) -> Iterator[Row]:
@@ -302,6 +312,7 @@ def _opened_parquet(file: Path, columns: Sequence[str]):
         with pyarrow.parquet.ParquetFile(file) as parquet:
             blank = {field.name: _blank(field.type) for field in parquet.schema_arrow}
             _values(file, blank, columns)  # complains even where there are no rows
+            _check_once(file, parquet.schema_arrow.names, columns)
             yield parquet, [c if c in blank else f"{_STRUCT}.{c}" for c in columns]
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error

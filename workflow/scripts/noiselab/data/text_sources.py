@@ -4,6 +4,7 @@ import ast
 import gc
 import importlib.metadata
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import warnings
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from noiselab.data import text_files
+from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
 from noiselab.processes import follow_parent
 
@@ -79,7 +81,9 @@ def document_files(
     if text_column is None:
         found = [f for f in found if f.suffix.lower() not in (".csv", ".tsv")] or found
     if not found:
-        raise NoiselabError(f"{folder}: no {', '.join(PATTERNS)}")
+        others = (name.name for name in sorted(folder.iterdir()) if not hidden(name.name))
+        there = ", ".join([*itertools.islice(others, 3)]) or "nothing"
+        raise NoiselabError(f"{folder}: no {', '.join(PATTERNS)} (found {there})")
     if pattern is None:
         chosen = [f for f in found if f.name.startswith("train")] or found
     else:
