@@ -244,6 +244,23 @@ def test_what_cannot_be_denoised_has_a_reason_and_no_value(network, name, e):
     assert metrics["nll"]["value"] is not None
 
 
+def test_a_floor_that_is_infinite_says_so(network):
+    """At e = 1, of tokens that the training text does not have."""
+    model, _ = network
+    noise, window = UnigramToken(1.0, COUNTS), np.arange(VOCABULARY)
+    scores = language_model.token_scores(
+        model, [window], noise, VOCABULARY, CPU, language_model.TOKEN_SCORES[:4]
+    )
+    splits = dict.fromkeys(("validation", "train"), scores)
+    metrics = language_model_metrics(splits, splits, noise, context=4)
+    for name in ("nll", "nll_rise", "nll_relative_rise"):
+        assert (metrics[name]["floor"], metrics[name]["reason"]) == (None, None)
+        assert "infinite" in metrics[name]["floor_reason"]
+        assert metrics[name]["value"] is not None
+    assert metrics["train_nll"]["floor"] > 0
+    assert "floor_reason" not in metrics["train_nll"]
+
+
 @pytest.mark.parametrize("name", ["unigram", "permuted"])
 @pytest.mark.parametrize("e", [1 / 11, 1 / 3])
 def test_a_calibrated_noisy_model_is_on_its_floors(network, name, e):

@@ -260,7 +260,14 @@ def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int)
         "unit": UNITS[name],
         "items": len(values),
         "reason": None if finite else "training diverged",
+        **_infinite(floors),
     }
+
+
+def _infinite(floors: np.ndarray) -> dict:
+    """Why there is no floor where noise leaves some targets no chance, as at an error rate of 1."""
+    never = np.isposinf(floors).any()
+    return {"floor_reason": "it is infinite, as some targets are never taught"} if never else {}
 
 
 def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Corruption) -> dict:
@@ -294,6 +301,7 @@ def _ratio_score(name: str, values: np.ndarray, floors: np.ndarray, per: np.ndar
         "unit": UNITS[name],
         "items": len(values),
         "reason": None if finite else "training diverged",
+        **_infinite(floors),
     }
 
 
