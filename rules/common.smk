@@ -4,7 +4,11 @@ import re
 import sys
 
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"
-ENV = f"{workflow.basedir}/envs/noiselab.yaml"
+if re.search(r"[\x00-\x1f\x7f]", SCRIPTS + os.getcwd() + sys.executable):
+    sys.exit(
+        "noiselab: a folder here has a line break or control character in its name; rename it"
+    )
+ENV = f"{workflow.basedir}/envs/noiselab.yaml".replace("{", "{{").replace("}", "}}")
 
 # In shell commands, `python` is the interpreter that runs Snakemake, activated or not (with
 # --software-deployment-method conda the rule's environment comes before it), and $SCRIPTS keeps
@@ -12,9 +16,13 @@ ENV = f"{workflow.basedir}/envs/noiselab.yaml"
 _PATH = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS, SNAKEFILE=str(workflow.main_snakefile))
 
+# A line break, not a blank, parts the words of these variables in a command, and no * in them stands
+# for files: folders may be called as they like.
+shell.prefix("set -euo pipefail; set -f; IFS=$'\\n'; ")
+
 # Jobs use no network, which their computers may not have: libraries that could look for something
 # newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
-os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env -u HF_HUB_OFFLINE")
+os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env\n-u\nHF_HUB_OFFLINE")
 
 sys.path.insert(0, SCRIPTS)
 from noiselab.errors import NoiselabError

@@ -11,7 +11,7 @@ config = _or_exit(noiselab_config.merged, config, _given)
 RESULTS = f"results/{config['tier']}"
 # Where runs are short, Python starts with its imports done.
 os.environ.update(
-    PYTHON=f"python {SCRIPTS}/warm_start.py" if config["warm_start"] else "python"
+    PYTHON=f"python\n{SCRIPTS}/warm_start.py" if config["warm_start"] else "python"
 )
 
 PROJECT = _or_exit(project.plan, config, RESULTS)

@@ -220,7 +220,7 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
     NoiselabError where documents cannot be read, the tokenizer cannot be had, or a split is empty.
     """
     documents, origin = _documents(spec, source)
-    if spec["max_characters"]:
+    if spec.get("max_characters"):
         documents = _first(documents, spec["max_characters"])
         origin += f", the first {spec['max_characters']:,} characters"
     assigned = _assigned(spec["name"], documents, spec["validation_share"])
@@ -230,7 +230,7 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
         head, sample = _sample(assigned)
         tokenizer = bpe_tokenizer(sample, spec["vocabulary"])
         assigned = itertools.chain(head, assigned)
-    bar = _progress(spec["max_characters"])
+    bar = _progress(spec.get("max_characters"))
     shards = _encode_all(tokenizer, assigned, work / "shards", bar)
     _check_splits(spec, shards)
     write_text(out / "tokenizer.json", tokenizer.to_str())

@@ -25,6 +25,7 @@ SCHEMA = CONFIG / "schema.yaml"
 TIERS = CONFIG / "tiers"
 STUDIES = CONFIG / "studies"
 FAMILY_FILES = CONFIG / "families"
+FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # of a study
 STUDY_FILES = ("experiments.yaml", "artefacts.yaml")
 
 
@@ -44,6 +45,10 @@ def studies(config: dict) -> list[str]:
     for name in chosen:
         if name not in known:
             raise NoiselabError(f"config key studies: no study {name!r} ({hint(name, known)})")
+        if not FOLDER.fullmatch(name):
+            raise NoiselabError(
+                f"config key studies: a name has letters, digits, _ and -: {name!r}"
+            )
     return list(chosen)
 
 

@@ -54,7 +54,8 @@ class Places:
 
     def source(self, folder: str) -> str:
         """The folder of a real data set."""
-        return f"{self.root or self.downloads}/{folder}"
+        root = self.root or self.downloads
+        return f"{'./' if root.startswith('-') else ''}{root}/{folder}"  # - begins an option
 
 
 @dataclass(frozen=True)

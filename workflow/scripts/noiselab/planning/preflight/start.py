@@ -8,6 +8,8 @@ import sys
 from noiselab.planning.graph import Graph
 
 ASKED = "preflight"  # the rule that asks for the checks
+# How the shell parts the words of its variables: not at blanks, which folders may have.
+WORDS = "set -f; IFS='\n'; "
 HINT = "nothing was started; --config preflight=false leaves these checks out"
 
 
@@ -34,7 +36,7 @@ def command(workflow, results: str) -> str:
     words += ["--at-once", (workflow._cores if local else workflow.nodes) or 1]
     words += ["--gpus", limit.value] if limit and limit.value is not None else []
     words += ["--conda"] if "CONDA" in methods else []
-    return f"$ONLINE $PYTHON $SCRIPTS/preflight.py {shlex.join(map(str, words))}"
+    return f"{WORDS}$ONLINE $PYTHON $SCRIPTS/preflight.py {shlex.join(map(str, words))}"
 
 
 def check_or_exit(workflow, graph: Graph) -> None:
