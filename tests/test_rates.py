@@ -163,3 +163,11 @@ def test_a_floor_that_nobody_knows_is_left_out_with_the_reason():
     for name in ("accuracy", "snapshot_accuracy"):
         assert (found[name]["floor"], found[name]["floor_reason"]) == (None, "because")
     assert found["kl"] == scores["kl"]
+
+
+def test_rows_say_the_shorter_of_ratio_and_rate():
+    assert tables.ratio_label(0.5, 1 / 3) == "100:50"
+    assert tables.ratio_label(0.3 / 0.7, 0.3) == "e = 0.3"
+    assert tables.ratio_label(None, 1.0) == "0:100"
+    assert tables.ratio_label(None, None) == "given"
+    assert tables.ratio_label(None, None, 0.40208) == "given, 40.2 % wrong"

@@ -301,9 +301,13 @@ def _class_rates(table: pd.DataFrame) -> list[str]:
     """A line per set of error rates that differ by class."""
     rows = table.dropna(subset="class_error_rates").drop_duplicates("class_error_rates")
     return [
-        f"Error rates by class at {_percent(row.error_rate)}: {row.class_error_rates}."
+        f"Error rates by class{_at(row.error_rate)}: {row.class_error_rates}."
         for row in rows.itertuples()
     ]
+
+
+def _at(error_rate: float) -> str:
+    return ", as measured" if pd.isna(error_rate) else f" at {_percent(error_rate)}"
 
 
 def _percent(share: float) -> str:

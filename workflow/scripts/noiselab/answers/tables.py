@@ -49,12 +49,17 @@ def panel(metric: str, unit: str | float = "") -> str:
     return NAMES.get(metric, metric) + (f" ({unit})" if isinstance(unit, str) and unit else "")
 
 
-def ratio_label(noise_ratio: float | None, error_rate: float | None = None) -> str:
-    """Row label as in the paper: correct to incorrect examples. `given`: nobody knows how many are
-    incorrect."""
+def ratio_label(
+    noise_ratio: float | None, error_rate: float | None = None, measured: float | None = None
+) -> str:
+    """Row label as in the paper, correct to incorrect examples, or the error rate where that is
+    shorter. measured: share that is wrong where nobody set it; `given`: nobody knows it."""
     if pd.notna(noise_ratio):
-        return f"100:{100 * noise_ratio:g}"
-    return "given" if pd.isna(error_rate) else "0:100"
+        short = pd.isna(error_rate) or round(noise_ratio, 4) == noise_ratio
+        return f"100:{100 * noise_ratio:g}" if short else f"e = {error_rate:g}"
+    if pd.notna(error_rate):
+        return "0:100"
+    return "given" if pd.isna(measured) else f"given, {100 * measured:.3g} % wrong"
 
 
 def rate_text(noise_ratio: float | None, error_rate: float | None) -> str:
@@ -148,7 +153,7 @@ def _run_cell(group: pd.DataFrame) -> dict:
     missing = group["reason"].dropna()
     cell = {key: first.get(key) for key in KEYS if key not in ("panel", "row")} | {
         "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
-        "row": ratio_label(first["noise_ratio"], first["error_rate"]),
+        "row": ratio_label(first["noise_ratio"], first["error_rate"], first.get("true_error_rate")),
         "ours": values.mean() if len(missing) == 0 else np.nan,
         "n_seeds": len(values),
         "items": first["items"],
