@@ -101,7 +101,7 @@ def test_a_broken_image_is_named(broken):
     message = "^data set photos: test image 3: not an image of a known format$"
     for workers in (0, 1):
         with pytest.raises(NoiselabError, match=message):
-            list(views(test.x, range(8), 16, 2, workers))
+            list(views(test.x, range(8), 2, workers))
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):
@@ -216,7 +216,7 @@ def test_test_views_are_torchvisions(size, target):
 def test_test_views_come_in_the_order_of_the_rows(packed, workers):
     _, _, test = prepared.read(packed)
     rows = np.array([5, 0, 7, 7, 1])
-    batches = list(views(test.x, rows, 16, 2, workers))
+    batches = list(views(test.x, rows, 2, workers))
     assert [tuple(b.shape) for b in batches] == [(2, 3, 16, 16)] * 2 + [(1, 3, 16, 16)]
     expected = [encoded.test_view(test.x[i], 16) for i in rows]
     assert np.array_equal(torch.cat(batches).numpy(), expected)
@@ -336,7 +336,7 @@ def test_loading_leaves_torchs_generator_alone(packed):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     EncodedBatches(encoded_run(), train, "cpu", 1)(0, 10)
-    list(views(test.x, range(4), 16, 2, 1))
+    list(views(test.x, range(4), 2, 1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -376,7 +376,7 @@ def test_the_sudden_end_of_a_loader_process_is_one_line(packed):
     _, _, test = prepared.read(packed)
     test.x.__class__ = Deadly
     with pytest.raises(NoiselabError, match="photos: a loader process has ended") as error:
-        list(views(test.x, range(8), 16, 1, 1))
+        list(views(test.x, range(8), 1, 1))
     assert "\n" not in str(error.value)
 
 
@@ -445,13 +445,13 @@ def test_processes_may_be_spawned(packed):
         if __name__ == "__main__":
             multiprocessing.set_start_method("spawn")
             _, _, test = prepared.read(sys.argv[1])
-            for batch in views(test.x, range(8), 16, 4, 1):
+            for batch in views(test.x, range(8), 4, 1):
                 print(batch.sum().item())
     """
     with script(code, packed) as process:
         out, errors = process.communicate(timeout=LIMIT)
     _, _, test = prepared.read(packed)
-    expected = [batch.sum().item() for batch in views(test.x, range(8), 16, 4, 0)]
+    expected = [batch.sum().item() for batch in views(test.x, range(8), 4, 0)]
     assert list(map(int, out.split())) == expected, errors
 
 
@@ -528,7 +528,7 @@ def test_loader_processes_do_not_survive_a_killed_trainer(packed):
         from noiselab.data import prepared
         from noiselab.data.encoded_batches import views
         _, _, test = prepared.read(sys.argv[1])
-        batches = views(test.x, list(range(8)) * 1000, 16, 4, 2)
+        batches = views(test.x, list(range(8)) * 1000, 4, 2)
         next(batches)
         print(*(child.pid for child in psutil.Process().children()), flush=True)
         time.sleep(1000)
@@ -565,7 +565,7 @@ def test_loader_processes_end_with_a_trainer_that_is_killed_at_their_start(packe
             return original(*arguments)
         setattr(module, name, wait)
         _, _, test = prepared.read(sys.argv[1])
-        next(encoded_batches.views(test.x, list(range(8)) * 1000, 16, 4, 2))
+        next(encoded_batches.views(test.x, list(range(8)) * 1000, 4, 2))
     """
     with script(code.replace("MOMENT", MOMENTS[moment]), packed) as process:
         pids = [int(process.stdout.readline()) for _ in range(2)]
@@ -589,5 +589,5 @@ def test_real_images_train_in_batches(tmp_path):
     assert seen.shape == (1200, 3, 64, 64)
     # RandAugment and crops change the mean of the pixels little.
     assert seen.mean((0, 2, 3)) == pytest.approx(encoded.MEAN, abs=0.1)
-    whole = torch.cat(list(views(test.x, range(150), 64, 64, 2)))
+    whole = torch.cat(list(views(test.x, range(150), 64, 2)))
     assert whole.shape == (150, 3, 64, 64)

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="npz")
     arguments = parser.parse_args()
     run = Run.read(arguments.run)
-    description, train, test = prepared.read(run.data)
+    description, train, test = prepared.read_run(run)
     family = import_module(f"noiselab.families.{run.family}.task")
     with distributed.process_group() as device:
         model = load_weights(arguments.weights, family.build(run, description), device)

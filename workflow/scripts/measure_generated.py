@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--moments", type=Path, required=True, help="npz, of the features")
     arguments = parser.parse_args()
     run, judge_run = Run.read(arguments.run), Run.read(arguments.judge_run)
-    description, _, test = prepared.read(run.data)
+    description, _, test = prepared.read_run(run)
     samples = np.load(arguments.samples, mmap_mode="r")
     with distributed.process_group() as device:
         judge = classifier.build(judge_run, description)

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="npz")
     arguments = parser.parse_args()
     run = Run.read(arguments.judge_run)
-    description, train, _ = prepared.read(run.data)
+    description, train, _ = prepared.read_run(run)
     with distributed.process_group() as device:
         if arguments.inception:
             features = inception_features(arguments.inception[0], device)

@@ -52,6 +52,42 @@ class LabelledBatches:
         return torch.from_numpy(array).to(self.device, non_blocking=True)
 
 
+class Shifts:
+    """Random crops out of padded images and random mirror images, a function of seed and position.
+
+    crop: pixels of padding on each side; flip: whether every other image is mirrored.
+    """
+
+    def __init__(self, run: Run, device: torch.device):
+        self.run, self.device = run, device
+        self.crop, self.flip = run.augment["crop"], run.augment["flip"]
+
+    def windows(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """A view of every crop of uint8 images [N, c, size, size]:
+        [N, c, 2 crop + 1, 2 crop + 1, size, size], on the device."""
+        size, margin = images.shape[-1], (self.crop, self.crop)
+        if isinstance(images, torch.Tensor):
+            padded = torch.nn.functional.pad(images, (*margin, *margin))
+        else:
+            padded = torch.from_numpy(np.pad(images, [(0, 0), (0, 0), margin, margin]))
+        return padded.to(self.device).unfold(2, size, 1).unfold(3, size, 1)
+
+    def __call__(
+        self, windows: torch.Tensor, index: torch.Tensor, start: int, stop: int
+    ) -> torch.Tensor:
+        """Images number `index` at positions start … stop - 1, uint8 [n, c, size, size]."""
+        u = streams.uniform(self.run.seed, "augment", 3 * start, 3 * stop).reshape(-1, 3)
+        shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
+        images = windows[index, :, shift[:, 0], shift[:, 1]]
+        if self.flip:
+            mirrored = self._to_device(u[:, 2] < 0.5)
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        return images
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
 class ImageBatches(LabelledBatches):
     """Training examples whose images all lie on the device.
 
@@ -60,29 +96,15 @@ class ImageBatches(LabelledBatches):
 
     def __init__(self, run: Run, train: Split, device: torch.device):
         super().__init__(run, train.y, device)
-        self.crop, self.flip = run.augment["crop"], run.augment["flip"]
-        size = train.x.shape[-1]
-        margin = [(0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop)]
-        padded = torch.from_numpy(np.pad(train.x, margin)).to(device)  # uint8
-        # A view of every crop: [N, c, 2 crop + 1, 2 crop + 1, size, size]
-        self.windows = padded.unfold(2, size, 1).unfold(3, size, 1)
+        self.shifted = Shifts(run, device)
+        self.windows = self.shifted.windows(np.asarray(train.x))
 
     def __call__(self, start: int, stop: int) -> Batch:
         """Examples at positions start … stop - 1: uint8 images [n, c, h, w], labels int64 [n]."""
         index = self.indices(start, stop)
         labels, corrupted = self.corrupted_labels(index, start, stop)
-        images = self._augmented(self._to_device(index), start, stop)
+        images = self.shifted(self.windows, self._to_device(index), start, stop)
         return Batch(images, self._to_device(labels), self._to_device(corrupted))
-
-    def _augmented(self, index: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Random crop out of the padded image and random mirror image, uint8 [n, c, h, w]."""
-        u = streams.uniform(self.run.seed, "augment", 3 * start, 3 * stop).reshape(-1, 3)
-        shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
-        images = self.windows[index, :, shift[:, 0], shift[:, 1]]
-        if self.flip:
-            mirrored = self._to_device(u[:, 2] < 0.5)
-            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-        return images
 
 
 class TokenBatches:

@@ -1,9 +1,9 @@
 """Images that stay encoded on disk and are decoded when they are asked for, as ImageNet's.
 
-A prepared folder of kind `image_files` has, for each split (train, test), `{split}.bin`: the
-contents of the image files one after the other (storage `packed`), or their paths relative to
-`folder` of dataset.json (storage `files`); `{split}_offsets.npy`: int64 [n + 1], where each begins
-and the last ends; `{split}_y.npy`: labels, int64 [n]; `train_items.txt`: see
+A prepared folder of such images (`storage` in dataset.json) has, for each split (train, test),
+`{split}.bin`: the contents of the image files one after the other (storage `packed`), or their
+paths relative to `folder` of dataset.json (storage `files`); `{split}_offsets.npy`: int64 [n + 1],
+where each begins and the last ends; `{split}_y.npy`: labels, int64 [n]; `train_items.txt`: see
 noiselab.items; `dataset.json`, which says the rest is whole.
 Neither torch nor timm is imported with this module: it also serves the preparation.
 """
@@ -22,7 +22,6 @@ from noiselab.data import decoding
 from noiselab.data.text import mapped
 from noiselab.errors import NoiselabError, first_line
 
-KIND = "image_files"
 PACKED, FILES = "packed", "files"  # storage
 
 # Of ImageNet's pixels on the scale 0 to 1, as everyone uses them.
@@ -33,11 +32,16 @@ _EVALUATION_SCALE = 256 / 224  # shorter side of a test image before its centre 
 
 
 class EncodedImages:
-    """The images of one prepared split; memory-mapped when the first is read, and picklable."""
+    """The images of one prepared split; memory-mapped when the first is read, and picklable.
+
+    An integer gives a picture as it was decoded, a slice the views of evaluation.
+    """
+
+    square = False  # whether evaluation sees all of a picture's middle square: `square_view`
 
     def __init__(self, folder: Path, split: str, description: dict):
         self.name, self.split = description["name"], split
-        self.size = description["shape"][-1]  # of views, in pixels
+        self.channels, self.size, _ = description["shape"]  # of views, in pixels
         self.content_file = folder / f"{split}.bin"
         self.offsets_file = folder / f"{split}_offsets.npy"
         self.source = description["folder"] if description["storage"] == FILES else None
@@ -45,14 +49,28 @@ class EncodedImages:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def __getitem__(self, i: int) -> Image.Image:
-        """Image i in RGB; NoiselabError, which says where it is, if it cannot be read."""
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """That of all views as one array."""
+        return len(self), self.channels, self.size, self.size
+
+    def view(self, image: Image.Image) -> np.ndarray:
+        """What evaluation sees of a picture, uint8 [channels, size, size]."""
+        return (square_view if self.square else test_view)(image, self.size)
+
+    def __getitem__(self, i: int | slice) -> Image.Image | np.ndarray:
+        """Image i in RGB or grey, or the views uint8 [n, channels, size, size] of some;
+        NoiselabError, which says where it is, if one cannot be read."""
+        if isinstance(i, slice):
+            chosen = range(len(self))[i]
+            made = [self.view(self[j]) for j in chosen]
+            return np.stack(made) if made else np.empty((0, *self.shape[1:]), dtype=np.uint8)
         content = self._content[self._offsets[i] : self._offsets[i + 1]].tobytes()
         name = f"data set {self.name}: {self.split} image {i}"
         if self.source is not None:
             path = os.path.join(self.source, os.fsdecode(content))
             content, name = decoding.read_file(path), f"{name} ({path})"
-        return decoding.decoded(content, name)
+        return decoding.decoded(content, name, decoding.MODES[self.channels])
 
     def check(self, size: int) -> None:
         """NoiselabError unless these are `size` whole images."""
@@ -98,20 +116,21 @@ def read(folder: Path, split: str, description: dict) -> tuple[EncodedImages, np
 
 
 def train_view(image: Image.Image, settings: dict, seed: int) -> np.ndarray:
-    """What training sees of an image, uint8 [3, size, size], a function of image and seed alone.
+    """What training sees of an image, uint8 [c, size, size], a function of image and seed alone.
 
     A random part of the image (`crop_scale`: range of its share of the area, 0.08 to 1 by default;
     sides 3:4 to 4:3) is brought to `size` x `size`, mirrored with probability 1/2 (`flip`), and
     changed by timm's RandAugment (`randaugment`: its configuration string; null: not at all).
     """
     crop, augment = train_transforms(settings)
+    mode = image.mode
     with _seeded(seed):
-        view = crop(image)
+        view = crop(image if mode == decoding.RGB else image.convert(decoding.RGB))
         if settings["flip"] and random.random() < 0.5:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if augment:
             view = augment(view)
-    return decoding.channels_first(view)
+    return decoding.channels_first(view if view.mode == mode else view.convert(mode))
 
 
 def train_transforms(settings: dict) -> tuple[Callable, Callable | None]:
@@ -167,8 +186,17 @@ def _spare_generator() -> np.random.MT19937:
 
 
 def test_view(image: Image.Image, size: int) -> np.ndarray:
-    """What evaluation sees of an image, uint8 [3, size, size]: its centre, at 256/224 of `size`."""
-    image = with_shorter_side(image, round(size * _EVALUATION_SCALE))
+    """What evaluation sees of an image, uint8 [c, size, size]: its centre, at 256/224 of `size`."""
+    return _centre(with_shorter_side(image, round(size * _EVALUATION_SCALE)), size)
+
+
+def square_view(image: Image.Image, size: int) -> np.ndarray:
+    """The middle square of an image, all of it, uint8 [c, size, size]: what arrays of images are
+    made of, and what families see that shift images."""
+    return _centre(with_shorter_side(image, size), size)
+
+
+def _centre(image: Image.Image, size: int) -> np.ndarray:
     left, top = (round((side - size) / 2) for side in image.size)
     return decoding.channels_first(image.crop((left, top, left + size, top + size)))
 

@@ -2,7 +2,7 @@
 
 import atexit
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data._utils import signal_handling
 
 from noiselab import streams
-from noiselab.data.batches import LabelledBatches, Order
-from noiselab.data.encoded import EncodedImages, test_view, train_transforms, train_view
+from noiselab.data.batches import ImageBatches, LabelledBatches, Order, Shifts
+from noiselab.data.encoded import EncodedImages, square_view, train_transforms, train_view
 from noiselab.data.prepared import Split
 from noiselab.errors import NoiselabError, first_line
 from noiselab.processes import follow_parent
@@ -36,35 +36,40 @@ signal_handling._SIGCHLD_handler_set = True
 class EncodedBatches(LabelledBatches):
     """Training examples whose images are decoded and augmented when they are due.
 
-    The view at position p depends on seed and p alone. Loader processes prepare what the
-    training loop will ask for next; whoever asks for something else gets it, but waits.
+    The view at position p depends on seed and p alone: a random part of the picture, or, where
+    `crop` is in the run's augmentation, what ImageBatches would give of an array of it. Loader
+    processes prepare what the training loop will ask for next; whoever asks for something else gets
+    it, but waits.
     `workers`: how many; 0: this process does it all; by default `free_threads`.
     """
 
     def __init__(self, run: Run, train: Split, device: torch.device, workers: int | None = None):
         super().__init__(run, train.y, device)
-        settings = run.augment | {"size": run.size}
-        train_transforms(settings)  # imports timm here, not in each process; tells mistakes
-        self.views = _Views(train.x, partial(_view_at, settings, run.seed))
-        self.size = run.size
+        self.shifted = Shifts(run, device) if "crop" in run.augment else None
+        self.views = _Views(train.x, _training_view(run, train.x))
+        self.shape = train.x.shape[1:]
         self.workers = free_threads() if workers is None else workers
         self.settings = Settings(**run.training)
         self._expected: Iterator[tuple[int, int]] = iter(())  # requests that are under way
         self._loaded: Iterator[Tensor] = iter(())  # their pieces
 
     def __call__(self, start: int, stop: int) -> Batch:
-        """Examples at positions start … stop - 1: uint8 images [n, 3, h, w], labels int64 [n].
+        """Examples at positions start … stop - 1: uint8 images [n, c, h, w], labels int64 [n].
 
         NoiselabError names an image that cannot be read.
         """
         labels, corrupted = self.corrupted_labels(self.indices(start, stop), start, stop)
         images = self._images(start, stop)
+        if self.shifted:
+            every = torch.arange(len(images), device=images.device)
+            images = self.shifted(self.shifted.windows(images), every, start, stop)
         return Batch(images, self._to_device(labels), self._to_device(corrupted))
 
     def _images(self, start: int, stop: int) -> Tensor:
         if next(self._expected, None) != (start, stop):
             self._look_ahead(start, stop)
-        shape = (stop - start, self.size, self.size, 3)
+        channels, height, width = self.shape
+        shape = (stop - start, height, width, channels)
         images = torch.empty(shape, dtype=torch.uint8, device=self.device)
         parts = images.split(PIECE)
         for part, piece in zip(parts, islice(self._loaded, len(parts)), strict=True):
@@ -80,6 +85,12 @@ class EncodedBatches(LabelledBatches):
         pinned = torch.device(self.device).type == "cuda"
         ahead = 2 * ceil((stop - start) / PIECE)  # two requests: while one is used, another is made
         self._loaded = _loaded(self.views, pieces, self.workers, ahead, pinned)
+
+
+def training_batches(run: Run, train: Split, device: torch.device) -> LabelledBatches:
+    """A run's training examples, decoded on the way or from an array."""
+    batches = EncodedBatches if isinstance(train.x, EncodedImages) else ImageBatches
+    return batches(run, train, device)
 
 
 # Functions, not methods: with the batches in a circle of references, loader processes would be
@@ -107,17 +118,29 @@ def free_threads() -> int:
     return max(0, torch.get_num_threads() - 1)
 
 
-def views(
-    images: EncodedImages, rows: Sequence[int], size: int, batch: int, workers: int
-) -> Iterator[Tensor]:
-    """Test views of these images in their order, uint8 [b, 3, size, size] with b up to `batch`.
+def views(images: EncodedImages, rows: Sequence[int], batch: int, workers: int) -> Iterator[Tensor]:
+    """Evaluation's views of these images in their order, uint8 [b, c, size, size] with b up to
+    `batch`.
 
     NoiselabError names an image that cannot be read.
     """
     keys = np.asarray(rows, dtype=np.int64)[:, None]
     pieces = (keys[i : i + batch] for i in range(0, len(keys), batch))
-    made = _loaded(_Views(images, partial(test_view, size=size)), pieces, workers, 2, False)
+    made = _loaded(_Views(images, images.view), pieces, workers, 2, False)
     return (piece.permute(0, 3, 1, 2) for piece in made)
+
+
+def _training_view(run: Run, images: EncodedImages) -> Callable:
+    """(picture, position) -> its view in training."""
+    if "crop" in run.augment:
+        return partial(_square_at, images.size)
+    settings = run.augment | {"size": images.size}
+    train_transforms(settings)  # imports timm here, not in each process; tells mistakes
+    return partial(_view_at, settings, run.seed)
+
+
+def _square_at(size: int, image, position: int) -> np.ndarray:
+    return square_view(image, size)
 
 
 def _view_at(settings: dict, seed: int, image, position: int) -> np.ndarray:
@@ -131,7 +154,7 @@ class _Views(Dataset):
         self.images, self.view = images, view
 
     def __getitem__(self, keys: np.ndarray) -> Tensor | NoiselabError:
-        """view(image, *rest) of each key (image number, *rest), uint8 [n, size, size, 3].
+        """view(image, *rest) of each key (image number, *rest), uint8 [n, size, size, c].
 
         An error is returned: torch would make a page of it on its way from another process.
         """

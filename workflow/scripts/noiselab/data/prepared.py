@@ -4,7 +4,7 @@
 int64 [n]; `train_items.txt`: see noiselab.items; `dataset.json`: name, sizes, classes, mean
 and standard deviation of the training pixels (scale 0 to 1), origin, SHA-256 of each array and of
 the items. Written last, it says the rest is whole.
-Images of kind `image_files` stay encoded: see noiselab.data.encoded.
+Others stay encoded: see noiselab.data.encoded.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from noiselab import items
 from noiselab.data import encoded
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json
+from noiselab.run import Run
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
@@ -69,7 +70,7 @@ def read(folder: str | Path) -> tuple[dict, Split, Split]:
     """
     folder = Path(folder)
     description = read_json(folder / "dataset.json")
-    if description.get("kind") == encoded.KIND:
+    if "storage" in description:
         train, test = (Split(*encoded.read(folder, s, description)) for s in ("train", "test"))
         return description, train, test
     try:
@@ -77,6 +78,16 @@ def read(folder: str | Path) -> tuple[dict, Split, Split]:
     except (OSError, EOFError, ValueError) as error:
         raise NoiselabError(f"{folder}: {error}") from error
     return description, Split(*arrays[:2]), Split(*arrays[2:])
+
+
+def read_run(run: Run) -> tuple[dict, Split, Split]:
+    """The same of a run's data set, encoded images as its evaluation sees them: whole squares
+    where training shifts them, else as vision transformers do."""
+    description, *splits = read(run.data)
+    for split in splits:
+        if isinstance(split.x, encoded.EncodedImages):
+            split.x.square = "crop" in run.augment
+    return description, *splits
 
 
 def class_balanced(labels: np.ndarray, size: int, classes: int) -> np.ndarray:

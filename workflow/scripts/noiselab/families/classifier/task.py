@@ -9,9 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from noiselab import streams
 from noiselab.data import prepared
-from noiselab.data.batches import ImageBatches
 from noiselab.data.encoded import EncodedImages
-from noiselab.data.encoded_batches import PIECE, free_threads, views
+from noiselab.data.encoded_batches import PIECE, free_threads, training_batches, views
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
 from noiselab.models.resnet import resnet
@@ -47,10 +46,10 @@ class Classifier(nn.Module):
 
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    description, train, test = prepared.read(run.data)
+    description, train, test = prepared.read_run(run)
     return Task(
         model=build(run, description),
-        batch=ImageBatches(run, train, device),
+        batch=training_batches(run, train, device),
         loss=loss,
         evaluate=test_accuracy(test, device),
         predict=lambda model: {"test": predict(model, test.x, device)},
@@ -132,6 +131,6 @@ def _each(
 def _in_batches(images: Images, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
     """Images number `rows` as evaluation sees them, uint8 [at most `size`, c, h, w]."""
     if isinstance(images, EncodedImages):
-        yield from views(images, rows, images.size, PIECE, free_threads())
+        yield from views(images, rows, PIECE, free_threads())
     else:
         yield from (torch.from_numpy(images[rows[i : i + size]]) for i in range(0, len(rows), size))

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 from noiselab import streams
 from noiselab.data import prepared
-from noiselab.data.batches import ImageBatches
+from noiselab.data.encoded_batches import training_batches
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
 from noiselab.measures.metrics import generated_labels
@@ -29,7 +29,7 @@ TOGETHER = 250  # images sampled at once
 
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    _, train, test = prepared.read(run.data)
+    _, train, test = prepared.read_run(run)
     glance = held_out_batch(run, test, run.evaluation["curve_images"], device)
 
     def test_loss(model: nn.Module) -> dict[str, float]:
@@ -76,7 +76,7 @@ class DiffusionBatches:
 
     def __init__(self, run: Run, train: Split, device: torch.device):
         self.run, self.device = run, device
-        self.examples = ImageBatches(run, train, device)
+        self.examples = training_batches(run, train, device)
         self.shape = (run.training["batch_size"], *train.x.shape[1:])
         self._drawn = lru_cache(maxsize=1)(self._draw)
 

@@ -9,9 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from noiselab import streams
 from noiselab.data import prepared
-from noiselab.data.batches import ImageBatches
-from noiselab.data.encoded import EncodedImages
-from noiselab.data.encoded_batches import EncodedBatches
+from noiselab.data.encoded_batches import training_batches
 from noiselab.families.classifier import task as classifier
 from noiselab.families.classifier.task import Classifier
 from noiselab.families.work import Data
@@ -30,8 +28,7 @@ class TransformerClassifier(Classifier):
 
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
-    description, train, test = prepared.read(run.data)
-    batches = EncodedBatches if isinstance(train.x, EncodedImages) else ImageBatches
+    description, train, test = prepared.read_run(run)
 
     def predict(model: nn.Module) -> dict[str, np.ndarray]:
         rows = train_rows(run, train.y)
@@ -43,7 +40,7 @@ def task(run: Run, device: torch.device) -> Task:
 
     return Task(
         model=build(run, description),
-        batch=batches(run, train, device),
+        batch=training_batches(run, train, device),
         loss=smoothed_loss(run),
         evaluate=classifier.test_accuracy(test, device),
         predict=predict,
