@@ -11,6 +11,7 @@ from noiselab.families.descriptor import COUNT, Model
 from noiselab.files import write_json
 from noiselab.noise.matrix import read_matrix
 from noiselab.planning import config, project, runs
+from noiselab.planning.datasets import resolve_dataset
 from noiselab.planning.rates import error_rate
 
 
@@ -217,11 +218,11 @@ def test_shortened_sources_share_the_teacher_that_read_whole_ones():
 def test_glyphs_may_say_how_many_images_a_class_has():
     changes = {"datasets": {"glyphs-30": {"channels": 1}, "glyphs-30x7": {"size": 20}}}
     definitions = config.load(changes, tier="quick")["datasets"]
-    spec = runs.resolve_dataset(definitions, "glyphs-30x7", "key")
+    spec = resolve_dataset(definitions, "glyphs-30x7", "key")
     assert (spec["classes"], spec["train_per_class"], spec["train_size"]) == (30, 7, 210)
     assert (spec["channels"], spec["size"], spec["test_size"]) == (1, 20, 1000)
-    assert runs.resolve_dataset(definitions, "glyphs-30", "key")["train_per_class"] == 40
-    assert runs.resolve_dataset(definitions, "glyphs-31", "key")["channels"] == 3
+    assert resolve_dataset(definitions, "glyphs-30", "key")["train_per_class"] == 40
+    assert resolve_dataset(definitions, "glyphs-31", "key")["channels"] == 3
 
 
 def test_batch_multipliers_keep_clean_exposure_and_share_the_clean_run():

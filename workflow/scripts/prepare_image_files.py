@@ -7,6 +7,7 @@ from pathlib import Path
 
 from noiselab.data import sources
 from noiselab.data.image_files import prepare
+from noiselab.data.images.encoding import encode
 from noiselab.errors import run_script
 
 
@@ -18,7 +19,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=threads, help="processes")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
-    prepare(arguments.spec, arguments.source, arguments.threads, arguments.out)
+    write = encode if arguments.spec["kind"] == "encoded_images" else prepare
+    write(arguments.spec, arguments.source, arguments.threads, arguments.out)
     sources.keep(arguments.spec, arguments.source, arguments.out)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from noiselab.data import prepared, sources
 from noiselab.data.cifar import cifar
 from noiselab.data.embedded import digits, glyphs
+from noiselab.data.images import arrays
 from noiselab.errors import run_script
 
 
@@ -17,11 +18,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
     spec = arguments.spec
-    if spec["kind"] == "cifar":
+    more: dict = {}
+    if spec["kind"] == "images":
+        spec, train, test, more = arrays(spec, arguments.source)
+        origin = more.pop("origin")
+    elif spec["kind"] == "cifar":
         train, test, origin = cifar(spec, arguments.source)
     else:
         train, test, origin = {"digits": digits, "glyphs": glyphs}[spec["kind"]](spec)
-    prepared.write(arguments.out, spec, train, test, origin)
+    prepared.write(arguments.out, spec, train, test, origin, **more)
     sources.keep(arguments.spec, arguments.source, arguments.out)
 
 

@@ -10,7 +10,7 @@ from noiselab.data.image_files.source import Item
 from noiselab.data.prepared import Split, check_labels, class_balanced
 from noiselab.errors import NoiselabError
 
-_ARCHIVES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+ARCHIVES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _IN_ARCHIVE = {
     "cifar10": [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"],
     "cifar100": ["train", "test", "meta"],
@@ -38,8 +38,8 @@ def check(spec: dict, folder: Path) -> complete.Source:
     """What `folder` has of the data set, from names and footers; NoiselabError where cifar() would
     not find in it what it needs."""
     if _is_archive(spec, folder):
-        archive = folder / _ARCHIVES[spec["name"]]
-        files = [archive / name for name in _IN_ARCHIVE[spec["name"]]]
+        archive = folder / ARCHIVES[_name(spec)]
+        files = [archive / name for name in _IN_ARCHIVE[_name(spec)]]
         if lacking := [file for file in files if not file.is_file()]:
             raise NoiselabError(f"no {complete.named(lacking)}")
         return complete.Source(str(archive))
@@ -74,17 +74,22 @@ def download(name: str, folder: Path) -> None:
         ) from error
 
 
+def _name(spec: dict) -> str:
+    """What torchvision calls the data set."""
+    return spec.get("archive") or spec["name"]
+
+
 def _is_archive(spec: dict, folder: Path) -> bool:
     if not folder.is_dir():
         raise NoiselabError(f"data set {spec['name']}: no folder {folder}")
-    return (folder / _ARCHIVES.get(spec["name"], "-")).is_dir()
+    return (folder / ARCHIVES.get(_name(spec), "-")).is_dir()
 
 
 def _torchvision(spec: dict, folder: Path, train: bool) -> Split:
     from torchvision import datasets
 
     try:
-        data = getattr(datasets, spec["name"].upper())(folder, train=train)
+        data = getattr(datasets, _name(spec).upper())(folder, train=train)
     except Exception as error:  # torchvision: RuntimeError, pickle errors, missing keys
         raise NoiselabError(f"data set {spec['name']}: {folder}: {error}") from error
     return Split(data.data.transpose(0, 3, 1, 2), np.array(data.targets, dtype=np.int64))

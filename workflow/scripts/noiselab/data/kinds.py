@@ -49,6 +49,9 @@ KINDS = {
     "glyphs": Kind("prepare_images", IMAGES, None, ("matplotlib", "PIL")),
     "cifar": Kind("prepare_images", IMAGES, "download_images"),
     "image_files": Kind("prepare_image_files", FILES, "download_image_files"),
+    "images": Kind("prepare_images", IMAGES, "download_image_files"),
+    # What `images` is called in a plan where they are decoded on the way.
+    "encoded_images": Kind("prepare_image_files", FILES, "download_image_files"),
     "docstrings": Kind("prepare_text", TOKENS, None),
     "text": Kind("prepare_text", TOKENS, "download_text"),
     "docstring_pairs": Kind("prepare_pairs", PAIRS, None),
@@ -61,6 +64,7 @@ def prepared_by(rule: str) -> tuple[str, ...]:
     return tuple(name for name, kind in KINDS.items() if kind.rule == rule)
 
 
+FOUND_KINDS = ("images", "encoded_images")  # that are found out
 IMAGE_KINDS = prepared_by("prepare_images")  # arrays that fit in memory
 FILE_KINDS = prepared_by("prepare_image_files")  # decoded on the way
 TEXT_KINDS = prepared_by("prepare_text")

@@ -33,8 +33,9 @@ class Split(NamedTuple):
     )
 
 
-def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> None:
-    """Check two splits against their specification and write them."""
+def write(folder: Path, spec: dict, train: Split, test: Split, origin: str, **more: object) -> None:
+    """Check two splits against their specification and write them. more: of dataset.json, `mean`
+    and `std` of the training pixels among it if they are known."""
     for name, split in (("train", train), ("test", test)):
         _check(spec, name, split)
     arrays = dict(zip(ARRAYS, (*train[:2], *test[:2]), strict=True))
@@ -42,9 +43,11 @@ def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> N
         with whole_file(folder / f"{name}.npy") as path, open(path, "wb") as file:
             np.save(file, np.ascontiguousarray(array))
     listed = items.write(folder, range(len(train.y)) if train.items is None else train.items)
-    # One channel at a time, as sums: whole images in float would take 8 times the memory.
-    mean = train.x.mean(axis=(0, 2, 3), dtype=np.float64) / 255
-    std = train.x.std(axis=(0, 2, 3), dtype=np.float64) / 255
+    if "mean" not in more:
+        # One channel at a time, as sums: whole images in float would take 8 times the memory.
+        mean = train.x.mean(axis=(0, 2, 3), dtype=np.float64) / 255
+        std = train.x.std(axis=(0, 2, 3), dtype=np.float64) / 255
+        more |= {"mean": mean.tolist(), "std": std.tolist()}
     content = {
         "name": spec["name"],
         "kind": spec["kind"],
@@ -53,14 +56,12 @@ def write(folder: Path, spec: dict, train: Split, test: Split, origin: str) -> N
         "train_size": len(train.y),
         "test_size": len(test.y),
         "shape": list(train.x.shape[1:]),
-        "mean": mean.tolist(),
-        "std": std.tolist(),
         "sha256": {
             n: hashlib.sha256(np.ascontiguousarray(a)).hexdigest() for n, a in arrays.items()
         }
         | {"train_items": listed},
     }
-    write_json(folder / "dataset.json", content)
+    write_json(folder / "dataset.json", content | more)
 
 
 def read(folder: str | Path) -> tuple[dict, Split, Split]:

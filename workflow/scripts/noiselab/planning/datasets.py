@@ -2,7 +2,7 @@
 
 import re
 
-from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, KINDS
+from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning.config import merge
 from noiselab.planning.hints import hint
@@ -23,7 +23,7 @@ def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
     if spec is None or name == "glyphs":
         known = hint(name, ["glyphs-N", *(d for d in definitions if d != "glyphs")])
         raise NoiselabError(f"config key {key}: unknown data set {name!r} ({known})")
-    if spec["kind"] in IMAGE_KINDS:
+    if spec["kind"] in IMAGE_KINDS and spec["kind"] not in FOUND_KINDS:
         spec = _with_sizes(spec, name)
     return spec | {"name": name}
 
@@ -50,7 +50,7 @@ def source_folder(spec: dict) -> str:
 
 def check_source(config: dict, spec: dict) -> None:
     """Data that no hub has, or that several folders hold, must lie in a local folder."""
-    of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS)
+    of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS, *FOUND_KINDS)
     parts, outside = spec.get("parts") or [], spec.get("out_of_domain")
     local = not spec.get("hub") or parts or outside
     if of_hub and local and config["data"]["root"] is None:

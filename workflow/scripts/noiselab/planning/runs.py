@@ -15,8 +15,8 @@ from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.checks import check_dataset, check_length
-from noiselab.planning.datasets import resolve_dataset
 from noiselab.planning.hints import hint
+from noiselab.planning.image_sets import resolved
 from noiselab.planning.rates import CLEAN_RATE, Rate, rates
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
@@ -67,7 +67,7 @@ def plan(config: dict, results: str) -> Plan:
         experiments[name] = []
         experiment = experiment | _initial(config, results, name, experiment)
         for dataset in experiment["datasets"]:
-            spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.datasets")
+            spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
             datasets[dataset] = spec
             check_dataset(spec)
             _check(name, experiment, spec)
@@ -85,7 +85,7 @@ def plan(config: dict, results: str) -> Plan:
         check_length(run)
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
-            datasets[run.dataset] = resolve_dataset(config["datasets"], run.dataset, "init.dataset")
+            datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
     return Plan(runs, experiments, datasets)
 
 
@@ -157,7 +157,7 @@ def _initial(
     if init["experiment"] in (name, *after):
         raise NoiselabError(f"{key}.experiment: {init['experiment']} would start from itself")
     dataset = init.get("dataset", other["datasets"][0])
-    spec = resolve_dataset(config["datasets"], dataset, f"experiments.{name}.init.dataset")
+    spec = resolved(config, results, dataset, f"experiments.{name}.init.dataset")
     other = other | {"seeds": experiment["seeds"]}
     _check(init["experiment"], other, spec)
     other |= _initial(config, results, init["experiment"], other, (*after, name))

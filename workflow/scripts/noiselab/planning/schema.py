@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, KINDS, PAIR_KINDS, TEXT_KINDS
+from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS, PAIR_KINDS, TEXT_KINDS
 from noiselab.families import FAMILIES, stages
 from noiselab.families.descriptor import Family, settings
 
@@ -11,6 +11,7 @@ DATASETS = {
     "images": IMAGE_KINDS,
     "image_changes": IMAGE_KINDS,
     "image_files": FILE_KINDS,
+    "found_images": FOUND_KINDS,
     "text": TEXT_KINDS,
     "pairs": PAIR_KINDS,
 }

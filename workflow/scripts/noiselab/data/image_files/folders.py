@@ -22,7 +22,7 @@ def found(spec: dict, source: Path) -> Found:
     names = _class_names(spec, folders)
     paths, labels, watched = {}, {}, [source, *folders.values()]
     for split, folder in folders.items():
-        tree = _Tree(source)
+        tree = Tree(source)
         # A name that the folder does not have is a class without an image.
         there = set(class_folders(folder))
         files = [tree.images(folder / name) if name in there else [] for name in names]
@@ -38,12 +38,17 @@ def found(spec: dict, source: Path) -> Found:
     return Found(names, labels, paths, contents, where, watched)
 
 
-def _split_folder(source: Path, split: str) -> Path:
+def plain_folder(source: Path, split: str, what: str = "of images") -> Path:
+    """The folder of a split, which may be called in several ways."""
     there = [source / name for name in SPLITS[split] if (source / name).is_dir()]
     if not there:
         wanted = " nor ".join(f"{name}/" for name in SPLITS[split])
-        raise NoiselabError(f"{source}: no {wanted} with a folder per class")
-    folder = there[0]
+        raise NoiselabError(f"{source}: no {wanted} {what}")
+    return there[0]
+
+
+def _split_folder(source: Path, split: str) -> Path:
+    folder = plain_folder(source, split, "with a folder per class")
     if not class_folders(folder):
         raise NoiselabError(
             f"{folder}: its images must be sorted into class folders first, like those of train/"
@@ -84,7 +89,7 @@ def _class_names(spec: dict, folders: dict[str, Path]) -> list[str]:
     return names[:wanted]
 
 
-class _Tree:
+class Tree:
     """A walk through folders of images, links included, that counts nothing twice."""
 
     def __init__(self, source: Path):
@@ -194,4 +199,4 @@ def _has_image(source: Path, folder: Path) -> bool:
     with os.scandir(folder) as entries:
         if any(_is_image(e) and e.name[0] != "." and _is_file(e) for e in entries):
             return True
-    return bool(_Tree(source).images(folder))
+    return bool(Tree(source).images(folder))

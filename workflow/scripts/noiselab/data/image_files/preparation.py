@@ -21,7 +21,7 @@ from noiselab.data.image_files.source import Item, chosen
 from noiselab.errors import NoiselabError
 from noiselab.files import whole_file, write_json
 
-_QUALITY = 95  # of re-encoded JPEGs
+QUALITY = 95  # of re-encoded JPEGs
 
 
 def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
@@ -42,7 +42,7 @@ def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
     with processes(threads) as pool:
         for split, images in splits.items():
             stored = in_order(pool, store, images.items, AHEAD * threads)
-            sha256 |= _write_split(out, split, stored, images.labels)
+            sha256 |= write_split(out, split, stored, images.labels)
     sha256["train_items"] = items.write(out, splits["train"].names)
     content = _description(spec, source, found.classes) | {"sha256": sha256}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
@@ -79,7 +79,7 @@ def _description(spec: dict, source: Path, names: list[str]) -> dict:
     }
 
 
-def _write_split(out: Path, split: str, stored: Iterable[bytes], labels: np.ndarray) -> dict:
+def write_split(out: Path, split: str, stored: Iterable[bytes], labels: np.ndarray) -> dict:
     """Write the three files of a split; the SHA-256 of their values."""
     lengths, digest = array("q"), hashlib.sha256()
     interval = progress.interval()
@@ -108,7 +108,7 @@ def _content(resize: int | None, item: Item) -> bytes:
     if min(image.size) <= resize:
         return content  # larger, or encoded once more, it would not be better
     buffer = io.BytesIO()
-    encoded.with_shorter_side(image, resize).save(buffer, "JPEG", quality=_QUALITY)
+    encoded.with_shorter_side(image, resize).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 

@@ -1,6 +1,6 @@
 """Convolutional classifiers of small images."""
 
-from noiselab.data.kinds import IMAGE_KINDS
+from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
 from noiselab.families.descriptor import (
     ANNOTATION,
     ANNOTATOR,
@@ -50,12 +50,12 @@ FAMILY = Family(
     name="classifier",
     title="Classifiers",
     order=1,
-    kinds=IMAGE_KINDS,
+    kinds=(*IMAGE_KINDS, *FILE_KINDS),
     models={"resnet": RESNET},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
         "channels": spec["channels"],
-        "augment": {"crop": spec["crop"], "flip": spec["flip"]},
+        "augment": {"crop": spec.get("crop", 0), "flip": spec["flip"]},
     },
     recipe={"epochs": POSITIVE},
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],

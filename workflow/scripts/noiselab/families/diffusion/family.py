@@ -1,6 +1,6 @@
 """Class-conditional diffusion models of small images, judged by the classifier of the same data."""
 
-from noiselab.data.kinds import IMAGE_KINDS
+from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
 from noiselab.families.descriptor import (
     CLEAN,
     COUNT,
@@ -110,7 +110,7 @@ FAMILY = Family(
     name="diffusion",
     title="Diffusion models",
     order=3,
-    kinds=IMAGE_KINDS,
+    kinds=(*IMAGE_KINDS, *FILE_KINDS),
     models={"unet": UNET},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from noiselab.data import cifar, image_files, text
-from noiselab.data.kinds import KINDS
+from noiselab.data.kinds import FOUND_KINDS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.files import sha256
 from noiselab.planning.datasets import is_real, source_folder
@@ -23,7 +23,8 @@ PREPARING = "prepare/"  # how the names of jobs begin that prepare data sets
 
 def loader(spec: dict) -> ModuleType:
     """What checks the files of a real data set, and knows what it would download."""
-    return import_module(f"noiselab.data.{spec['kind']}")
+    name = "images" if spec["kind"] in FOUND_KINDS else spec["kind"]
+    return import_module(f"noiselab.data.{name}")
 
 
 def data_rows(graph: Graph, names: Iterable[str]) -> tuple[list[Row], float]:

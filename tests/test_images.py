@@ -1,0 +1,483 @@
+"""Image data of any form: what is found out, what becomes of it, and that both stores agree."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from helpers import small_run
+from image_folders import picture
+from noiselab import items
+from noiselab.data import prepared
+from noiselab.data.batches import ImageBatches
+from noiselab.data.encoded import square_view, train_view
+from noiselab.data.encoded_batches import EncodedBatches, training_batches
+from noiselab.data.images import arrays
+from noiselab.data.images.encoding import encode
+from noiselab.data.kinds import KINDS
+from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
+from noiselab.families.classifier import task as classifier
+from noiselab.families.diffusion import task as diffusion
+from noiselab.planning import config, image_sets, project
+
+CPU = torch.device("cpu")
+SPEC = {"name": "pets", "kind": "images"}
+
+
+def folder(place: Path, size=(12, 10), mode="RGB", train=3, test=2, names=("cat", "dog")) -> Path:
+    """PNG files in class folders."""
+    seed = 0
+    for split, count in (("train", train), ("test", test)):
+        for name in names:
+            (place / split / name).mkdir(parents=True)
+            for i in range(count):
+                picture(seed := seed + 1, size, mode).save(place / split / name / f"{i}.png")
+    return place
+
+
+def parquet(place: Path, tree: Path, label: str = "label", named=False) -> Path:
+    """The images of a tree in parquet files, their classes by number or by name."""
+    place.mkdir(parents=True)
+    for split in ("train", "test"):
+        files = sorted((tree / split).rglob("*.png"))
+        names = sorted({file.parent.name for file in files})
+        labels = [f.parent.name if named else names.index(f.parent.name) for f in files]
+        table = pa.table({"image": [f.read_bytes() for f in files], label: labels})
+        pq.write_table(table, place / f"{split}.parquet")
+    return place
+
+
+def flat(place: Path, tree: Path) -> Path:
+    """The images of a tree in a folder per split, their classes in a csv file."""
+    rows = [("file", "label")]
+    for split in ("train", "test"):
+        (place / split).mkdir(parents=True)
+        for file in sorted((tree / split).rglob("*.png")):
+            name = f"{file.parent.name}{file.name}"
+            shutil.copy(file, place / split / name)
+            rows.append((f"{split}/{name}", file.parent.name))
+    with open(place / "labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return place
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("tree") / "pets")
+
+
+@pytest.fixture
+def pets(tmp_path, tree):
+    return Path(shutil.copytree(tree, tmp_path / "root" / "pets"))
+
+
+def resolved(root: Path, **entry) -> dict:
+    """The data set as it is planned."""
+    settings = {"datasets": {"pets": {"kind": "images"} | entry}, "data": {"root": str(root)}}
+    return image_sets.resolved(settings, str(root.parent / "results"), "pets", "datasets")
+
+
+def found(root: Path, **entry) -> dict:
+    spec = resolved(root, **entry)
+    return {key: spec[key] for key in image_sets.KEYS}
+
+
+def refused(root: Path, **entry) -> str:
+    with pytest.raises(NoiselabError) as error:
+        resolved(root, **entry)
+    assert len(str(error.value).splitlines()) == 1
+    assert "pets" in str(error.value)
+    return str(error.value)
+
+
+def write_arrays(spec: dict, source: Path, out: Path):
+    spec, train, test, more = arrays(spec, source)
+    prepared.write(out, spec, train, test, **more)
+    return prepared.read(out)
+
+
+def write_encoded(spec: dict, source: Path, out: Path):
+    encode(spec | {"kind": "encoded_images"}, source, 1, out)
+    return prepared.read(out)
+
+
+# ----------------------------------------------------------------------------- what is found out
+
+FACTS = {"classes": 2, "channels": 3, "size": 10, "train_size": 6, "test_size": 4}
+
+
+@pytest.mark.parametrize("form", ["folders", "parquet", "names in parquet", "a file of labels"])
+def test_every_form_is_found_out_and_gives_the_same_arrays(form, tree, tmp_path, capsys):
+    make = {
+        "folders": lambda place: shutil.copytree(tree, place),
+        "parquet": lambda place: parquet(place, tree),
+        "names in parquet": lambda place: parquet(place, tree, named=True),
+        "a file of labels": lambda place: flat(place, tree),
+    }[form]
+    entry = {"labels": "labels.csv"} if form == "a file of labels" else {}
+    source = Path(make(tmp_path / "root" / "pets"))
+    assert found(tmp_path / "root", **entry) == FACTS
+    told = capsys.readouterr().err
+    assert "pets: 2 classes, 6 and 4 images in colour, 10 x 10 pixels cut out of 12 x 10" in told
+    description, train, test = write_arrays(SPEC | entry, source, tmp_path / "out")
+    files = [sorted((tree / split).rglob("*.png")) for split in ("train", "test")]
+    for split, there in zip((train, test), files, strict=True):
+        # The middle square of a picture, by hand.
+        expected = [np.asarray(Image.open(f))[:, 1:11].transpose(2, 0, 1) for f in there]
+        assert np.array_equal(split.x, expected)
+        assert split.y.tolist() == [("cat", "dog").index(f.parent.name) for f in there]
+    assert description["class_names"] == (["0", "1"] if form == "parquet" else ["cat", "dog"])
+    assert description["mean"] == pytest.approx((train.x / 255).mean((0, 2, 3)))
+    assert description["std"] == pytest.approx((train.x / 255).std((0, 2, 3)))
+    if form == "a file of labels":
+        assert items.read(tmp_path / "out")[0] == "train/cat0.png"
+
+
+def test_what_is_said_is_not_found_out(tree, tmp_path):
+    said = {"classes": 2, "channels": 1, "size": 8, "train_size": 4, "test_size": 2}
+    assert found(tree.parent, **said) == said
+    description, train, test = write_arrays(SPEC | said, tree, tmp_path / "out")
+    assert description["shape"] == [1, 8, 8]
+    assert (np.bincount(train.y).tolist(), np.bincount(test.y).tolist()) == ([2, 2], [1, 1])
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA"])
+def test_grey_images_have_one_channel(mode, tmp_path):
+    source = folder(tmp_path / "root" / "pets", mode=mode)
+    assert found(tmp_path / "root")["channels"] == 1
+    _, train, _ = write_arrays(resolved(tmp_path / "root"), source, tmp_path / "out")
+    files = sorted((source / "train").rglob("*.png"))
+    assert np.array_equal(
+        train.x, [np.asarray(Image.open(f).convert("L"))[None, :, 1:11] for f in files]
+    )
+
+
+def test_grey_among_coloured_images_is_said(pets, capsys):
+    picture(9, (12, 10), "L").save(pets / "train" / "cat" / "1.png")
+    assert found(pets.parent)["channels"] == 3
+    assert "in colour, some of them grey" in capsys.readouterr().err
+
+
+def test_the_first_classes_and_images(pets):
+    few = {"classes": 2, "train_per_class": 2}
+    shutil.copytree(pets / "train" / "cat", pets / "train" / "emu")
+    shutil.copytree(pets / "test" / "cat", pets / "test" / "emu")
+    assert found(pets.parent) == FACTS | {"classes": 3, "train_size": 9, "test_size": 6}
+    assert found(pets.parent, **few) == FACTS | {"train_size": 4}
+
+
+def test_images_of_several_sizes_need_a_size(pets):
+    picture(1, (40, 30)).save(pets / "train" / "cat" / "1.png")
+    picture(1, (5, 9)).save(pets / "test" / "cat" / "1.png")
+    message = refused(pets.parent)
+    assert "datasets.pets.size: must be set" in message
+    assert "3 sizes, from 5 x 9 to 40 x 30 pixels" in message
+    assert found(pets.parent, size=8)["size"] == 8
+
+
+def test_the_columns_of_parquet_files_can_be_chosen(tree, tmp_path):
+    root = tmp_path / "root"
+    source = parquet(root / "pets", tree, label="fine_label")
+    assert found(root) == FACTS
+    for file in source.iterdir():
+        table = pq.read_table(file)
+        count = np.zeros(len(table), dtype=int)
+        pq.write_table(table.append_column("label", pa.array(count)), file)
+    assert "2 columns that fit (fine_label, label)" in refused(root)
+    assert "label_column of the data set can name one" in refused(root)
+    assert found(root, label_column="fine_label") == FACTS
+    assert "no column colour (found image, fine_label, label)" in refused(
+        root, label_column="colour"
+    )
+
+
+def test_a_source_that_is_not_there(tmp_path):
+    settings = {"datasets": {"pets": {"kind": "images", "hub": "me/pets"}}, "data": {"root": None}}
+    with pytest.raises(NoiselabError, match=r"pets: not downloaded yet, .* it needs classes, cha"):
+        image_sets.resolved(settings, str(tmp_path), "pets", "datasets")
+    settings["datasets"]["pets"] = {"kind": "images"}
+    with pytest.raises(
+        NoiselabError, match=r"data\.root: must be set to the folder that has pets/"
+    ):
+        image_sets.resolved(settings, str(tmp_path), "pets", "datasets")
+    assert "no folder" in refused(tmp_path)
+
+
+FLAT = {
+    "no label": (lambda t: t.replace("test/dog1.png,dog\n", ""), "no label"),
+    "twice": (lambda t: t + "train/cat0.png,dog\n", "2 labels of file train/cat0.png"),
+    "one class": (lambda t: t.replace("dog\n", "cat\n"), "configured 2, but labels.csv has 1"),
+    "no column": (lambda t: t.replace("file,label", "file,kind"), "no column label"),
+    "empty": (lambda t: "", "empty"),
+    "a class of test images": (
+        lambda t: t.replace("test/dog1.png,dog", "test/dog1.png,emu"),
+        "no image of class emu",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FLAT)
+def test_files_of_labels_that_do_not_fit(fault, tree, tmp_path):
+    change, message = FLAT[fault]
+    file = flat(tmp_path / "root" / "pets", tree) / "labels.csv"
+    file.write_text(change(file.read_text().replace("\r\n", "\n")))
+    assert message in refused(tmp_path / "root", labels="labels.csv")
+
+
+def test_labels_that_are_numbers_keep_their_order(tmp_path):
+    """Text would put 10 before 2."""
+    source = folder(tmp_path / "tree", names=tuple(map(str, range(12))), train=1, test=1)
+    source = flat(tmp_path / "root" / "pets", source)
+    spec = resolved(tmp_path / "root", labels="labels.csv")
+    description, train, _ = write_arrays(spec, source, tmp_path / "out")
+    assert description["class_names"] == [str(i) for i in range(12)]
+    names = [Path(item).stem[:-1] for item in items.read(tmp_path / "out")]
+    assert train.y.tolist() == list(map(int, names))
+
+
+# ------------------------------------------------------------------------- what is promised
+
+
+def promised(pets: Path) -> dict:
+    return resolved(pets.parent)
+
+
+@pytest.mark.parametrize("write", [write_arrays, write_encoded])
+def test_every_image_is_as_those_that_were_looked_at(write, pets, tmp_path):
+    spec = promised(pets)
+    picture(1, (12, 11)).save(pets / "test" / "cat" / "0.png")
+    with pytest.raises(NoiselabError, match=r"cat/0\.png: 12 x 11 pixels, others have 12 x 10"):
+        write(spec, pets, tmp_path / "out")
+    shutil.rmtree(pets)
+    folder(pets, mode="L")
+    spec = promised(pets)
+    picture(1, (12, 10)).save(pets / "train" / "dog" / "1.png")
+    with pytest.raises(NoiselabError, match=r"dog/1\.png: in colour, others are grey"):
+        write(spec, pets, tmp_path / "out")
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("write", [write_arrays, write_encoded])
+def test_test_images_that_are_training_images_are_told(write, pets, tmp_path, capsys):
+    write(promised(pets), pets, tmp_path / "a")
+    assert "byte for byte" not in capsys.readouterr().err
+    shutil.copy(pets / "train" / "cat" / "2.png", pets / "test" / "dog" / "0.png")
+    write(promised(pets), pets, tmp_path / "b")
+    assert "1 of 4 test images are training images, too, byte for byte" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------ the kept answer
+
+
+def test_what_was_found_is_kept_until_the_source_changes(pets, monkeypatch):
+    from noiselab.data import images
+
+    looked = []
+    real = images.found
+    monkeypatch.setattr(images, "found", lambda *a: looked.append(a) or real(*a))
+    first = resolved(pets.parent)
+    assert resolved(pets.parent) == first
+    assert len(looked) == 1
+    picture(5, (12, 10)).save(pets / "train" / "cat" / "9.png")
+    assert resolved(pets.parent)["train_size"] == 7
+    assert len(looked) == 2
+    assert resolved(pets.parent, train_per_class=1)["train_size"] == 2  # another question
+    for file in (pets.parent.parent / "results" / "found").iterdir():
+        file.write_text("{")
+    assert resolved(pets.parent)["train_size"] == 7
+
+
+def test_a_kept_answer_needs_no_image_library(pets):
+    resolved(pets.parent)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[3])\n"
+        "from noiselab.planning import image_sets\n"
+        "c = {'datasets': {'pets': {'kind': 'images'}}, 'data': {'root': sys.argv[1]}}\n"
+        "print(image_sets.resolved(c, sys.argv[2], 'pets', 'x')['train_size'])\n"
+        "print(*{'PIL', 'pyarrow', 'torch', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    scripts = Path(image_sets.__file__).parents[2]
+    words = [sys.executable, "-c", code, pets.parent, pets.parent.parent / "results", scripts]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert result.stdout.split() == ["6"], result.stderr
+
+
+def test_another_file_of_labels_makes_other_data(tree, tmp_path):
+    source = flat(tmp_path / "root" / "pets", tree)
+    before = resolved(tmp_path / "root", labels="labels.csv")
+    file = source / "labels.csv"
+    status = file.stat()
+    file.write_text(file.read_text().replace("cat0.png,cat", "cat0.png,dog"))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert resolved(tmp_path / "root", labels="labels.csv") != before
+
+
+# ------------------------------------------------------------------------------------- planning
+
+
+def planned(root: Path, family: str, tmp_path: Path, **training):
+    """The plan of an experiment on `pets`."""
+    experiment = {"family": family, "datasets": ["pets"], "corruption": "uniform_label"}
+    experiment |= {"resample": "fixed", "budget": "fixed_total", "noise_ratios": [0, 0.5]}
+    experiment |= {"seeds": [0], "protocol": "text", "training": training}
+    settings = {"datasets": {"pets": {"kind": "images"}}, "experiments": {"mine": experiment}}
+    settings |= {"data": {"root": str(root)}, "only": ["mine"]}
+    return project.plan(config.load(settings, tier="smoke"), str(tmp_path / "results"))
+
+
+def test_a_size_that_was_found_is_checked_against_patch_and_levels(pets, tmp_path):
+    with pytest.raises(NoiselabError, match=r"model\.patch: patches of 6 pixels do not divide 10"):
+        planned(pets.parent, "vision_transformer", tmp_path)
+    with pytest.raises(NoiselabError, match=r"levels needs an image size that divides by 4, not"):
+        planned(pets.parent, "diffusion", tmp_path, model={"multipliers": [1, 1, 1]})
+
+
+@pytest.mark.parametrize("family", ["classifier", "vision_transformer", "diffusion"])
+def test_two_words_are_a_data_set_of_each_family_of_images(family, pets, tmp_path):
+    training = {"model": {"patch": 5}} if family == "vision_transformer" else {}
+    plan = planned(pets.parent, family, tmp_path, **training).graph.plan
+    (spec,) = plan.datasets.values()
+    assert {key: spec[key] for key in FACTS} == FACTS
+    assert (spec["kind"], spec["crop"], spec["flip"]) == ("images", 1, False)
+    assert {run.channels for run in plan.runs.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("store", "kind"), [("auto", "images"), ("arrays", "images"), ("files", "encoded_images")]
+)
+def test_stores(store, kind, pets, monkeypatch):
+    assert resolved(pets.parent, store=store)["kind"] == kind
+    monkeypatch.setattr(image_sets, "MOST_BYTES", 10 * 3 * 100 - 1)  # a byte less than they take
+    assert resolved(pets.parent, store=store)["kind"] == (kind if store != "auto" else FILES)
+
+
+FILES = "encoded_images"
+
+
+def test_every_family_of_images_takes_every_kind_of_them():
+    kinds = {name for name, kind in KINDS.items() if kind.rule.startswith("prepare_image")}
+    users = [family for family in FAMILIES.values() if set(family.kinds) & kinds]
+    assert len(users) >= 3
+    for family in users:
+        assert set(family.kinds) == kinds
+
+
+# ----------------------------------------------------------------------- arrays and files agree
+
+
+def both(tmp_path: Path, source: Path, **entry):
+    """A data set as arrays and encoded: descriptions and splits."""
+    spec = resolved(source.parent, **entry)
+    made = {}
+    for name, write in (("arrays", write_arrays), ("files", write_encoded)):
+        write(spec, source, tmp_path / name)
+        run = image_run(tmp_path / name)
+        made[name] = prepared.read_run(run)
+    return made
+
+
+def image_run(data: Path, **changes):
+    own = {"data": str(data), "augment": {"crop": 2, "flip": True}, "classes": 2}
+    return small_run(noise_ratio=0.5) | own | changes
+
+
+SOURCES = {
+    "as they are": ({}, {}),
+    "grey": ({"mode": "L"}, {}),
+    "brought to a size": ({"size": (40, 30)}, {"size": 10}),
+    "enlarged": ({"size": (8, 7)}, {"size": 10}),
+}
+
+
+@pytest.mark.parametrize("case", SOURCES)
+@pytest.mark.parametrize("form", ["folders", "parquet"])
+def test_arrays_and_files_give_the_same_batches(case, form, tmp_path):
+    options, entry = SOURCES[case]
+    source = folder(tmp_path / "root" / "pets", **options)
+    if form == "parquet":
+        source = parquet(tmp_path / "rows" / "pets", source)
+    made = both(tmp_path, source, **entry)
+    (ours, *_), (theirs, *_) = made["arrays"], made["files"]
+    for key in ("mean", "std", "shape", "class_names", "train_size", "test_size"):
+        assert ours[key] == theirs[key]
+    assert items.read(tmp_path / "arrays") == items.read(tmp_path / "files")
+    run = image_run(tmp_path)
+    batches = {name: training_batches(run, split[1], CPU) for name, split in made.items()}
+    assert isinstance(batches["arrays"], ImageBatches)
+    assert isinstance(batches["files"], EncodedBatches)
+    for start, stop in ((0, 4), (4, 8), (5, 12), (0, 4)):
+        for one, other in zip(*(b(start, stop) for b in batches.values()), strict=True):
+            assert torch.equal(one, other)
+    for one, other in zip(made["arrays"][1:], made["files"][1:], strict=True):
+        assert np.array_equal(one.y, other.y)
+        assert np.array_equal(one.x, other.x[:])
+        assert one.x.shape == other.x.shape
+        assert np.array_equal(one.x[1:3], other.x[1:3])
+        assert other.x[:0].shape == (0, *other.x.shape[1:])
+
+
+def test_predictions_of_arrays_and_files_are_the_same(tmp_path):
+    made = both(tmp_path, folder(tmp_path / "root" / "pets"))
+    run = image_run(tmp_path, channels=3, model={"name": "resnet", "width": 8, "blocks": [1, 1]})
+    for name in made:
+        model = classifier.build(run, made[name][0]).eval()
+        made[name] = classifier.predict(model, made[name][2].x, CPU)
+    assert np.array_equal(made["arrays"], made["files"])
+
+
+def test_diffusion_trains_on_the_same_inputs(tmp_path):
+    made = both(tmp_path, folder(tmp_path / "root" / "pets"))
+    run = image_run(tmp_path)
+    run |= {"training": {**run.training, "batch_size": 4}}
+    inputs = []
+    for _, train, test in made.values():
+        batch = diffusion.DiffusionBatches(run, train, CPU)(4, 8)
+        glance = diffusion.held_out_batch(run, test, 3, CPU)
+        inputs.append([*batch.inputs, *batch[1:], *glance.inputs])
+    for one, other in zip(*inputs, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_smaller_copies_are_made_once_where_they_are_asked_for(tmp_path):
+    source = folder(tmp_path / "root" / "pets", size=(40, 30))
+    spec = resolved(source.parent, size=10, resize=20)
+    description, train, _ = write_encoded(spec, source, tmp_path / "out")
+    assert (description["storage"], description["resize"]) == ("packed", 20)
+    views = np.stack([square_view(train.x[i], 10) for i in range(6)])
+    assert {train.x[i].size for i in range(6)} == {(26, 20)}
+    assert description["mean"] == pytest.approx((views / 255).mean((0, 2, 3)))
+
+
+def test_the_number_of_processes_changes_nothing(tree, tmp_path):
+    spec = resolved(tree.parent, store="files")
+    for threads in (1, 2):
+        encode(spec, tree, threads, tmp_path / str(threads))
+    for file in (tmp_path / "1").iterdir():
+        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+
+
+def test_random_parts_of_grey_images_are_grey(tmp_path):
+    """RandAugment, which knows colours only, sees three equal channels."""
+    source = folder(tmp_path / "root" / "pets", mode="L")
+    _, train, _ = write_encoded(resolved(source.parent), source, tmp_path / "out")
+    augment = {"flip": True, "crop_scale": [0.5, 1.0], "randaugment": "rand-m9-n2-mstd0.5"}
+    images = EncodedBatches(image_run(tmp_path) | {"augment": augment}, train, CPU)(0, 6).inputs
+    assert images.shape == (6, 1, 10, 10)
+    assert len(images.unique(dim=0)) == 6
+    settings = augment | {"size": 10}
+    for seed in range(20):
+        view, colour = (
+            train_view(train.x[0].convert(mode), settings, seed) for mode in ("L", "RGB")
+        )
+        grey = Image.fromarray(colour.transpose(1, 2, 0)).convert("L")
+        assert np.array_equal(view[0], np.asarray(grey))

@@ -1,0 +1,66 @@
+"""Images in a folder per split, whose classes a file says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from noiselab.data import complete
+from noiselab.data.image_files.folders import Tree, plain_folder
+from noiselab.data.image_files.source import SPLITS, Found, Item, class_list
+from noiselab.errors import NoiselabError
+from noiselab.noise import label_file
+
+
+def found(spec: dict, source: Path) -> Found:
+    """The images of each split, by name, with the labels of the specification's file.
+    NoiselabError: an image has no label."""
+    places = {split: plain_folder(source, split) for split in SPLITS}
+    trees = {split: Tree(source) for split in SPLITS}
+    paths = {split: trees[split].images(place) for split, place in places.items()}
+    for split, place in places.items():
+        trees[split].check_links()
+        if not paths[split]:
+            raise NoiselabError(f"no image in {place}")
+    file = _file(spec, source)
+    given = label_file.read(file, spec.get("label_column"), spec.get("image_column"))
+    names = _classes(spec, given.labels)
+    every = [path for split in SPLITS for path in paths[split]]
+    numbers = label_file.class_numbers(given, every, names)
+    cut = len(paths["train"])
+    labels = {"train": numbers[:cut], "test": numbers[cut:]}
+
+    def contents(split: str, used: np.ndarray) -> Iterator[Item]:
+        return (Item(paths[split][i], source / paths[split][i]) for i in np.flatnonzero(used))
+
+    where = {split: str(place) for split, place in places.items()}
+    visited = [folder for tree in trees.values() for folder in tree.folders]
+    return Found(names, labels, paths, contents, where, [source, file, *visited])
+
+
+def _file(spec: dict, source: Path) -> Path:
+    """The file of labels: in the source's folder, or a path."""
+    inside = source / spec["labels"]
+    return inside if inside.is_file() else Path(spec["labels"])
+
+
+def _classes(spec: dict, labels: list[str]) -> list[str]:
+    """Names of the classes: those of the class list, or all that there are, numbers in their order.
+    NoiselabError: they are not as many as the specification says."""
+    if listed := class_list(spec):
+        return listed
+    numbers = all(label.isascii() and label.isdigit() for label in labels)
+    names = sorted(set(labels), key=(lambda label: (int(label), label)) if numbers else None)
+    wanted = spec.get("classes") or max(2, len(names))
+    if wanted != len(names):
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.classes: configured {wanted}, but "
+            f"{spec['labels']} has {len(names)}"
+        )
+    return names
+
+
+def check(spec: dict, source: Path) -> complete.Source:
+    """What the folders and the file of labels have; NoiselabError where that is not enough."""
+    there = found(spec, source)
+    return complete.Source(f"{source}: {len(there.classes)} classes by {spec['labels']}")
