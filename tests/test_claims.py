@@ -15,6 +15,7 @@ from noiselab.planning.rates import error_rate
 
 PUBLISHED = config.published()
 NUMBERS = ("value", "ci_low", "ci_high")
+CLOSED_FORMS = ("information_maximum", "information_falls_with_classes")  # need no run
 
 
 def row(experiment, dataset, metric, value, *, ratio=1.0, of=None, half=0.0, **more):
@@ -142,6 +143,9 @@ def test_the_printed_number_is_the_statistic_of_the_printed_tables():
     for name, claim in PUBLISHED["claims"].items():
         kind = claims.STATISTICS[claim["statistic"]["kind"]]
         by_ruler = kind.printed(claim["statistic"], PUBLISHED)
+        if claim["printed"] is None:
+            assert by_ruler == {}, name
+            continue
         own = by_ruler.get(claim["statistic"].get("ruler"), next(iter(by_ruler.values())))
         if name == "loss_steadies":
             own = by_ruler["noisy model"]
@@ -151,8 +155,10 @@ def test_the_printed_number_is_the_statistic_of_the_printed_tables():
 def test_the_papers_own_numbers_hold_where_its_data_were_run():
     measured = Measured("paper", printed(1e-6), gradients(1e-6), stability(10**9))
     verdicts_ = {name: claim["verdict"] for name, claim in decided(measured).items()}
-    # One seed gives no interval of an FID.
-    assert verdicts_.pop("images_stay_good") == NOT_DECIDABLE
+    # One seed gives no interval of an FID; three trainings are too few to say that none diverges.
+    for name in ("images_stay_good", "images_stay_good_cifar100", "divergence"):
+        assert verdicts_.pop(name) == NOT_DECIDABLE
+    assert verdicts_.pop("information_falls_with_classes") == FAILS
     assert set(verdicts_.values()) == {HOLDS}
 
 
@@ -174,7 +180,10 @@ def test_runs_with_other_noise_than_the_papers_decide_nothing():
         claims.decide(PUBLISHED, Measured("quick", {"table7": pd.DataFrame(chosen)}))["claims"]
         for chosen in (rows, other)
     ]
-    tests = [[len(claim["tests"]) for claim in of_rows] for of_rows in decided]
+    tests = [
+        [len(claim["tests"]) for claim in of_rows if claim["name"] not in CLOSED_FORMS]
+        for of_rows in decided
+    ]
     assert sum(tests[0]) > sum(tests[1]) == 0
 
 
@@ -183,11 +192,13 @@ def test_stand_ins_never_decide_the_published_claim():
     text = {"dataset": "docstrings"}
     measured = Measured("quick", stand_ins, gradients(1e-6, **text), stability(10**9, **text))
     for name, claim in decided(measured).items():
+        if name in CLOSED_FORMS:
+            continue
         assert claim["verdict"] == NOT_DECIDABLE
         (test,) = claim["tests"]
         assert "tier quick, 1 seed" in test["where"]
         expected = HOLDS if PUBLISHED["claims"][name]["transfers"] else NOT_ASKED
-        expected = UNDECIDED if name == "images_stay_good" else expected
+        expected = UNDECIDED if name.startswith("images_stay_good") else expected
         assert test["verdict"] == expected, name
     assert "digits" in decided(measured)["diffusion_collapses"]["because"]
 
@@ -201,11 +212,12 @@ def test_the_papers_data_at_a_smaller_tier_decide_no_level():
 
 def test_with_nothing_run_every_claim_says_what_is_missing():
     content = claims.decide(PUBLISHED, Measured("quick", {}))
-    assert {claim["verdict"] for claim in content["claims"]} == {NOT_DECIDABLE}
-    assert all("nothing that it rests on was run" in c["because"] for c in content["claims"])
+    others = [claim for claim in content["claims"] if claim["name"] not in CLOSED_FORMS]
+    assert {claim["verdict"] for claim in others} == {NOT_DECIDABLE}
+    assert all("nothing that it rests on was run" in claim["because"] for claim in others)
     for render in verdicts.FORMATS.values():
         assert "not run" in render(content)
-    assert len(verdicts.tidy(content)) == len(content["claims"])
+    assert verdicts.tidy(content)["claim"].nunique() == len(content["claims"])
 
 
 def test_a_wide_interval_decides_nothing():
@@ -315,6 +327,108 @@ def test_gradients_of_several_seeds_get_an_interval_over_seeds():
     ]
     test = the_test("clean_gradients_cohere", Measured("quick", {}, pd.concat(frames)))
     assert (test["value"], test["interval"]) == (pytest.approx(0.5), "t_seeds")
+
+
+def test_levels_stand_apart_from_courses():
+    content = claims.decide(PUBLISHED, Measured("quick", {}))
+    text = verdicts.markdown(content)
+    courses, levels = text.split(f"### {verdicts.LEVELS}")
+    for name, claim in PUBLISHED["claims"].items():
+        assert claim["claim"] in (courses if claim["transfers"] else levels), name
+        assert claim["claim"] not in (levels if claim["transfers"] else courses), name
+    about = verdicts.tidy(content).set_index("claim")["about"]
+    assert about["clean_gradients_cohere"] == "level"
+    assert about["clean_gradients_cohere_more"] == "course"
+
+
+def test_equation_1_needs_no_run():
+    found = decided(Measured("smoke", {}), *CLOSED_FORMS)
+    assert found["information_maximum"]["verdict"] == HOLDS
+    fall = found["information_falls_with_classes"]
+    assert (fall["verdict"], fall["because"]) == (FAILS, "closed form, no run")
+    (test,) = fall["tests"]
+    # By hand at e = 0.99: n = 2 leaves 0.0808 bits of 1, n = 10 0.0808 + 0.99 log2(9) of log2(10).
+    two = -0.99 * np.log2(0.99) - 0.01 * np.log2(0.01)
+    ten = (two + 0.99 * np.log2(9)) / np.log2(10)
+    assert test["value"] == pytest.approx(two - ten)
+    (before,) = test["rulers"]
+    assert (before["verdict"], before["value"] > 0) == (HOLDS, True)
+
+
+def test_the_share_of_trainings_that_diverge():
+    """Of those with much noise and the clean run's batch alone."""
+    rows = [
+        row("table7", "openwebtext", "nll", v, ratio=r, seed=s, batch_multiplier=k, reason=reason)
+        for v, r, s, k, reason in (
+            (np.nan, 1.0, 0, 1, "training diverged"),
+            (np.nan, 0.5, 0, 1, "training diverged"),
+            (np.nan, 1.0, 1, 1, "training diverged"),
+            (3.0, 0.5, 1, 1, np.nan),
+            (3.0, 1.0, 2, 12, np.nan),  # a larger batch
+            (3.0, 0.3, 0, 1, np.nan),  # little noise
+        )
+    ]
+    test = the_test("divergence", Measured("paper", {"table7": pd.DataFrame(rows)}))
+    assert test["value"] == 75
+    low, high = scipy_stats.binomtest(3, 4).proportion_ci(method="wilson")
+    assert (test["ci_low"], test["ci_high"]) == pytest.approx((100 * low, 100 * high))
+    larger = the_test("divergence", Measured("paper", {"table7": pd.DataFrame(rows[-2:])}))
+    assert (larger["value"], larger["reason"]) == (
+        None,
+        "nothing was trained with so small a batch",
+    )
+
+
+def test_a_shift_is_paired_by_seed():
+    values = {0: [90.0, 91.0], 1.0: [60.0, 65.0]}
+    rows = [
+        row("table8", "imagenet1000", "train_accuracy", v, ratio=r, seed=s, half=1.0)
+        for r, of_seeds in values.items()
+        for s, v in enumerate(of_seeds)
+    ]
+    one = [r for r in rows if r["seed"] == 0]
+    test = the_test("training_accuracy_falls", Measured("lab", {"table8": pd.DataFrame(one)}))
+    half = np.sqrt(2)
+    assert [test[k] for k in NUMBERS] == pytest.approx([-30, -30 - half, -30 + half])
+    test = the_test("training_accuracy_falls", Measured("lab", {"table8": pd.DataFrame(rows)}))
+    low, high = scipy_stats.t.interval(0.95, 1, -28, scipy_stats.sem([-30, -26]))
+    assert [test[k] for k in NUMBERS] == pytest.approx([-28, low, high])
+
+
+def test_sums_of_gradients_grow_by_what_speaks_most_against_the_paper():
+    frame = gradients(1e-6)
+    assert the_test("clean_sums_double", Measured("paper", {}, frame))["value"] == pytest.approx(
+        11.37 / 6.13
+    )
+    assert the_test("corrupt_sums_cancel", Measured("paper", {}, frame))["value"] == pytest.approx(
+        1.36 / 0.84
+    )
+
+
+def test_a_cosine_above_another():
+    frame = gradients(0.1, cosine_corrupt_corrupt_mean=0.2)
+    test = the_test("clean_gradients_cohere_more", Measured("quick", {}, frame))
+    half = 1.96 * 0.1 * np.sqrt(2)
+    assert [test[k] for k in NUMBERS] == pytest.approx([0.32, 0.32 - half, 0.32 + half])
+
+
+def test_the_spread_of_the_noisy_loss_over_that_of_the_clean_one_covers():
+    """Normal losses of 200 macro-batches at one size, the noisy ones half as wide."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(150):
+        rows = [
+            {"noise_ratio": r, "batch_size": 4, "std": rng.normal(0, s, 200).std(ddof=1)}
+            for r, s in ((0.0, 2.0), (1.0, 1.0))
+        ]
+        frame = pd.DataFrame(rows).assign(seed=0, macro_batches=200, dataset="docstrings")
+        frame = frame.assign(stands_in_for="openwebtext")
+        found = stability_ratio(frame)
+        hits += found["ci_low"] <= 0.5 <= found["ci_high"]
+    assert 0.91 < hits / 150 < 0.99
+
+
+def stability_ratio(frame):
+    return the_test("noisy_loss_is_steadier", Measured("quick", {}, stability=frame))
 
 
 # ------------------------------------------------------------------------------ audit, spectrum

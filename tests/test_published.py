@@ -151,6 +151,16 @@ imagenet_immune 73.784 74.778 absolute
 imagenet_fixed_total 73.784 71.093 absolute
 structured_noise_collapses 94.17 40.72 relative
 images_stay_good 3.49 3.62 relative
+images_stay_good_cifar100 5.38 6.28 relative
+diffusion_collapses_cifar100 65.236 16.996 relative
+classifiers_decline_cifar100 78.96 61.65 absolute
+imagenet100_declines 64.520 45.920 absolute
+training_accuracy_falls 94.244 66.870 absolute
+low_structured_noise 94.17 94.15 absolute
+low_structured_noise_cifar100 75.54 75.83 absolute
+structured_noise_collapses_cifar100 75.54 33.39 relative
+sparse_condition_level 2.5488 3.3525 relative
+rich_condition_level 3.3859 3.9931 relative
 """
 
 
@@ -173,6 +183,21 @@ def test_claims_rest_on_the_printed_numbers():
     assert entries["snr_grows"]["printed"] == pytest.approx(8.34 / 7.31, abs=0.001)
     assert entries["loss_steadies"]["printed"] == pytest.approx(100 * (1 - 2.40 / 9.45), abs=0.05)
     assert entries["marginal_is_learned"]["printed"] == 0.000241
+    assert entries["sparse_condition_level"]["printed"] == 31.5
+    assert entries["rich_condition_level"]["printed"] == 17.9
+    relative = {"spectrum_cifar100": 73.95 - 21.92, "scale_protects_imagenet100": 28.83 + 1.35}
+    relative |= {"language_model_against_diffusion": 56.81 - 25.09}
+    relative |= {"structured_noise_is_worse_cifar100": 42.15 - 17.31}
+    for name, value in relative.items():
+        assert entries[name]["printed"] == pytest.approx(value, abs=0.02), name
+    assert entries["corrupt_gradients_are_orthogonal"]["printed"] == 0.001
+    assert entries["clean_gradients_cohere_more"]["printed"] == pytest.approx(0.52 - 0.001)
+    assert entries["clean_sums_double"]["printed"] == pytest.approx(11.37 / 6.13, abs=0.001)
+    assert entries["corrupt_sums_cancel"]["printed"] == pytest.approx(1.36 / 0.84, abs=0.001)
+    assert entries["noisy_loss_is_steadier"]["printed"] == pytest.approx(3.61 / 6.43, abs=0.001)
+    assert entries["information_maximum"]["printed"] == 0
+    unprinted = ("information_falls_with_classes", "divergence")
+    assert [name for name, c in entries.items() if c["printed"] is None] == list(unprinted)
 
 
 def test_every_claim_is_complete():

@@ -92,6 +92,7 @@ CLAIM = {
     "needs": "CIFAR-10, tier paper",
     "published": 56.81,
     "unit": "%",
+    "transfers": True,
     "verdict": "not decidable here",
     "because": "needs CIFAR-10; run here: digits",
     "tests": [
@@ -119,6 +120,7 @@ CLAIM = {
     ],
 }
 UNTESTED = CLAIM | {"name": "untested", "published": None, "tests": [], "because": "not run"}
+LEVEL = UNTESTED | {"name": "level", "transfers": False}
 
 
 @pytest.fixture
@@ -299,6 +301,15 @@ def test_claims_are_counted_by_both_verdicts(structure):
     assert "41.20 % [38.00, 44.10]" in words
     assert "−39.00 points" in words
     assert layouts.INTERVALS["t_items"] in words
+
+
+def test_levels_have_a_table_of_their_own(structure, tmp_path):
+    content = {"tier": "quick", "claims": [LEVEL, CLAIM]}
+    write_json(tmp_path / "claims.json", content)
+    text = report.render(structure)
+    courses, levels = (text.index(title) for title in (verdicts.COURSES, verdicts.LEVELS))
+    assert courses < text.index('id="claim-diffusion_collapses"') < levels
+    assert levels < text.index('id="claim-level"')
 
 
 def test_several_data_sets_with_several_verdicts_are_mixed():

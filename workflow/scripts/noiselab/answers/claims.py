@@ -17,6 +17,9 @@ from noiselab.measures.statistics import Estimate
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 NOT_DECIDABLE = "not decidable here"
 NOT_ASKED = "not asked"  # of a level on other data
+NO_RUN = "closed form, no run"
+# Numbers whose statistic says what they are.
+WITHOUT_UNIT = ("cosine", "factor at twice the batch", "ratio", "relative information loss")
 
 
 def decide(published: dict, measured: Measured) -> dict:
@@ -44,10 +47,10 @@ def _decided(name: str, claim: dict, published: dict, measured: Measured) -> dic
     verdict, because = _verdict_on_paper(claim, wanted, tests, measured.tier)
     return {
         "name": name,
-        **{key: claim[key] for key in ("place", "claim", "why", "unit")},
+        **{key: claim[key] for key in ("place", "claim", "why", "unit", "transfers")},
         "statistic": kind.sentence(statistic, published),
         "rule": rule_text(claim["rule"], claim["unit"]),
-        "needs": f"{_names(wanted)}, tier {' or '.join(claim['tiers'])}",
+        "needs": f"{_names(wanted)}, tier {' or '.join(claim['tiers'])}" if wanted else "no run",
         "published": claim["printed"],
         "verdict": verdict,
         "because": because,
@@ -59,7 +62,8 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
     """One test as claims.json has it."""
     own = set(test.datasets) == set(wanted)
     seeds = f"{test.seeds} seed{'s' * (test.seeds != 1)}"
-    row = {"where": f"{_names(test.datasets)}, tier {tier}, {seeds}", "paper_data": own}
+    where = f"{_names(test.datasets)}, tier {tier}, {seeds}" if test.datasets else NO_RUN
+    row = {"where": where, "paper_data": own}
     row |= {"datasets": list(test.datasets), "seeds": test.seeds, "reason": test.reason}
     asked = own or claim["transfers"]
     rulers = [
@@ -99,7 +103,7 @@ def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tup
         return NOT_DECIDABLE, f"needs tier {' or '.join(claim['tiers'])}; run here: {tier}"
     if test["verdict"] == UNDECIDED:
         return NOT_DECIDABLE, test["reason"] or "the interval includes both answers"
-    return test["verdict"], f"run here: {test['where']}"
+    return test["verdict"], f"run here: {test['where']}" if wanted else test["where"]
 
 
 def apply_rule(rule: dict, estimate: Estimate) -> str:
@@ -125,7 +129,7 @@ def rule_text(rule: dict, unit: str) -> str:
     """A rule as words."""
     ((kind, bound),) = rule.items()
     bounds = bound if isinstance(bound, list) else [bound]
-    unit = "" if unit in ("cosine", "factor at twice the batch") else f" {unit}"
+    unit = "" if unit in WITHOUT_UNIT else f" {unit}"
     return f"{kind.replace('_', ' ')} {' and '.join(f'{b:g}' for b in bounds)}{unit}"
 
 

@@ -247,6 +247,8 @@ INTERVALS = {
     "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches",
     "t_seeds": "t-interval over seeds",
+    "wilson_trainings": "Wilson interval over trainings",
+    "closed_form": "closed form, no spread",
 }
 
 

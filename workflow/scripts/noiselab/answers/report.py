@@ -27,7 +27,7 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from noiselab.answers.layouts import INTERVALS, NAMES
-from noiselab.answers.verdicts import estimate, number
+from noiselab.answers.verdicts import estimate, number, parts
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT, read_json
 from noiselab.planning.provenance import PACKAGES
@@ -399,6 +399,7 @@ def claims(path: str | Path) -> dict:
             test["interval_text"] = INTERVALS.get(test["interval"], test["interval"])
     return {
         "rows": rows,
+        "parts": parts(rows),
         "published": _count(row["verdict"] for row in rows),
         "here": _count(row["here"] for row in rows),
         "stand_in": any(not test["paper_data"] for row in rows for test in row["tests"]),

@@ -17,15 +17,26 @@ NOTES = [
 ]
 
 
+COURSES = "Courses: data that stand in for those of the paper can show them, too"
+LEVELS = "Levels: they depend on the size of models and data; no other data can show them"
+
+
+def parts(claims: list[dict]) -> list[tuple[str, list[dict]]]:
+    """(title, its claims): courses apart from levels, as far as there are any."""
+    found = [(COURSES, [c for c in claims if c["transfers"]])]
+    found += [(LEVELS, [c for c in claims if not c["transfers"]])]
+    return [(title, part) for title, part in found if part]
+
+
 def summary(content: dict) -> str:
     """How many claims have which verdict, in a sentence."""
     published = Counter(claim["verdict"] for claim in content["claims"])
     run = Counter(test["verdict"] for claim in content["claims"] for test in claim["tests"])
-    parts = [f"{n} {verdict}" for verdict, n in sorted(published.items())]
+    verdicts = [f"{n} {verdict}" for verdict, n in sorted(published.items())]
     tests = [f"{n} {verdict}" for verdict, n in sorted(run.items())]
     return (
         f"{len(content['claims'])} claims of the paper at tier {content['tier']}: "
-        f"{', '.join(parts)}. Tests on what was run: {', '.join(tests) or 'none'}."
+        f"{', '.join(verdicts)}. Tests on what was run: {', '.join(tests) or 'none'}."
     )
 
 
@@ -35,6 +46,7 @@ def tidy(content: dict) -> pd.DataFrame:
     for claim in content["claims"]:
         keys = {k: claim[k] for k in ("name", "place", "rule", "verdict", "because")}
         keys = {"claim" if k == "name" else k: v for k, v in keys.items()}
+        keys["about"] = "course" if claim["transfers"] else "level"
         own = {"ruler": claim["statistic"], "unit": claim["unit"], "published": claim["published"]}
         for test in claim["tests"] or [{}]:
             first = {k: test.get(k) for k in ("value", "ci_low", "ci_high", "interval", "reason")}
@@ -65,10 +77,10 @@ def estimate(row: dict, unit: str = "") -> str:
     return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
-def _grid(content: dict) -> pd.DataFrame:
+def _grid(claims: list[dict]) -> pd.DataFrame:
     """The table that people read: a row per claim and test."""
     rows = []
-    for claim in content["claims"]:
+    for claim in claims:
         for test in claim["tests"] or [None]:
             rows.append(
                 {
@@ -86,23 +98,26 @@ def _grid(content: dict) -> pd.DataFrame:
 
 
 def markdown(content: dict) -> str:
-    """The claims as one table of Markdown."""
-    grid = _grid(content).to_markdown(index=False, disable_numparse=True)
-    return "\n\n".join([f"## {TITLE}", summary(content), grid, *NOTES]) + "\n"
+    """The claims as tables of Markdown."""
+    blocks = [f"## {TITLE}", summary(content)]
+    for title, claims in parts(content["claims"]):
+        grid = _grid(claims).to_markdown(index=False, disable_numparse=True)
+        blocks += [f"### {title}", grid]
+    return "\n\n".join([*blocks, *NOTES]) + "\n"
 
 
 def html_page(content: dict) -> str:
     """The claims as a page of its own, with the other rulers below."""
     rulers = tidy(content).drop(columns=["rule", "because", "verdict"])
-    parts = [f"<p>{html.escape(summary(content))}</p>"]
-    for title, grid in (("", _grid(content)), ("By every ruler", rulers)):
-        heading = f"<h2>{title}</h2>" if title else ""
+    grids = [(title, _grid(claims)) for title, claims in parts(content["claims"])]
+    body = [f"<p>{html.escape(summary(content))}</p>"]
+    for title, grid in (*grids, ("By every ruler", rulers)):
         table = grid.to_html(
             index=False, border=0, escape=True, na_rep="", float_format="{:.4g}".format
         )
-        parts.append(f'{heading}<div class="scroll wrap">{table}</div>')
-    parts += [f"<p>{html.escape(note)}</p>" for note in NOTES]
-    return page(TITLE, "".join(parts))
+        body.append(f'<h2>{html.escape(title)}</h2><div class="scroll wrap">{table}</div>')
+    body += [f"<p>{html.escape(note)}</p>" for note in NOTES]
+    return page(TITLE, "".join(body))
 
 
 FORMATS = {"md": markdown, "html": html_page}

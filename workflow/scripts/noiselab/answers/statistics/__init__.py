@@ -1,13 +1,18 @@
 """The statistics that claims are about: a module for each subject, an entry for each kind."""
 
-from noiselab.answers.statistics import gradients, losses, metrics, stability
+from noiselab.answers.statistics import gradients, losses, metrics, stability, theory
 
 STATISTICS = {
     "loss": losses.LOSS,
     "difference": losses.DIFFERENCE,
     "largest": metrics.LARGEST,
     "change": metrics.CHANGE,
+    "shift": metrics.SHIFT,
+    "diverged": metrics.DIVERGED,
     "gradients": gradients.COSINE,
-    "snr_growth": gradients.GROWTH,
+    "growth": gradients.GROWTH,
     "narrowing": stability.NARROWING,
+    "spread_ratio": stability.RATIO,
+    "information_maximum": theory.MAXIMUM,
+    "information_fall": theory.FALL,
 }

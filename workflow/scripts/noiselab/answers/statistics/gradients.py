@@ -12,21 +12,30 @@ from noiselab.answers.statistics.evidence import (
     Tests,
     analysis_rows,
 )
-from noiselab.measures.statistics import Estimate, Interval, log_interval, over_seeds
+from noiselab.measures.statistics import Estimate, Interval, difference, log_interval, over_seeds
 
 PROTOCOLS = {
     "tokens": "token noise, as in the text",
     "sequences": "sequence noise, as released",
 }
+EXTREME = {"snr": min, "norm_clean": min, "norm_corrupt": max}  # what speaks most against the paper
 
 
 def _gradient_tests(statistic: dict, measured: Measured) -> Tests:
-    metric = statistic["metric"]
     for dataset, rows in analysis_rows(measured.gradients, statistic["of"]):
-        found = {name: mean_cosine(rows, protocol, metric) for protocol, name in PROTOCOLS.items()}
+        found = {name: _cosine(rows, protocol, statistic) for protocol, name in PROTOCOLS.items()}
         rulers = {name: Ruled(estimate, "cosine") for name, estimate in found.items() if estimate}
         reason = None if rulers else "no such pair in any batch"
         yield Tested((dataset,), rows["seed"].nunique(), rulers, reason)
+
+
+def _cosine(rows: pd.DataFrame, protocol: str, statistic: dict) -> Estimate | None:
+    """A mean cosine, or by how much it is above that of `minus`."""
+    own = mean_cosine(rows, protocol, statistic["metric"])
+    if own is None or "minus" not in statistic:
+        return own
+    other = mean_cosine(rows, protocol, statistic["minus"])
+    return other and difference(own, other)
 
 
 def mean_cosine(rows: pd.DataFrame, protocol: str, metric: str) -> Estimate | None:
@@ -42,52 +51,61 @@ def mean_cosine(rows: pd.DataFrame, protocol: str, metric: str) -> Estimate | No
 
 
 def _growth_tests(statistic: dict, measured: Measured) -> Tests:
-    """Signal-to-noise ratio at twice the batch over that at the batch, smallest of all error
-    rates."""
+    """A norm, or the signal-to-noise ratio, at twice the batch over that at the batch, smallest of
+    all error rates (of the corrupt sums: largest)."""
+    metric = statistic["metric"]
     for dataset, rows in analysis_rows(measured.gradients, statistic["of"]):
         rulers = {}
         for protocol, name in PROTOCOLS.items():
-            own = rows[rows["protocol"] == protocol]
-            own = own[own["snr"].notna()]
-            least = [
-                min(_growth(case) for _, case in seed.groupby("error_rate"))
+            own = rows[(rows["protocol"] == protocol) & rows[metric].notna()]
+            chosen = [
+                EXTREME[metric](_growth(case, metric) for _, case in seed.groupby("error_rate"))
                 for _, seed in own.groupby("seed")
             ]
-            if least:
-                value, error = least[0]
+            if chosen:
+                value, error = chosen[0]
                 spread = log_interval(value, error, "t_batches")
-                estimate = over_seeds([growth for growth, _ in least], spread)
+                estimate = over_seeds([growth for growth, _ in chosen], spread)
                 rulers[name] = Ruled(estimate, "factor at twice the batch")
         yield Tested((dataset,), rows["seed"].nunique(), rulers)
 
 
-def _growth(case: pd.DataFrame) -> tuple[float, float]:
+def _growth(case: pd.DataFrame, metric: str) -> tuple[float, float]:
     """Growth per doubling of the batch, and the standard error of its logarithm."""
     ordered = case.sort_values("batch_size").to_dict("records")
     small, large = ordered[0], ordered[-1]
     doublings = np.log2(large["batch_size"] / small["batch_size"])
-    kinds = ("norm_clean", "norm_corrupt")
+    kinds = ("norm_clean", "norm_corrupt") if metric == "snr" else (metric,)
     variance = sum((row[f"{k}_se"] / row[k]) ** 2 for row in (small, large) for k in kinds)
-    growth = (large["snr"] / small["snr"]) ** (1 / doublings)
+    growth = (large[metric] / small[metric]) ** (1 / doublings)
     return float(growth), float(np.sqrt(variance) / doublings)
 
 
 def _printed_gradient(statistic: dict, published: dict) -> dict[str, float]:
     """The paper's text speaks of tokens, its code corrupts sequences; it prints one number."""
-    values = published["table4"]["metrics"][statistic["metric"]]
-    return dict.fromkeys(PROTOCOLS.values(), float(np.mean(values)))
+    printed = published["table4"]["metrics"]
+    value = np.mean(printed[statistic["metric"]])
+    if "minus" in statistic:
+        value -= np.mean(printed[statistic["minus"]])
+    return dict.fromkeys(PROTOCOLS.values(), float(value))
 
 
 def _printed_growth(statistic: dict, published: dict) -> dict[str, float]:
-    snr = published["table4"]["metrics"]["snr"]
-    return dict.fromkeys(PROTOCOLS.values(), min(snr[1] / snr[0], snr[3] / snr[2]))
+    metric = statistic["metric"]
+    values = published["table4"]["metrics"][metric]
+    growth = EXTREME[metric](values[1] / values[0], values[3] / values[2])
+    return dict.fromkeys(PROTOCOLS.values(), growth)
 
 
-COSINE = Kind(
-    _gradient_tests, _printed_gradient, lambda s, _: f"mean {NAMES[s['metric']]}, token noise"
-)
-GROWTH = Kind(
-    _growth_tests,
-    _printed_growth,
-    lambda *_: "signal-to-noise ratio at twice the batch, smallest of all error rates",
-)
+def _cosine_sentence(statistic: dict, published: dict) -> str:
+    minus = f" minus {NAMES[statistic['minus']]}" if "minus" in statistic else ""
+    return f"mean {NAMES[statistic['metric']]}{minus}, token noise"
+
+
+def _growth_sentence(statistic: dict, published: dict) -> str:
+    which = "largest" if EXTREME[statistic["metric"]] is max else "smallest"
+    return f"{NAMES[statistic['metric']]} at twice the batch, {which} of all error rates"
+
+
+COSINE = Kind(_gradient_tests, _printed_gradient, _cosine_sentence)
+GROWTH = Kind(_growth_tests, _printed_growth, _growth_sentence)

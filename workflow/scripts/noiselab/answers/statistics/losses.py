@@ -111,7 +111,12 @@ def _printed_difference(statistic: dict, published: dict) -> dict[str, float]:
         _printed_loss(statistic[k], statistic["noise_ratio"], published)
         for k in ("first", "second")
     )
-    return {name: first[name] - second[name] for name in first if name in second}
+    scores = [LOSSES[statistic[k]["score"]].more_is_better for k in ("first", "second")]
+    return {
+        name: first[name] - second[name]
+        for name in first
+        if name in second and (scores[0] == scores[1] or name.startswith("relative"))
+    }
 
 
 def _loss_sentence(s: dict, published: dict) -> str:

@@ -1,4 +1,7 @@
-"""Single metrics: the largest over the noise ratios, and the change against the clean run."""
+"""Single metrics: the largest over the noise ratios, the change against the clean run, and whether
+there is one at all, as a training may diverge."""
+
+import pandas as pd
 
 from noiselab.answers.layouts import NAMES
 from noiselab.answers.statistics.evidence import (
@@ -11,7 +14,15 @@ from noiselab.answers.statistics.evidence import (
     missing_reason,
 )
 from noiselab.answers.tables import seeds_estimate
-from noiselab.measures.statistics import Estimate, Interval, over_seeds
+from noiselab.measures.statistics import (
+    Estimate,
+    Interval,
+    difference,
+    over_seeds,
+    wilson_interval,
+)
+
+DIVERGED_REASON = "training diverged"  # as measures.metrics writes it
 
 
 def _largest_tests(statistic: dict, measured: Measured) -> Tests:
@@ -51,10 +62,58 @@ def _change_tests(statistic: dict, measured: Measured) -> Tests:
         yield Tested((dataset,), seeds, {NAMES[metric]: Ruled(estimate, "%")}, reason)
 
 
+def _shift_tests(statistic: dict, measured: Measured) -> Tests:
+    """A metric minus that of the clean run, paired by seed; of one seed, with the interval over
+    test items as if both were independent."""
+    rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
+    rows = rows[rows["metric"] == statistic["metric"]]
+    for dataset, own in rows.groupby("dataset", sort=False):
+        clean, noisy = (
+            own[own["noise_ratio"] == ratio].sort_values("seed")
+            for ratio in (0, statistic["noise_ratio"])
+        )
+        if len(noisy) == 0:
+            continue
+        known = clean["value"].notna().all() and noisy["value"].notna().all()
+        if not known or list(clean["seed"]) != list(noisy["seed"]):
+            yield Tested((dataset,), len(noisy), {}, missing_reason(noisy) or "no clean run")
+            continue
+        change = difference(seeds_estimate(noisy), seeds_estimate(clean))
+        if len(noisy) > 1:
+            change = over_seeds(list(noisy["value"].to_numpy() - clean["value"].to_numpy()), None)
+        yield Tested((dataset,), len(noisy), {"absolute": Ruled(change, own["unit"].iloc[0])})
+
+
+def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
+    """Share of the trainings at a noise ratio or above, with the batch of the clean run, that
+    diverged; its interval is over trainings."""
+    found = [experiment_rows(measured, name, statistic["of"]) for name in statistic["experiments"]]
+    rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else found[0]
+    rows = rows[rows["metric"] == statistic["metric"]]
+    for dataset, own in rows.groupby("dataset", sort=False):
+        noisy = own[own["noise_ratio"] >= statistic["noise_ratio"]]
+        if len(noisy) == 0:
+            continue
+        own = noisy[noisy["batch_multiplier"] == 1]
+        if len(own) == 0:
+            yield Tested((dataset,), 0, {}, "nothing was trained with so small a batch")
+            continue
+        count = int((own["reason"] == DIVERGED_REASON).sum())
+        low, high, _ = wilson_interval(count, len(own))
+        share = Estimate(100 * count / len(own), 100 * low, 100 * high, "wilson_trainings")
+        yield Tested((dataset,), own["seed"].nunique(), {"trainings": Ruled(share, "%")})
+
+
 def _printed_value(statistic: dict, published: dict) -> dict[str, float]:
     entry = published[statistic["experiment"]]
     values = entry["metrics"][statistic["metric"]][statistic["of"]]
     return {"largest": max(values[1:])}
+
+
+def _printed_shift(statistic: dict, published: dict) -> dict[str, float]:
+    entry = published[statistic["experiment"]]
+    values = entry["metrics"][statistic["metric"]][statistic["of"]]
+    return {"absolute": values[entry["noise_ratios"].index(statistic["noise_ratio"])] - values[0]}
 
 
 def _printed_change(statistic: dict, published: dict) -> dict[str, float]:
@@ -71,4 +130,16 @@ CHANGE = Kind(
     _change_tests,
     _printed_change,
     lambda s, _: f"relative change of {NAMES[s['metric']]} at r = {s['noise_ratio']:g}",
+)
+SHIFT = Kind(
+    _shift_tests,
+    _printed_shift,
+    lambda s, _: f"{NAMES[s['metric']]} at r = {s['noise_ratio']:g} minus that of the clean run",
+)
+DIVERGED = Kind(
+    _diverged_tests,
+    lambda *_: {},
+    lambda s, _: (
+        f"share of trainings that diverge, r ≥ {s['noise_ratio']:g}, batch of the clean run"
+    ),
 )

@@ -1,4 +1,4 @@
-"""Stability of the loss: how much narrower it gets with the batch."""
+"""Stability of the loss: how much narrower it gets with the batch, and with noise."""
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,25 @@ def _narrowing_tests(statistic: dict, measured: Measured) -> Tests:
         yield Tested((dataset,), seeds, rulers if ratio == 16 else {}, reason)
 
 
+def _ratio_tests(statistic: dict, measured: Measured) -> Tests:
+    """Standard deviation of the noisy model's loss over that of the clean one's at the same batch,
+    largest of all batches."""
+    for dataset, rows in analysis_rows(measured.stability, statistic["of"]):
+        seeds = [_largest_ratio(seed) for _, seed in rows.groupby("seed")]
+        # As above: the logarithms of two standard deviations.
+        error = np.sqrt(1 / (rows["macro_batches"].iloc[0] - 1))
+        estimate = over_seeds(seeds, log_interval(seeds[0], error, "chi2_batches"))
+        yield Tested((dataset,), len(seeds), {"noisy over clean": Ruled(estimate, "ratio")})
+
+
+def _largest_ratio(rows: pd.DataFrame) -> float:
+    clean, noisy = (
+        rows[(rows["noise_ratio"] != 0) == is_noisy].set_index("batch_size")["std"]
+        for is_noisy in (False, True)
+    )
+    return float((noisy / clean).max())
+
+
 def _kept(rows: pd.DataFrame) -> float:
     rows = rows.sort_values("batch_size")
     return float(rows["std"].iloc[-1] / rows["std"].iloc[0])
@@ -52,8 +71,18 @@ def _printed_narrowing(statistic: dict, published: dict) -> dict[str, float]:
     return printed
 
 
+def _printed_ratio(statistic: dict, published: dict) -> dict[str, float]:
+    noisy, clean = (published["table11"]["models"][model]["std"] for model in ("noisy", "clean"))
+    return {"noisy over clean": max(a / b for a, b in zip(noisy, clean, strict=True))}
+
+
 NARROWING = Kind(
     _narrowing_tests,
     _printed_narrowing,
     lambda *_: "fall of the standard deviation of the noisy model's loss, batch × 16",
+)
+RATIO = Kind(
+    _ratio_tests,
+    _printed_ratio,
+    lambda *_: "standard deviation of the noisy model's loss over the clean one's, largest ratio",
 )
