@@ -1,5 +1,6 @@
 """Corrupting labels: the vectorised function, random numbers included, against Algorithm 3 element
-by element, on the label tensor and on a list of Python integers."""
+by element, on the label tensor and on a list of Python integers; and by any matrix, against uniform
+noise."""
 
 import random
 
@@ -8,9 +9,13 @@ import torch
 
 from comparing import Bench, benchmark
 from noiselab import streams
-from noiselab.noise.corruptions.labels import UniformLabel
+from noiselab.noise.corruptions.asymmetric import Asymmetric
+from noiselab.noise.corruptions.labels import LabelCorruption, PairFlip, Symmetric, UniformLabel
+from noiselab.noise.corruptions.matrices import LabelMatrix, TransitionMatrix
 
 COUNT = 1024
+CLASSES, BATCHES = (10, 100, 1000), (128, 1024, 50_000)
+LOOKED_UP = ("label_matrix", "transition_matrix")  # others need no table
 
 
 @benchmark("noise injection", "noise", on_device=False)
@@ -25,6 +30,45 @@ def label_noise(bench: Bench) -> None:
         ):
             sides = (lambda y=labels, c=classes: vectorised(y, c)), theirs
             bench.compare(what, reference + of, *sides, loops=(500, loops))
+
+
+@benchmark("noise injection", "matrices", rounds=101, on_device=False)
+def matrix_noise(bench: Bench) -> None:
+    """A ratio of 0.5 or more: no kind of matrix takes more than twice as long as uniform noise."""
+    for classes in CLASSES:
+        for name, noise in matrices(classes).items():
+            for count in BATCHES:
+                if name in LOOKED_UP or (classes, count) == (CLASSES[-1], COUNT):
+                    against_uniform(bench, name, noise, count)
+
+
+def against_uniform(bench: Bench, name: str, noise: LabelCorruption, count: int) -> None:
+    rng, classes = np.random.default_rng(0), noise.classes
+    labels, u = rng.integers(0, classes, count), rng.random(count)
+    uniform, loops = UniformLabel(0.5, classes), max(1, 20_000 // count)
+    bench.compare(
+        f"{name}: corrupt {count} labels, {classes} classes",
+        "uniform_label",
+        lambda: noise.draw(labels, u),
+        lambda: uniform.draw(labels, u),
+        loops=(loops, loops),
+        reason="A matrix is looked up for each label.",
+    )
+
+
+def matrices(classes: int) -> dict[str, LabelCorruption]:
+    """A corruption of each kind that a matrix describes, at error rate 0.5 or up to it."""
+    wrong = np.random.default_rng(0).dirichlet(np.full(classes, 0.5), classes)
+    wrong *= 1 - np.eye(classes)
+    wrong /= wrong.sum(axis=1, keepdims=True)
+    rate = np.linspace(0.3, 0.7, classes)[:, None]
+    return {
+        "label_matrix": LabelMatrix(0.5, wrong),
+        "transition_matrix": TransitionMatrix((1 - rate) * np.eye(classes) + rate * wrong),
+        "symmetric": Symmetric(0.5, classes),
+        "pair_flip": PairFlip(0.5, classes),
+        "asymmetric": Asymmetric(0.5, classes),
+    }
 
 
 def vectorised(labels: np.ndarray, classes: int):
