@@ -138,10 +138,42 @@ def row(ratio, error, value, **changes):
 def test_tables_have_rows_of_rates_that_are_no_ratio():
     rows = [row(None, 1.0, 10.0), row(None, None, 30.0), row(0.5, 1 / 3, 80.0), row(0, 0, 90.0)]
     table = tables.runs_table(pd.DataFrame(rows), {})
-    assert list(table["row"]) == ["100:0", "100:50", "0:100", "given"]
+    assert list(table["row"]) == ["0 %", "33.33 %", "100 %", "given"]
     assert list(table["ours"]) == [90, 80, 10, 30]
     for render in layouts.FORMATS.values():
         assert "given" in render(table, "title", [])
+    assert layouts.layout(table).index.name == "Error rate"
+
+
+def test_short_ratios_are_printed_as_in_the_paper():
+    rows = [row(0, 0, 90.0), row(0.3, 3 / 13, 80.0), row(4.0, 0.8, 20.0)]
+    table = tables.runs_table(pd.DataFrame(rows), {})
+    assert list(table["row"]) == ["100:0", "100:30", "100:400"]
+    assert layouts.layout(table).index.name == "Correct:Incorrect"
+    assert tables.ratio_label(None, 1.0) == "0:100"
+    assert tables.ratio_label(None, None) == "given"
+
+
+def notes(*rows) -> list[str]:
+    table = tables.runs_table(pd.DataFrame(rows), {})
+    return layouts.notes(table, "smoke", "that of a calibrated model.")
+
+
+def test_nominal_and_true_rates_stand_beside_each_other_where_they_differ():
+    measured = {"measured_error_rate": 0.357, "corruption": "symmetric"}
+    differing = row(2 / 3, 0.4, 80.0, true_error_rate=0.36, **measured)
+    line = "Error rates of symmetric, nominal → true: 40 % → 36 % (35.7 % measured)."
+    assert line in notes(row(0, 0, 90.0, true_error_rate=0.0), differing)
+
+
+def test_nothing_is_said_of_rates_that_are_the_same():
+    same = row(1.0, 0.5, 80.0, true_error_rate=0.5)
+    assert notes(row(0, 0, 90.0), same) == notes(row(0, 0, 90.0), row(1.0, 0.5, 80.0))
+
+
+def test_rates_by_class_are_in_the_notes():
+    noisy = row(1 / 3, 0.25, 80.0, true_error_rate=0.25, class_error_rates="0: 0 %, 1: 50 %")
+    assert "Error rates by class at 25 %: 0: 0 %, 1: 50 %." in notes(noisy)
 
 
 def test_a_table_says_why_there_is_no_floor():

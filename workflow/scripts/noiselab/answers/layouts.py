@@ -112,10 +112,11 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
         title = ": ".join(NAMES.get(name, name) for name in key)
         part = part.set_index("row")
         columns |= {(title, kind): text for kind, text in _texts(part).items()}
-    ratios = table["row"].str.startswith("100:").all()
+    heads = {"Correct:Incorrect": r"100:.*", "Error rate": r"[0-9.]+ %|given.*"}
+    fitting = [head for head, row in heads.items() if table["row"].str.fullmatch(row).all()]
     # Data sets may lack rows that others have, such as a score of their own.
     grid = pd.DataFrame(columns).reindex(table["row"].unique()).fillna("")
-    return grid.rename_axis("Correct:Incorrect" if ratios else "")
+    return grid.rename_axis(fitting[0] if fitting else "")
 
 
 def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
@@ -286,16 +287,16 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
 def _true_rates(table: pd.DataFrame) -> list[str]:
     """A line per corruption of labels whose nominal rates are not the shares that are wrong."""
     labels = {name for name, kind in CORRUPTIONS.items() if kind.target == "label"}
-    rows = table[table["corruption"].isin(labels)].dropna(subset=["error_rate", "true_error_rate"])
+    lines, rates = [], ["error_rate", "true_error_rate"]
+    rows = table[table["corruption"].isin(labels)].dropna(subset=rates)
     rows = rows[(rows["error_rate"] - rows["true_error_rate"]).abs() > 1e-9]
-    lines = []
     for name, own in rows.groupby("corruption", sort=False):
-        groups = own.groupby(["error_rate", "true_error_rate"])["measured_error_rate"].mean()
-        rates = [
+        groups = own.groupby(rates)["measured_error_rate"].mean()
+        texts = [
             f"{_percent(nominal)} → {_percent(true)} ({_percent(measured)} measured)"
             for (nominal, true), measured in groups.items()
         ]
-        lines.append(f"Error rates of {name}, nominal → true: {'; '.join(rates)}.")
+        lines.append(f"Error rates of {name}, nominal → true: {'; '.join(texts)}.")
     return lines
 
 

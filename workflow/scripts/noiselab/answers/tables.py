@@ -62,6 +62,18 @@ def ratio_label(
     return "given" if pd.isna(measured) else f"given, {100 * measured:.3g} % wrong"
 
 
+def _error_label(cell: dict) -> str:
+    """Row label where noise ratios are no short numbers, as those of round error rates."""
+    return cell["row"] if pd.isna(cell["error_rate"]) else f"{100 * cell['error_rate']:.4g} %"
+
+
+def _is_short(cell: dict) -> bool:
+    """Whether a cell's noise ratio can be printed; where the error rate is unknown, too, nothing
+    can."""
+    ratio = 100 * cell["noise_ratio"] if pd.notna(cell["noise_ratio"]) else np.nan
+    return pd.isna(cell["error_rate"]) or abs(round(ratio, 2) - ratio) < 1e-9
+
+
 def rate_text(noise_ratio: float | None, error_rate: float | None) -> str:
     """The noise of a block or a curve."""
     if pd.notna(noise_ratio):
@@ -93,6 +105,8 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
         cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
     if _is_batch_ablation(metrics):
         cells = [c | _by_batch(c) for c in cells]
+    elif not all(map(_is_short, cells)):
+        cells = [c | {"row": _error_label(c)} for c in cells]
     return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *_order(c))))
 
 
