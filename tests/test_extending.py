@@ -65,7 +65,7 @@ def results(folder):
 
 
 TABLES = {"shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 2}
-TABLES |= {"prototypes_noise": 2, "two_networks": 18}
+TABLES |= {"by_class": 2, "prototypes_noise": 2, "two_networks": 18}
 
 
 @pytest.mark.parametrize(("table", "cells"), TABLES.items())
@@ -119,6 +119,15 @@ def test_look_alike_digits_are_confused_four_times_in_five(folder):
     for true, like in enumerate([6, 7, 7, 8, 9, 6, 0, 1, 3, 4]):
         assert shares[true][true] == pytest.approx(0.5, abs=0.03)
         assert shares[true][like] == pytest.approx(0.4, abs=0.03)
+
+
+def test_rates_may_differ_by_class(folder, results):
+    shares = taught(folder, "classifier/digits/transition_matrix-*")
+    for true, like in enumerate([6, 7, 7, 8, 9, 6, 0, 1, 3, 4]):
+        assert shares[true][true] == pytest.approx(1 - true / 10, abs=0.03)
+        assert shares[true][like] == pytest.approx(0.08 * true, abs=0.03)
+    (path,) = results.glob("own/*/tables/by_class.md")
+    assert "Error rates by class at 45 %: 0: 0 %, 1: 10 %, 2: 20 %" in path.read_text("utf-8")
 
 
 def test_neighbours_are_the_classes_below_and_above(folder):

@@ -54,6 +54,20 @@ def test_transition_matrix_says_how_often_each_label_is_seen():
     assert np.array_equal(noiselab.transition_matrix(BY_CLASS.tolist()), BY_CLASS)
 
 
+def test_kinds_of_the_field_have_their_matrices():
+    symmetric = noiselab.transition_matrix(noiselab.symmetric(0.4), classes=4)
+    assert symmetric == pytest.approx(0.6 * np.eye(4) + 0.1)
+    shifted = noiselab.transition_matrix(noiselab.shift(0.3), classes=5)
+    assert np.array_equal(noiselab.transition_matrix(noiselab.pair_flip(0.3), 5), shifted)
+    usual = noiselab.transition_matrix(noiselab.asymmetric(0.3), classes=5)
+    chosen = noiselab.transition_matrix(noiselab.asymmetric(0.3, {0: 1, 2: 3}), classes=5)
+    assert np.array_equal(usual, chosen)
+    assert list(np.diagonal(usual)) == pytest.approx([0.7, 1, 0.7, 1, 1])
+    cifar10 = noiselab.transition_matrix(noiselab.asymmetric(0.4, "cifar10"), classes=10)
+    assert cifar10[9, 1] == cifar10[3, 5] == pytest.approx(0.4)
+    assert len({noiselab.asymmetric(0.4, {0: 1}), noiselab.asymmetric(0.4, {1: 0})}) == 2
+
+
 @pytest.mark.parametrize("noise", [noiselab.uniform(0.4), noiselab.shift(0.2), BY_CLASS])
 def test_the_floor_is_the_score_of_whoever_counts_noisy_labels(noise):
     """An observer that sees noisy labels of 30 kinds of items, and predicts their frequencies."""
@@ -213,6 +227,12 @@ def test_arguments_are_left_as_they_are(predictions):
 
 P, Y, E = [[0.5, 0.5], [0.2, 0.8]], [0, 1], noiselab.uniform(0.1)
 TWO = [[0.9, 0.1], [0, 1]]
+
+
+def observed_flips(flips):
+    return noiselab.observed(P, noiselab.asymmetric(0.1, flips))
+
+
 MISTAKES = {
     "probabilities: need one row per item": lambda: noiselab.scores([0.5, 0.5], Y),
     "found shape (2, 1)": lambda: noiselab.scores([[1], [1]], Y),
@@ -248,6 +268,15 @@ MISTAKES = {
     "noise: row 0 has 1.1: no probability": lambda: noiselab.observed(P, [[1.1, -0.1], [0, 1]]),
     "noise: row 1 has nan": lambda: noiselab.observed(P, [[1, 0], [np.nan, 1]]),
     "noise: must be an array of numbers": lambda: noiselab.observed(P, None),
+    "flips: must map classes to classes, found {}": lambda: observed_flips({}),
+    "flips: must map classes to classes, found [1]": lambda: observed_flips([1]),
+    "flips: 2 is no class; classes are 0 … 1": lambda: observed_flips({0: 2}),
+    "flips: True is no class": lambda: observed_flips({True: 0}),
+    "flips: 0.5 is no class": lambda: observed_flips({0: 0.5}),
+    "flips: class 1 would stay what it is": lambda: observed_flips({1: 1}),
+    "flips: unknown 'cifar' (did you mean 'cifar10'?)": lambda: observed_flips("cifar"),
+    "flips: 9 is no class": lambda: observed_flips("cifar10"),
+    "flips: for asymmetric noise, not for shift": lambda: noiselab.Noise("shift", 0.1, {0: 1}),
     "classes: needed": lambda: noiselab.corrupt(Y, E),
     "classes: must be a whole number, 2 or more": lambda: noiselab.transition_matrix(E, 1),
     "seed: must be a whole number, 0 or more, found -1": lambda: noiselab.corrupt(Y, TWO, seed=-1),

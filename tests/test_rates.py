@@ -121,6 +121,24 @@ def test_batch_multipliers_are_found_by_ratio():
     assert found == [4, 1, 1]
 
 
+def starts(**init):
+    """Ids of the runs that those of an experiment start from."""
+    other = OWN | {"error_rates": [0, 0.4]}
+    own = OWN | {"error_rates": [0], "init": {"experiment": "other"} | init}
+    changes = {"experiments": {"other": other, "mine": own}, "only": ["other", "mine"]}
+    planned = runs.plan(config.load(changes, tier="smoke"), "results/smoke")
+    return [planned.runs[run].parents["init"] for run in planned.experiments["mine"]]
+
+
+def test_a_training_may_start_from_a_run_by_its_error_rate():
+    name = "classifier/digits/{}-s0"
+    assert starts() == [name.format("clean")]
+    assert starts(error_rate=0.4) == [name.format("uniform_label-e0.4-fixed_total")]
+    assert starts(error_rate=0.5) == starts(noise_ratio=1.0)
+    with pytest.raises(NoiselabError, match=r"init\.error_rate: not together with noise_ratio"):
+        starts(error_rate=0.5, noise_ratio=1.0)
+
+
 # ---------------------------------------------------------------------------------- tables
 
 

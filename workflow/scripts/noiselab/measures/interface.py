@@ -5,7 +5,7 @@ InputError, which is a ValueError, with one line.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Noise:
 
     name: str
     rate: float
-    flips: Mapping[int, int] | str | None = None
+    flips: Mapping[int, int] | str | None = field(default=None, hash=False)
 
     def __post_init__(self):
         name = self.name.removesuffix("_label") if isinstance(self.name, str) else self.name
