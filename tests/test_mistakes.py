@@ -126,6 +126,13 @@ def test_what_only_looks_like_a_mistake_is_planned(text):
     planned(settings(text))
 
 
+@pytest.mark.parametrize("tier", ["smoke", "quick", "lab"])
+def test_a_kept_configuration_says_all_and_is_no_mistake(tier, tmp_path):
+    for changes in ({}, {"classifier": {"epochs": 7}}, {"seeds": [3]}):
+        whole = config.load(changes | {"data": {"root": str(tmp_path)}}, tier=tier)
+        assert config.load(whole, tier=tier) == whole
+
+
 def test_folders_with_odd_names_can_be_the_root(tmp_path):
     for name in ("a b", "it's", '"', "$(touch x)", "`touch x`", "a&b;c", "{x}", "*", "ä", "-x"):
         folder = tmp_path / name

@@ -111,9 +111,22 @@ def check_given(files: Iterable[str | Path]) -> None:
 def merged(selected: dict, given: dict) -> dict:
     """The validated configuration for the tier and the studies of `selected`, with what was given
     on the command line laid over the files."""
-    config = validate(merge(standard(selected), given))
-    unused.check(typed(given), config)
+    usual = standard(selected)
+    config = validate(merge(usual, given))
+    unused.check(different(typed(given), typed(usual)), config)
     return config
+
+
+def different(given: dict, usual: dict) -> dict:
+    """What of `given` is not as usual: a configuration that was kept says all of it."""
+    found = {}
+    for key, value in given.items():
+        other = usual.get(key)
+        if isinstance(value, dict) and isinstance(other, dict):
+            value, other = different(value, other), {}
+        if value != other:
+            found[key] = value
+    return found
 
 
 def merge(base: dict, changes: dict) -> dict:
