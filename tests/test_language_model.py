@@ -74,6 +74,18 @@ def test_weights_are_a_function_of_the_seed():
     assert not torch.equal(first.transformer.wte.weight, other.transformer.wte.weight)
 
 
+@pytest.mark.parametrize(("model", "std"), [({}, 0.02), ({"initial_std": 0.06}, 0.06)])
+def test_first_weights_are_as_wide_as_is_said(model, std):
+    """Embeddings are drawn so; the last map of each of the two branches of a layer is narrower."""
+    layers = {"layers": 2, "width": 64, "heads": 2}
+    network = language_model.build(lm_run(vocabulary=1024, **layers, **model)).transformer
+    block = network.h[0]
+    for weight in (network.wte.weight, network.wpe.weight, block.mlp.c_fc.weight):
+        assert weight.std().item() == pytest.approx(std, rel=0.05)
+    for weight in (block.attn.c_proj.weight, block.mlp.c_proj.weight):
+        assert weight.std().item() == pytest.approx(std / 2, rel=0.05)
+
+
 def test_adamw_decays_matrices_only():
     model = language_model.build(lm_run())
     recipe = {"name": "adamw", "learning_rate": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.1}

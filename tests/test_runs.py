@@ -484,6 +484,17 @@ def test_a_model_has_its_own_settings_and_all_of_them(perceptron, overlay, messa
         plan({"experiments": {"table2": {"training": {"model": overlay}}}})
 
 
+def test_an_optional_setting_is_in_the_run_only_where_it_is_said():
+    def model(**changes):
+        result = plan({"experiments": {"table7": {"training": {"model": changes}}}})
+        return result.runs[result.experiments["table7"][0]]["model"]
+
+    assert model(initial_std=0.06) == model() | {"initial_std": 0.06}
+    assert "initial_std" not in model()
+    with pytest.raises(NoiselabError, match=r"initial_stdd.*did you mean initial_std\?"):
+        model(initial_stdd=0.06)
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [

@@ -65,6 +65,9 @@ class Model:
     settings: Mapping[str, dict]  # name -> JSON schema
     # (settings, data set, recipe) -> why such a network cannot be, or None
     mistake: Callable[[dict, dict, dict], str | None] = lambda model, spec, recipe: None
+    # Settings that a recipe may leave out, so that runs from before they came stay as they are: the
+    # function that makes the network has their defaults.
+    optional: Mapping[str, dict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,16 @@ def _changed(before: dict, changes: dict) -> dict:
 
 
 def _check_model(family: str, recipe: dict, spec: dict) -> None:
-    """A network needs all of its settings, knows no others, and must be possible."""
+    """A network needs all of its settings but the optional ones, knows no others, and must be
+    possible."""
     settings = {key: value for key, value in recipe["model"].items() if key != "name"}
     name = recipe["model"]["name"]
     model = FAMILIES[family].models[name]
     where = f"(data set {spec['name']})"
+    known_settings = [*model.settings, *model.optional]
     for key in settings:
-        if key not in model.settings:
-            known = hint(key, list(model.settings))
+        if key not in known_settings:
+            known = hint(key, known_settings)
             raise NoiselabError(f"config key {family}.model.{key}: no setting of {name} ({known})")
     for key in model.settings:
         if key not in settings:

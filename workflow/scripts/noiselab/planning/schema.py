@@ -50,7 +50,7 @@ def _recipe(common: dict, family: Family) -> dict:
     """Changes of a family's recipe; what the published code changes in it has the same form."""
     networks = {"name": {"enum": list(family.models)}}
     for model in family.models.values():
-        networks |= model.settings
+        networks |= model.settings | model.optional
     own = {"model": settings(**networks)} | dict(family.recipe)
     own["released"] = {"$ref": f"#/$defs/{family.name}_changes"}
     return common | {"properties": common["properties"] | own}

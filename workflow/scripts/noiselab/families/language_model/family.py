@@ -4,6 +4,7 @@ from noiselab.data.kinds import TEXT_KINDS
 from noiselab.families.descriptor import (
     CLEAN,
     COUNT,
+    POSITIVE,
     SOME,
     WEIGHTS,
     Family,
@@ -24,6 +25,7 @@ GPT2 = Model(
         "context": {"type": "integer", "minimum": 2},
     },
     heads_mistake,
+    optional={"initial_std": POSITIVE},
 )
 
 
