@@ -254,9 +254,60 @@ def test_positions_are_sinusoidal(model):
     assert not table.requires_grad
 
 
-def test_post_norm_and_separate_embeddings(model):
-    out = model.model.encoder(torch.tensor([[5, 6, 7]])).last_hidden_state
-    assert out.mean(-1).abs().max() < 1e-5  # the last thing a post-norm layer does
+NORMS = ({}, {"norm": "pre"})
+
+
+def normed(folder, model):
+    return seq2seq.build(run_of(folder, training={"model": model})).eval()
+
+
+@pytest.mark.parametrize("setting", NORMS)
+def test_layers_are_normalised_where_it_is_said(folder, setting):
+    """The encoder, by hand: one sentence, gains and offsets of their own for each norm."""
+    encoder = normed(folder, setting).model.encoder
+    torch.manual_seed(0)
+    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.LayerNorm)]
+    with torch.no_grad():
+        for values in (p for norm in norms for p in norm.parameters()):
+            values.add_(0.3 * torch.randn_like(values))
+
+    def attention(layer, x):
+        part = layer.self_attn
+        q, k, v = (
+            f(x).view(len(x), part.num_heads, -1).transpose(0, 1)
+            for f in (part.q_proj, part.k_proj, part.v_proj)
+        )
+        weights = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+        return part.out_proj((weights @ v).transpose(0, 1).flatten(1))
+
+    tokens = torch.tensor([5, 6, 7])
+    x = encoder.embed_tokens.weight[tokens]
+    x = x * x.shape[-1] ** 0.5 + encoder.embed_positions.weight[:3]
+    for layer in encoder.layers:
+        first, second = layer.self_attn_layer_norm, layer.final_layer_norm
+        if setting:
+            x = x + attention(layer, first(x))
+            x = x + layer.fc2(layer.fc1(second(x)).relu())
+        else:
+            x = first(x + attention(layer, x))
+            x = second(x + layer.fc2(layer.fc1(x).relu()))
+    expected = encoder.layer_norm(x) if setting else x
+    assert torch.allclose(encoder(tokens[None]).last_hidden_state[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", NORMS)
+def test_all_weights_have_gradients(folder, setting):
+    """Several processes wait for those of each."""
+    model = normed(folder, setting)
+    batch = PairBatches(run_of(folder), both(folder), CPU)(0, 8)
+    seq2seq.loss(model, batch).backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert all(p.grad is not None for p in trained)
+
+
+@pytest.mark.parametrize("setting", NORMS)
+def test_embeddings_are_separate(folder, setting):
+    model = normed(folder, setting)
     tables = [
         model.model.encoder.embed_tokens.weight,
         model.model.decoder.embed_tokens.weight,
@@ -265,10 +316,11 @@ def test_post_norm_and_separate_embeddings(model):
     assert len({t.data_ptr() for t in tables}) == 3
 
 
-def test_shared_embeddings_are_one_tensor(folder):
-    run = run_of(folder, training={"model": {"shared_embeddings": True}})
-    model = seq2seq.build(run)
-    assert model.lm_head.weight is model.model.encoder.embed_tokens.weight
+@pytest.mark.parametrize("setting", NORMS)
+def test_shared_embeddings_are_one_tensor(folder, setting):
+    model = normed(folder, {"shared_embeddings": True} | setting)
+    for side in (model.model.encoder, model.model.decoder):
+        assert model.lm_head.weight is side.embed_tokens.weight
 
 
 def test_sequence_nll_equals_pair_by_pair(folder, model):
@@ -298,9 +350,10 @@ def uncached_greedy(model, source, limit):
     return [t for t in tokens[1:] if t != END], tokens[-1] == END
 
 
-def test_decoding_equals_the_plain_loop(folder):
+@pytest.mark.parametrize("setting", NORMS)
+def test_decoding_equals_the_plain_loop(folder, setting):
     text, run = both(folder), run_of(folder)
-    index, model = np.arange(40), seq2seq.build(run_of(folder)).eval()
+    index, model = np.arange(40), normed(folder, setting)
     # Large weights: decided outputs that depend on the source, of which some end early.
     torch.manual_seed(0)
     with torch.no_grad():

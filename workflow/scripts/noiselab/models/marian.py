@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from transformers import MarianConfig, MarianMTModel
+from transformers import MarianConfig, MarianMTModel, PreTrainedModel
 
 
 class Symbols(NamedTuple):
@@ -23,32 +23,51 @@ def marian(
     feedforward: int,
     dropout: float,
     shared_embeddings: bool,
-) -> MarianMTModel:
-    """Encoder and decoder of `layers` each: post-norm, ReLU, sinusoidal positions.
+    norm: str = "post",
+) -> PreTrainedModel:
+    """Encoder and decoder of `layers` each: ReLU, sinusoidal positions.
 
     Sources int64 [n, S] and decoder inputs int64 [n, T] in, S and T at most `positions`; logits
     [n, T, vocabulary] out. Embeddings of source, target and output are separate unless
-    `shared_embeddings`.
+    `shared_embeddings`. norm: `post`, layers are normalised after each branch, as the paper has it,
+    or `pre`, before it and once more at the end, with which small networks learn faster (Xiong et
+    al. 2020): transformers has that as Pegasus.
     """
-    config = MarianConfig(
-        vocab_size=vocabulary,
-        d_model=width,
+    settings = {
+        "vocab_size": vocabulary,
+        "d_model": width,
         **{f"{side}_layers": layers for side in ("encoder", "decoder")},
         **{f"{side}_attention_heads": heads for side in ("encoder", "decoder")},
         **{f"{side}_ffn_dim": feedforward for side in ("encoder", "decoder")},
-        dropout=dropout,
-        activation_function="relu",
-        scale_embedding=True,
-        init_std=width**-0.5,  # scaled embeddings of unit variance, as positions have
-        max_position_embeddings=positions,
-        share_encoder_decoder_embeddings=shared_embeddings,
-        tie_word_embeddings=shared_embeddings,
-        attn_implementation="sdpa",
-        use_cache=False,  # for decoding only
-        pad_token_id=symbols.padding,
-        bos_token_id=symbols.begin,
-        decoder_start_token_id=symbols.begin,
-        eos_token_id=symbols.end,
-        forced_eos_token_id=None,
-    )
-    return MarianMTModel(config)
+        "dropout": dropout,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "activation_function": "relu",
+        "scale_embedding": True,
+        "init_std": width**-0.5,  # scaled embeddings of unit variance, as positions have
+        "max_position_embeddings": positions,
+        "tie_word_embeddings": shared_embeddings,
+        "attn_implementation": "sdpa",
+        "use_cache": False,  # for decoding only
+        "pad_token_id": symbols.padding,
+        "bos_token_id": symbols.begin,
+        "decoder_start_token_id": symbols.begin,
+        "eos_token_id": symbols.end,
+        "forced_eos_token_id": None,
+    }
+    if norm == "pre":
+        return _pre_norm(settings)
+    settings["share_encoder_decoder_embeddings"] = shared_embeddings
+    return MarianMTModel(MarianConfig(**settings))
+
+
+def _pre_norm(settings: dict) -> PreTrainedModel:
+    """Pegasus, imported only where it is wanted. Where its embeddings are separate, nothing reads
+    the table that they would share; it becomes the encoder's, as weights without gradients stop
+    trainings of several processes."""
+    from transformers import PegasusConfig, PegasusForConditionalGeneration
+
+    model = PegasusForConditionalGeneration(PegasusConfig(**settings))
+    if not settings["tie_word_embeddings"]:
+        model.model.shared = model.model.encoder.embed_tokens
+    return model

@@ -46,6 +46,7 @@ MARIAN = Model(
         "shared_embeddings": {"type": "boolean"},
     },
     heads_mistake,
+    optional={"norm": {"enum": ["post", "pre"]}},
 )
 
 # Sources cut to a share of their length limit.
