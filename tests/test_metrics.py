@@ -9,6 +9,7 @@ from noiselab.measures import metrics
 from noiselab.measures import statistics as stats
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import ShiftLabel, UniformLabel
+from noiselab.noise.corruptions.tokens import UniformToken
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,140 @@ def test_the_best_epoch_is_the_best_of_the_history():
     history += [{"test_accuracy": 50.0}]
     assert metrics.best_metrics(history, 10)["best_accuracy"]["value"] == 60
     assert metrics.best_metrics([], 10)["best_accuracy"]["reason"] == "no evaluation in training"
+
+
+# ------------------------------------------------------------------ ties of floors
+
+
+def doubtful(items=1000, classes=200, seed=5):
+    """Predictions of a model that is hardly better than chance: top gaps around 1e-3."""
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(classes, 50.0), items)
+    return p, rng.integers(0, classes, items)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_noise_that_keeps_the_order_makes_no_tie(rate):
+    """However little a model prefers one class of 200: the floor is the clean accuracy."""
+    p, labels = doubtful()
+    gaps = np.diff(np.sort(p, axis=1)[:, -2:]).ravel()
+    assert np.mean(gaps < 1e-3) > 0.5
+    score = metrics.classifier_metrics(p, labels, p, UniformLabel(rate, 200))["accuracy"]
+    assert score["floor"] == score["floor_low"] == score["floor_high"] == score["value"]
+    assert (score["excess_low"], score["excess_high"]) == (0, 0)
+
+
+def test_noise_that_leaves_nothing_makes_all_classes_tie():
+    p, labels = doubtful(classes=20)
+    score = metrics.classifier_metrics(p, labels, p, UniformLabel(19 / 20, 20))["accuracy"]
+    assert score["floor"] == pytest.approx(5)
+
+
+def test_ties_do_not_depend_on_how_sure_a_model_is():
+    """The same ranking twice, once in probabilities a hundred times closer to each other."""
+    rng = np.random.default_rng(6)
+    sure, labels = rng.dirichlet(np.full(5, 0.5), 2000), rng.integers(0, 5, 2000)
+    unsure = 0.2 + 0.01 * (sure - 0.2)
+    noise = ShiftLabel(0.5, 5)
+    floors = [metrics.classifier_metrics(p, labels, p, noise)["accuracy"] for p in (sure, unsure)]
+    assert floors[0]["floor"] == pytest.approx(floors[1]["floor"])
+
+
+def test_the_sensitivity_to_the_tolerance_is_the_floor_at_its_tenth_and_tenfold():
+    rng = np.random.default_rng(7)
+    rest = 10 ** rng.uniform(-6, -2, (3000, 4))  # what a certain model gives the others
+    rest[:, 0] *= 4  # most of it to the next class, which is what labels become
+    p = np.concatenate([1 - rest.sum(1, keepdims=True), rest], axis=1)
+    labels, noise = np.zeros(3000, int), ShiftLabel(0.5, 5)
+    q, gap = noise.observed(p), p[:, 0] - p[:, 1:].max(1)
+    by_hand = []
+    for tie in (1e-4, 1e-3, 1e-2):
+        best = q >= (q.max(1) - tie * gap)[:, None]
+        by_hand.append(100 * np.mean(best[:, 0] / best.sum(1)))
+    score = metrics.classifier_metrics(p, labels, p, noise)["accuracy"]
+    assert score["floor"] == pytest.approx(by_hand[1])
+    found = (score["floor_low"], score["floor_high"])
+    assert found == pytest.approx((min(by_hand), max(by_hand)))
+    assert found[1] - found[0] > 5
+
+
+# ------------------------------------------------------------------ excess, paired
+
+
+def test_excess_of_an_accuracy_is_paired_over_items(predictions):
+    p, labels = predictions
+    rng = np.random.default_rng(8)
+    noisy = np.where(rng.random((3000, 1)) < 0.1, rng.permutation(p), p)
+    score = metrics.classifier_metrics(noisy, labels, p, UniformLabel(0.3, 6))["accuracy"]
+    own, clean = (100.0 * (q.argmax(1) == labels) for q in (noisy, p))
+    low, high = scipy_stats.t.interval(
+        0.95, 2999, (own - clean).mean(), scipy_stats.sem(own - clean)
+    )
+    assert (score["excess_low"], score["excess_high"]) == pytest.approx((low, high))
+    assert high - low < 0.6 * (score["ci_high"] - score["ci_low"])  # pairing pays
+
+
+def test_excess_of_a_language_model_has_the_interval_of_its_tokens():
+    rng = np.random.default_rng(9)
+    base = rng.gamma(2.0, 1.5, 640)
+    own = base + rng.normal(0.2, 0.1, 640)
+    clean = {s: {"nll": base, "floor_nll": base + 0.05} for s in ("validation",)}
+    clean["train"] = {"floor_nll": base, "floor_mean_nll": base}
+    given = {"validation": {"nll": own}, "train": {"nll": own, "mean_nll": own}}
+    score = metrics.language_model_metrics(given, clean, UniformToken(0.3, 50), 16)["nll"]
+    per_sequence = (own - base - 0.05).reshape(40, 16).mean(1)
+    low, high = scipy_stats.t.interval(0.95, 39, per_sequence.mean(), scipy_stats.sem(per_sequence))
+    assert (score["excess_low"], score["excess_high"]) == pytest.approx((low, high))
+    assert score["ci_high"] - score["ci_low"] > 5 * (high - low)
+
+
+def test_intervals_of_an_excess_of_total_variation_cover():
+    """Two models on the same items, many samples of items."""
+    rng = np.random.default_rng(10)
+    cells = rng.dirichlet(np.full(27, 0.4))  # (label, decision, decision of the floor)
+    joint = cells.reshape(3, 3, 3)
+    true, own, floor = (joint.sum(axis=a) for a in ((1, 2), (0, 2), (0, 1)))
+    truth, eye, hits = metrics._tvd(true, own) - metrics._tvd(true, floor), np.eye(3), 0
+    for _ in range(150):
+        drawn = np.unravel_index(rng.choice(27, 600, p=cells), (3, 3, 3))
+        parts = [eye[d] for d in drawn]
+        t, p, q = stats.resampled_means(parts, draws=200)
+        observed = [part.mean(axis=0) for part in parts]
+        interval = stats.around(
+            metrics._tvd(t, p) - metrics._tvd(t, q),
+            metrics._tvd(*observed[:2]) - metrics._tvd(*observed[::2]),
+        )
+        hits += interval.ci_low <= truth <= interval.ci_high
+    assert hits / 150 > 0.88
+
+
+def test_resampled_means_are_those_of_whole_items():
+    """Parts stay together, and their spread is that of a mean."""
+    x = np.random.default_rng(12).normal(size=(400, 1))
+    first, second = stats.resampled_means([x, 2 * x], draws=2000)
+    assert np.allclose(2 * first, second)
+    assert first.shape == (2000, 1)
+    assert first.std() == pytest.approx(x.std() / 20, rel=0.06)
+    assert first.mean() == pytest.approx(x.mean(), abs=0.005)
+
+
+# ------------------------------------------------------------------ bias of the KL of a marginal
+
+
+@pytest.mark.parametrize("right", [0.0, 0.7, 0.97])
+def test_the_bias_of_kl_is_what_a_true_kl_of_0_shows_on_average(right):
+    """Decisions with the marginal of the labels, right on a share of the items."""
+    rng = np.random.default_rng(11)
+    marginal, items = np.array([0.1, 0.2, 0.3, 0.4]), 900
+    joint = right * np.diag(marginal) + (1 - right) * np.outer(marginal, marginal)
+    samples = rng.multinomial(items, joint.ravel(), size=4000).reshape(-1, 4, 4).astype(float)
+    shown = np.mean([metrics.kl_marginal(s) for s in samples])
+    corrected = np.mean([metrics.kl_marginal(s) - metrics.kl_bias(s) for s in samples])
+    assert abs(corrected) < 0.05 * shown + 2e-6
+    assert metrics.kl_bias(items * joint) == pytest.approx(shown, rel=0.1)
+
+
+def test_the_bias_of_kl_with_independent_decisions_is_the_known_one():
+    """(C - 1) / 2n for a sample against fixed shares; twice that where both are samples."""
+    confusion = 1000 * np.full((10, 10), 0.01)
+    assert metrics.kl_bias(confusion) == pytest.approx(2 * 9 / 2000)

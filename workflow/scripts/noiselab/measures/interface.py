@@ -12,7 +12,7 @@ import numpy as np
 
 from noiselab import arguments, streams
 from noiselab.errors import InputError
-from noiselab.measures.metrics import decisions
+from noiselab.measures.metrics import decisions, tolerance
 from noiselab.measures.statistics import Estimate, t_interval, wilson_interval
 from noiselab.noise.base import TIE
 from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
@@ -126,8 +126,9 @@ def noise_floor(probabilities, labels, noise) -> Scores:
 
     probabilities: [n, C], of a calibrated model of the clean labels, on held-out items; labels:
     int [n], their clean labels; noise: of the training labels, a `Noise` or T [C, C]. Classes whose
-    noisy probabilities differ by less than 0.001 share a decision: such a difference is no more
-    than an error of the probabilities. Intervals are over items; they do not say how well the
+    noisy probabilities differ by less than 0.001 of the gap between the two most probable classes
+    without noise share a decision: noise has taken that gap away, and what is left is no more than
+    an error of the probabilities. Intervals are over items; they do not say how well the
     probabilities are calibrated.
     """
     q, y, tie = _calibrated(probabilities, labels, noise)
@@ -186,10 +187,10 @@ def _calibrated(probabilities, labels, noise, name: str = "probabilities"):
     p = arguments.probabilities(probabilities, name)
     y = arguments.labels(labels, p.shape[1], len(p))
     corruption = _corruption(noise, p.shape[1])
-    return corruption.observed(p), y, TIE if np.any(corruption.rate) else 0.0
+    return corruption.observed(p), y, tolerance(p, TIE if np.any(corruption.rate) else 0.0)
 
 
-def _items(p: np.ndarray, y: np.ndarray, tie: float = 0.0) -> dict[str, np.ndarray]:
+def _items(p: np.ndarray, y: np.ndarray, tie: float | np.ndarray = 0.0) -> dict[str, np.ndarray]:
     """Score -> its value for each item, float64 [n]."""
     rows = np.arange(len(y))
     true = p[rows, y]

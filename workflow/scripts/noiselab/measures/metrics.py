@@ -3,30 +3,31 @@
 import numpy as np
 from scipy.special import rel_entr
 
+from noiselab.measures.scores import (
+    DIVERGED,
+    NONE,
+    UNITS,
+    excess,
+    items_interval,
+    items_score,
+    mean_score,
+    ratio_score,
+    share_score,
+    unscored,
+)
 from noiselab.measures.statistics import (
     Interval,
+    around,
     bootstrap_interval,
-    ratio_interval,
-    sequence_interval,
+    resampled_means,
     wilson_interval,
 )
 from noiselab.noise.base import Corruption
 
-UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
-UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
-UNITS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], "%")
-UNITS |= dict.fromkeys(["accuracy_drop", "consistency_drop"], "points")
-UNITS |= dict.fromkeys(["accuracy_relative_drop", "consistency_relative_drop"], "%")
-UNITS |= dict.fromkeys(["consistency", "judge_accuracy"], "%")
-UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
-UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
-UNITS |= dict.fromkeys(["out_of_domain_nll", "out_of_domain_nll_rise"], "nats/token")
-UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
-
-
 # Scores that have no floor by their nature: nobody knows what is best, or noise does not matter.
 FLOORLESS = {"judge_accuracy", "best_accuracy", "fid", "judge_frechet", "bleu", "rouge_l"}
-FLOORLESS |= {"corrupted_pairs", "corrupted_tokens"}
+FLOORLESS |= {"corrupted_pairs", "corrupted_tokens", "unigram_nll", "bigram_nll"}
+FLOORLESS |= {"shuffled_source_cost"}
 
 
 def explained(scores: dict[str, dict], noise: Corruption) -> dict[str, dict]:
@@ -35,7 +36,8 @@ def explained(scores: dict[str, dict], noise: Corruption) -> dict[str, dict]:
     for name, score in scores.items():
         plain = name.removeprefix("snapshot_")
         why = None if plain in FLOORLESS else noise.why_no_floor(plain)
-        found[name] = score | ({"floor": None, "floor_reason": why} if why else {})
+        none = {"floor": None, **excess(NONE), "floor_reason": why}
+        found[name] = score | (none if why else {})
     return found
 
 
@@ -46,14 +48,34 @@ def accuracy(confusion: np.ndarray) -> float:
 
 def kl_marginal(confusion: np.ndarray) -> float:
     """KL(predicted marginal || true marginal) in nats (Appendix P). confusion: [C, C]."""
+    return _kl(*_marginals(confusion))
+
+
+def kl_bias(confusion: np.ndarray) -> float:
+    """How much too large `kl_marginal` is on average, in nats, to first order in 1/n.
+
+    KL is about the sum of d^2 / 2t, d = predicted - true share of a class and t its true share, so
+    that the variance of d over test items adds to it: only items that are decided wrongly make
+    it. It is (C - 1) / 2n where decisions tell nothing of the class and the true shares are fixed.
+    """
     true, predicted = _marginals(confusion)
-    return rel_entr(predicted, true).sum()
+    items, right = confusion.sum(), np.diagonal(confusion) / confusion.sum()
+    variance = (true + predicted - 2 * right - (predicted - true) ** 2) / items
+    seen = true > 0
+    return float((variance[seen] / (2 * true[seen])).sum())
 
 
 def tvd_marginal(confusion: np.ndarray) -> float:
     """Total variation distance of predicted and true marginal (Appendix P), 0 to 1."""
-    true, predicted = _marginals(confusion)
-    return 0.5 * np.abs(predicted - true).sum()
+    return _tvd(*_marginals(confusion))
+
+
+def _kl(true: np.ndarray, predicted: np.ndarray) -> float:
+    return rel_entr(predicted, true).sum(-1)
+
+
+def _tvd(true: np.ndarray, predicted: np.ndarray) -> float:
+    return 0.5 * np.abs(predicted - true).sum(-1)
 
 
 def _marginals(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,21 +83,42 @@ def _marginals(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return confusion.sum(axis=1) / total, confusion.sum(axis=0) / total
 
 
-def decisions(p: np.ndarray, tie: float = 0.0) -> np.ndarray:
+def decisions(p: np.ndarray, tie: float | np.ndarray = 0.0) -> np.ndarray:
     """The most probable class of each row as weights, float64 [n, C]. Classes within `tie` of
-    the best share the weight, as they would on average if ties were broken at random."""
+    the best share the weight, as they would on average if ties were broken at random. tie: one
+    number, or one for each row, [n, 1]."""
     best = p >= p.max(axis=1, keepdims=True) - tie
     return best / best.sum(axis=1, keepdims=True)
 
 
-def confusion_matrix(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> np.ndarray:
-    """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]."""
-    confusion = np.zeros((p.shape[1], p.shape[1]))
-    np.add.at(confusion, labels, decisions(p, tie))
+def tolerance(clean_p: np.ndarray, tie: float) -> np.ndarray:
+    """Differences of probabilities that are a tie after noise, float64 [n, 1]: the share `tie` of
+    the gap between the two most probable classes before it.
+
+    So classes tie where noise has taken that gap away, not where a model was in doubt before:
+    noise that keeps the order of classes keeps a share of each gap, and makes no tie. clean_p:
+    float [n, C], without noise.
+    """
+    second, first = np.partition(clean_p.astype(np.float64), -2, axis=1)[:, -2:].T
+    return tie * (first - second)[:, None]
+
+
+def confusion_matrix(
+    p: np.ndarray, labels: np.ndarray, tie: float | np.ndarray = 0.0
+) -> np.ndarray:
+    """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]; tie: as
+    for `decisions`."""
+    return _confusion(decisions(p, tie), labels)
+
+
+def _confusion(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    confusion = np.zeros((decided.shape[1], decided.shape[1]))
+    np.add.at(confusion, labels, decided)
     return confusion
 
 
 SCORES = {"accuracy": accuracy, "kl": kl_marginal, "tvd": tvd_marginal}
+MARGINALS = {"kl": _kl, "tvd": _tvd}  # of true and predicted shares of the classes
 
 
 def classifier_metrics(
@@ -89,32 +132,79 @@ def classifier_metrics(
     p: [n, C] predicted probabilities; labels: [n] clean test labels; clean_p: [n, C]
     probabilities of the clean run of the same seed, from which the floor follows; noise: that of
     the labels of training.
-    Returns metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason}.
-    A model whose probabilities are not finite has empty values and the reason.
+    Returns metric -> score (noiselab.measures.scores); accuracies have `floor_low` and
+    `floor_high` beside, KL its `bias`. A model whose probabilities are not finite has empty values
+    and the reason.
     """
     observed = _observed(clean_p, noise)
-    floors = _scores(observed, labels, noise.tie)
-    values = _scores(p, labels)
-    diverged = None if np.isfinite(p).all() else "training diverged"
-    scores = {
+    own, floor = (_true_class(q, labels) for q in (p, observed))
+    scores = {"sampled_accuracy": items_score("sampled_accuracy", own, floor)}
+    decided = decisions(p) if np.isfinite(p).all() else None
+    floors = None
+    if np.isfinite(observed).all():
+        floors = decisions(observed, tolerance(clean_p, noise.tie))
+    scores |= _decided_scores(decided, floors, labels)
+    scores["accuracy"] |= _sensitivity(observed, clean_p, labels, noise.tie)
+    lost = ("accuracy_drop", "accuracy_relative_drop")
+    if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
+        return scores | {name: unscored(name, len(labels)) for name in lost}
+    right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
+    unknown = np.full(len(labels), np.nan)
+    return scores | drops(
+        "accuracy", right, clean_right, unknown if floors is None else _true_class(floors, labels)
+    )
+
+
+def _decided_scores(
+    own: np.ndarray | None, floor: np.ndarray | None, labels: np.ndarray
+) -> dict[str, dict]:
+    """Scores of decisions. own, floor: those of the model and of a calibrated one as weights,
+    [n, C], or None where there are none. labels: int [n]."""
+    values, floors = _scores(own, labels), _scores(floor, labels)
+    paired = {} if own is None or floor is None else _paired(own, floor, labels)
+    bias = {} if own is None else {"kl": {"bias": kl_bias(_confusion(own, labels))}}
+    return {
         name: {
             "value": values[name],
-            **_interval(name, p, labels)._asdict(),
+            **_interval(name, own, labels)._asdict(),
             "floor": floors[name],
+            **excess(paired.get(name, NONE)),
             "unit": UNITS[name],
             "items": len(labels),
-            "reason": diverged,
+            "reason": DIVERGED if own is None else None,
+            **bias.get(name, {}),
         }
         for name in SCORES
     }
-    own, floor = (_true_class(q, labels) for q in (p, observed))
-    scores["sampled_accuracy"] = _items_score("sampled_accuracy", own, floor)
-    if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
-        lost = ("accuracy_drop", "accuracy_relative_drop")
-        return scores | {name: unscored(name, len(labels)) for name in lost}
-    right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
-    floor = np.nan if floors["accuracy"] is None else floors["accuracy"]
-    return scores | drops("accuracy", right, clean_right, floor)
+
+
+def _paired(own: np.ndarray, floor: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
+    """Interval of value - floor of each score, over items. own, floor: weights [n, C]."""
+    true = np.zeros(own.shape)
+    true[np.arange(len(labels)), labels] = 1
+    right = _true_class(own, labels) - _true_class(floor, labels)
+    shares = [part.mean(axis=0) for part in (true, own, floor)]
+    drawn = resampled_means([true, own, floor])
+
+    def difference(of, true, own, floor):
+        with np.errstate(invalid="ignore"):  # both are infinite where a class was not drawn
+            return of(true, own) - of(true, floor)
+
+    return {"accuracy": items_interval(right)} | {
+        name: around(difference(of, *drawn), difference(of, *shares))
+        for name, of in MARGINALS.items()
+    }
+
+
+def _sensitivity(
+    observed: np.ndarray, clean_p: np.ndarray, labels: np.ndarray, tie: float
+) -> dict[str, float | None]:
+    """Least and largest floor of the accuracy where ties are a tenth or ten times as wide."""
+    if not np.isfinite(observed).all():
+        return {"floor_low": None, "floor_high": None}
+    tolerances = (tolerance(clean_p, share * tie) for share in (0.1, 1, 10))
+    floors = [_true_class(decisions(observed, t), labels).mean() for t in tolerances]
+    return {"floor_low": float(min(floors)), "floor_high": float(max(floors))}
 
 
 def _observed(clean_p: np.ndarray, noise: Corruption) -> np.ndarray:
@@ -123,21 +213,24 @@ def _observed(clean_p: np.ndarray, noise: Corruption) -> np.ndarray:
     return np.full(clean_p.shape, np.nan) if observed is None else observed
 
 
-def drops(score: str, right: np.ndarray, clean_right: np.ndarray, floor: float) -> dict[str, dict]:
+def drops(
+    score: str, right: np.ndarray, clean_right: np.ndarray, floors: np.ndarray
+) -> dict[str, dict]:
     """What a score lost against the clean run, paired over items: `<score>_drop` in points and
     `<score>_relative_drop` as a share of the clean run's.
 
-    right, clean_right: whether each item is right, bool [n]; floor: the score of a calibrated
-    model, in per cent.
+    right, clean_right: whether each item is right, bool [n]; floors: chance in per cent that a
+    calibrated model is right on it, float [n]; not a number where that is unknown.
     """
     names = (f"{score}_drop", f"{score}_relative_drop")
     base, own = 100.0 * clean_right, 100.0 * right
-    points = _items_score(names[0], base - own, np.full(len(base), base.mean() - floor))
+    points = items_score(names[0], base - own, base - floors)
     if not base.any():
         share = unscored(names[1], len(base), "the clean run is never right")
     else:
-        share = _ratio_score(names[1], 100 * (base - own), 100 * (base - floor), base)
+        share = ratio_score(names[1], 100 * (base - own), 100 * (base - floors), base)
         share |= {"interval": "t_items"}
+        share |= {"excess_interval": "t_items"} if share["excess_low"] is not None else {}
     return {names[0]: points, names[1]: share}
 
 
@@ -166,8 +259,8 @@ def training_metrics(
         return 100.0 * drawn
 
     right, clean_right = decided == labels, clean_decided == labels
-    noisy = _items_score("noisy_train_accuracy", agreement(decided), agreement(clean_decided))
-    train = _share_score(right, 100 * clean_right.mean())
+    noisy = items_score("noisy_train_accuracy", agreement(decided), agreement(clean_decided))
+    train = share_score(right, 100.0 * clean_right)
     train |= {"unit": UNITS["train_accuracy"], "reason": None}
     return {"train_accuracy": train, "noisy_train_accuracy": noisy}
 
@@ -176,8 +269,8 @@ def best_metrics(history: list[dict], items: int) -> dict[str, dict]:
     """The best test accuracy of any evaluation in training: chosen on the test set, so no estimate
     of anything, but what is often published. history: rows of history.jsonl."""
     seen = [row["test_accuracy"] for row in history if "test_accuracy" in row]
-    score = {"value": max(seen, default=None), **Interval(None, None, "none")._asdict()}
-    score |= {"floor": None, "unit": UNITS["best_accuracy"], "items": items}
+    score = {"value": max(seen, default=None), **NONE._asdict()}
+    score |= {"floor": None, **excess(NONE), "unit": UNITS["best_accuracy"], "items": items}
     return {"best_accuracy": score | {"reason": None if seen else "no evaluation in training"}}
 
 
@@ -186,23 +279,18 @@ def _true_class(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 100 * p[np.arange(len(labels)), labels].astype(np.float64)
 
 
-def _items_score(name: str, values: np.ndarray, floors: np.ndarray) -> dict:
-    """Mean over independent test items."""
-    score = _mean_score(name, values, floors, 1)
-    return score | ({"interval": "t_items"} if score["reason"] is None else {})
-
-
-def _scores(p: np.ndarray, labels: np.ndarray, tie: float = 0.0) -> dict[str, float | None]:
-    if not np.isfinite(p).all():
+def _scores(decided: np.ndarray | None, labels: np.ndarray) -> dict[str, float | None]:
+    """decided: weights [n, C] or None."""
+    if decided is None:
         return dict.fromkeys(SCORES)
-    confusion = confusion_matrix(p, labels, tie)
+    confusion = _confusion(decided, labels)
     return {name: float(score(confusion)) for name, score in SCORES.items()}
 
 
-def _interval(name: str, p: np.ndarray, labels: np.ndarray) -> Interval:
-    if not np.isfinite(p).all():
-        return Interval(None, None, "none")
-    confusion = confusion_matrix(p, labels)
+def _interval(name: str, decided: np.ndarray | None, labels: np.ndarray) -> Interval:
+    if decided is None:
+        return NONE
+    confusion = _confusion(decided, labels)
     if name == "accuracy":
         low, high, kind = wilson_interval(np.trace(confusion), confusion.sum())
         return Interval(100 * low, 100 * high, kind)
@@ -236,7 +324,7 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
     }
     if "out_of_domain" in own:
         values |= clean_text("out_of_domain", "out_of_domain_")
-    scores = {name: _mean_score(name, *pair, context) for name, pair in values.items()}
+    scores = {name: mean_score(name, *pair, context) for name, pair in values.items()}
     if noise.why_not_denoised:
         lost = unscored("denoised_nll", len(base), noise.why_not_denoised)
         scores["denoised_nll"] = lost
@@ -246,28 +334,8 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
         return tokens[:whole].reshape(-1, context).sum(1)
 
     rise, floor, base = map(of_sequences, (*values["nll_rise"], base))
-    relative = _ratio_score("nll_relative_rise", 100 * rise, 100 * floor, base)
+    relative = ratio_score("nll_relative_rise", 100 * rise, 100 * floor, base)
     return scores | {"nll_relative_rise": relative}
-
-
-def _mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int) -> dict:
-    finite = np.isfinite(values).all()
-    interval = sequence_interval(values, context) if finite else Interval(None, None, "none")
-    return {
-        "value": float(values.mean()) if finite else None,
-        **interval._asdict(),
-        "floor": float(floors.mean()) if np.isfinite(floors).all() else None,
-        "unit": UNITS[name],
-        "items": len(values),
-        "reason": None if finite else "training diverged",
-        **_infinite(floors),
-    }
-
-
-def _infinite(floors: np.ndarray) -> dict:
-    """Why there is no floor where noise leaves some targets no chance, as at an error rate of 1."""
-    never = np.isposinf(floors).any()
-    return {"floor_reason": "it is infinite, as some targets are never taught"} if never else {}
 
 
 def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Corruption) -> dict:
@@ -288,21 +356,7 @@ def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Co
         "sequence_nll": (nll, floor, pairs),
         "sequence_nll_rise": (nll - base, floor - base, pairs),
     }
-    return {name: _ratio_score(name, *arrays) for name, arrays in scores.items()}
-
-
-def _ratio_score(name: str, values: np.ndarray, floors: np.ndarray, per: np.ndarray) -> dict:
-    finite = np.isfinite(values).all()
-    interval = ratio_interval(values, per) if finite else Interval(None, None, "none")
-    return {
-        "value": float(values.sum() / per.sum()) if finite else None,
-        **interval._asdict(),
-        "floor": float(floors.sum() / per.sum()) if np.isfinite(floors).all() else None,
-        "unit": UNITS[name],
-        "items": len(values),
-        "reason": None if finite else "training diverged",
-        **_infinite(floors),
-    }
+    return {name: ratio_score(name, *arrays) for name, arrays in scores.items()}
 
 
 def diffusion_metrics(
@@ -335,27 +389,27 @@ def diffusion_metrics(
         return {name: unscored(name, len(own["decided"])) for name in names}
     hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
     right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
-    floor = consistency_floor(clean["decided"], prior, noise)
+    floors = consistency_floors(clean["decided"], prior, noise)
     scores = {
-        "consistency": _share_score(hits, floor),
+        "consistency": share_score(hits, floors),
         # Image by image: those of the same place start from the same noise at every ratio.
-        **drops("consistency", hits, clean_hits, floor),
-        "judge_accuracy": _share_score(judge_p.argmax(1) == labels, None),
+        **drops("consistency", hits, clean_hits, floors),
+        "judge_accuracy": share_score(judge_p.argmax(1) == labels, None),
         # Where noise leaves the decision of a calibrated model as it is: the clean run's.
-        "denoising_accuracy": _share_score(right, 100 * clean_right.mean()),
+        "denoising_accuracy": share_score(right, 100.0 * clean_right),
     }
-    if np.isnan(floor) and len(clean_hits) < classes:
+    if np.isnan(floors).any() and len(clean_hits) < classes:
         why = {"floor_reason": "fewer images were generated than there are classes"}
         scores |= {n: s | why for n, s in scores.items() if n.startswith("consistency")}
-    no_interval = Interval(None, None, "none")._asdict()
+    none = {**NONE._asdict(), "floor": None, **excess(NONE)}
     for name, value in distance.items():
-        scores[name] = {"value": value, **no_interval, "floor": None, "items": len(hits)}
+        scores[name] = {"value": value, **none, "items": len(hits)}
     return {name: {"unit": UNITS[name], "reason": None} | s for name, s in scores.items()}
 
 
-def consistency_floor(decided: np.ndarray, prior: np.ndarray, noise: Corruption) -> float:
-    """Consistency, in per cent, of a sampler that learned the corrupted labels exactly; NaN where
-    that is unknown.
+def consistency_floors(decided: np.ndarray, prior: np.ndarray, noise: Corruption) -> np.ndarray:
+    """Consistency, in per cent, of a sampler that learned the corrupted labels exactly: what each
+    of the clean run's images adds to it, float64 [N]; their mean is it. NaN where it is unknown.
 
     Asked for label z it draws an image of class y with probability P(y|z), and the judge says z of
     that as often as of the clean run's images of y. decided: int [N], the judge's decisions on
@@ -363,23 +417,14 @@ def consistency_floor(decided: np.ndarray, prior: np.ndarray, noise: Corruption)
     """
     classes = len(prior)
     asked = generated_labels(len(decided), classes)
-    agreement = noise.observed_agreement((decided == asked).mean())
+    agreement = noise.observed_agreement((decided == asked).astype(np.float64))
     if agreement is not None:
         return 100 * agreement
-    origins, counts = noise.origins(prior), np.zeros((classes, classes))
-    if origins is None or len(decided) < classes:
-        return np.nan
-    np.add.at(counts, (asked, decided), 1)
-    images = counts.sum(axis=1)
-    judged = counts / images[:, None]  # share of the images of class y that are taken for z
-    return 100 * float(images @ (origins * judged.T).sum(axis=1) / images.sum())
-
-
-def unscored(name: str, items: int, reason: str = "training diverged") -> dict:
-    """A score that there is none of, and why."""
-    numbers = {"value": None, "floor": None, **Interval(None, None, "none")._asdict()}
-    unit = UNITS[name.removeprefix("snapshot_")]
-    return numbers | {"unit": unit, "items": items, "reason": reason}
+    origins = noise.origins(prior)
+    if origins is None or len(decided) < classes or np.isnan(origins).any():
+        return np.full(len(decided), np.nan)
+    images = np.bincount(asked, minlength=classes)
+    return 100 * origins[decided, asked] * images[decided] / images[asked]
 
 
 def generated_labels(count: int, classes: int) -> np.ndarray:
@@ -395,19 +440,3 @@ def _hits(decided: np.ndarray, classes: int) -> np.ndarray:
 def _right(errors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the class of the smallest denoising error is the true one, bool [n]."""
     return errors.argmin(1) == labels[: len(errors)]
-
-
-def _share_score(right: np.ndarray, floor: float | None) -> dict:
-    low, high, kind = wilson_interval(right.sum(), len(right))
-    return {
-        "value": _percent(right.mean()),
-        "ci_low": _percent(low),
-        "ci_high": _percent(high),
-        "interval": kind,
-        "floor": None if floor is None or np.isnan(floor) else float(floor),
-        "items": len(right),
-    }
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * float(share)

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from scipy.sparse import csr_array as sparse_array
 
 LEVEL = 0.95
+TOGETHER = 50  # samples of a bootstrap at once
 
 
 class Interval(NamedTuple):
@@ -47,9 +49,37 @@ def bootstrap_interval(
         resampled = np.zeros_like(confusion)
         resampled.flat[cells] = rng.multinomial(round(confusion.sum()), weights)
         scores.append(score(resampled))
+    interval = around(np.array(scores), score(confusion))
+    return (
+        interval if interval.ci_low is None else interval._replace(ci_low=max(0.0, interval.ci_low))
+    )
+
+
+def resampled_means(parts: list[np.ndarray], draws: int = 1000) -> list[np.ndarray]:
+    """Bootstrap over test items: means of each part, float [draws, C], all of the same items.
+
+    parts: float [n, C] each, mostly 0.
+    """
+    rng, items = np.random.default_rng(0), len(parts[0])
+    sparse = [sparse_array(part.T) for part in parts]
+    found: list[list] = [[] for _ in parts]
+    for start in range(0, draws, TOGETHER):
+        count = min(TOGETHER, draws - start)
+        chosen = rng.integers(items, size=(count, items)) + items * np.arange(count)[:, None]
+        weights = np.bincount(chosen.ravel(), minlength=count * items).reshape(count, items)
+        for part, means in zip(sparse, found, strict=True):
+            means.append((part @ weights.T).T / items)
+    return [np.concatenate(means) for means in found]
+
+
+def around(scores: np.ndarray, observed: float) -> Interval:
+    """The spread of resampled scores, float [draws], around their mean, laid around the observed
+    one. None where a sample has no score, as the KL of a class that was not drawn."""
+    if not np.isfinite(scores).all():
+        return Interval(None, None, "none")
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(scores, [tail, 1 - tail]) - np.mean(scores) + score(confusion)
-    return Interval(max(0.0, float(low)), float(high), "bootstrap_items")
+    low, high = np.quantile(scores, [tail, 1 - tail]) - np.mean(scores) + observed
+    return Interval(float(low), float(high), "bootstrap_items")
 
 
 def sequence_interval(values: np.ndarray, length: int) -> Interval:

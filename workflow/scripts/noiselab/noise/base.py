@@ -6,9 +6,10 @@ import numpy as np
 
 from noiselab.run import Run
 
-# Closer probabilities of *observed* labels are a tie: where the noise makes two classes equally
-# likely, what is left of the clean model's preference (its smallest probabilities) is no decision
-# that any model could learn.
+# Closer probabilities of *observed* labels are a tie, as a share of the gap between the two most
+# probable classes without noise: where the noise makes two classes equally likely, what is left of
+# the clean model's preference (its smallest probabilities) is no decision that any model could
+# learn.
 TIE = 1e-3
 
 CORRUPTIONS: dict[str, type["Corruption"]] = {}  # name in the configuration -> class
@@ -35,7 +36,7 @@ class Corruption:
     optional: ClassVar[dict[str, dict]] = {}
     # Whether what is wrong depends on what an annotator, a run of its own, thinks of the example.
     annotated: ClassVar[bool] = False
-    tie: float = TIE  # closer probabilities of observed targets are equal
+    tie: float = TIE  # probabilities of observed targets that are closer are equal, see TIE
     rate: float | np.ndarray  # float [C] where it depends on the class
 
     def __init_subclass__(cls) -> None:

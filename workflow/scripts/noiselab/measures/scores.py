@@ -1,0 +1,105 @@
+"""One score of a run: value, interval, floor, and the excess over the floor with its interval.
+
+A score is a mapping: value, ci_low, ci_high, interval, floor, excess_low, excess_high,
+excess_interval, unit, items, reason. The excess is value - floor. Its interval is paired: each item
+has a value and a floor, and the spread is that of their differences.
+"""
+
+import numpy as np
+
+from noiselab.measures.statistics import (
+    Interval,
+    ratio_interval,
+    sequence_interval,
+    t_interval,
+    wilson_interval,
+)
+
+UNITS = dict.fromkeys(["tvd", "bleu", "rouge_l", "fid", "judge_frechet"], "") | {"kl": "nats"}
+UNITS |= dict.fromkeys(["accuracy", "sampled_accuracy", "denoising_accuracy"], "%")
+UNITS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], "%")
+UNITS |= dict.fromkeys(["accuracy_drop", "consistency_drop"], "points")
+UNITS |= dict.fromkeys(["accuracy_relative_drop", "consistency_relative_drop"], "%")
+UNITS |= dict.fromkeys(["consistency", "judge_accuracy"], "%")
+UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_tokens"], "%")
+UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
+UNITS |= dict.fromkeys(["out_of_domain_nll", "out_of_domain_nll_rise"], "nats/token")
+UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
+UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
+
+NONE = Interval(None, None, "none")
+DIVERGED = "training diverged"
+
+
+def mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int) -> dict:
+    """Mean over tokens, whose sequences of `context` are the items. values, floors: float [n];
+    floors that are not finite: none is known."""
+    return _score(name, values, floors, None, lambda v: sequence_interval(v, context))
+
+
+def items_score(name: str, values: np.ndarray, floors: np.ndarray) -> dict:
+    """Mean over independent items. values, floors: float [n]."""
+    return _score(name, values, floors, None, items_interval)
+
+
+def ratio_score(name: str, values: np.ndarray, floors: np.ndarray, per: np.ndarray) -> dict:
+    """Sum of values over sum of `per`, all float [n] over independent items."""
+    return _score(name, values, floors, per, lambda v: ratio_interval(v, per))
+
+
+def share_score(right: np.ndarray, floors: np.ndarray | None) -> dict:
+    """Share of what is right in per cent, without unit and reason. right: bool [n]; floors: per
+    cent for each item, float [n], or None; not a number where none is known."""
+    low, high, kind = wilson_interval(right.sum(), len(right))
+    interval = Interval(100 * float(low), 100 * float(high), kind)
+    score = {"value": 100 * float(right.mean()), **interval._asdict()}
+    known = floors is not None and np.isfinite(floors).all()
+    floor = float(floors.mean()) if known else None
+    paired = items_interval(100.0 * right - floors) if known else NONE
+    return score | {"floor": floor, **excess(paired), "items": len(right)}
+
+
+def unscored(name: str, items: int, reason: str = DIVERGED) -> dict:
+    """A score that there is none of, and why."""
+    numbers = {"value": None, "floor": None, **NONE._asdict(), **excess(NONE)}
+    unit = UNITS[name.removeprefix("snapshot_")]
+    return numbers | {"unit": unit, "items": items, "reason": reason}
+
+
+def excess(interval: Interval) -> dict:
+    """An interval as that of the excess."""
+    names = ("excess_low", "excess_high", "excess_interval")
+    return dict(zip(names, interval, strict=True))
+
+
+def items_interval(values: np.ndarray) -> Interval:
+    """t-interval of a mean over independent items; none of a single item."""
+    if len(values) < 2:
+        return NONE
+    low, high, _ = t_interval(values)
+    return Interval(low, high, "t_items")
+
+
+def _score(name: str, values, floors, per, interval) -> dict:
+    """per: None, or what the sums are divided by. interval: of numbers for each item."""
+    finite, known = np.isfinite(values).all(), np.isfinite(floors).all()
+
+    def total(numbers: np.ndarray) -> float:
+        return float(numbers.mean() if per is None else numbers.sum() / per.sum())
+
+    return {
+        "value": total(values) if finite else None,
+        **(interval(values) if finite else NONE)._asdict(),
+        "floor": total(floors) if known else None,
+        **excess(interval(values - floors) if finite and known else NONE),
+        "unit": UNITS[name],
+        "items": len(values),
+        "reason": None if finite else DIVERGED,
+        **_infinite(floors),
+    }
+
+
+def _infinite(floors: np.ndarray) -> dict:
+    """Why there is no floor where noise leaves some targets no chance, as at an error rate of 1."""
+    never = np.isposinf(floors).any()
+    return {"floor_reason": "it is infinite, as some targets are never taught"} if never else {}
