@@ -11,6 +11,7 @@ from transformers import GPT2LMHeadModel
 
 from noiselab.data.batches import TokenBatches
 from noiselab.families.language_model import task as language_model
+from noiselab.families.language_model.score import count_scores, split_windows
 from noiselab.measures import statistics as stats
 from noiselab.measures.metrics import language_model_metrics
 from noiselab.noise.corruptions.clean import Clean
@@ -324,3 +325,20 @@ def test_interval_of_a_standard_deviation_covers():
     rng = np.random.default_rng(0)
     intervals = [stats.std_interval(rng.normal(size=50).std(ddof=1), 50) for _ in range(2000)]
     assert np.mean([i.ci_low <= 1 <= i.ci_high for i in intervals]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_clean_run_reports_counts_of_the_same_tokens(tmp_path, tokens):
+    """Against the count models by themselves; a text that repeats itself is bigrams' own."""
+    text = np.tile(np.arange(20, dtype=np.uint16), 200)
+    for split, part in (("train", text), ("validation", text[:333])):
+        np.save(tmp_path / f"{split}.npy", part)
+    (tmp_path / "dataset.json").write_text("{}")
+    run = lm_run(noise_ratio=0, vocabulary=20) | {"data": str(tmp_path)}
+    windows = split_windows(run, None)["validation"]
+    scores = count_scores(run, windows)
+    assert {s["items"] for s in scores.values()} == {332}
+    assert scores["unigram_nll"]["value"] == pytest.approx(np.log(20), abs=0.01)
+    assert scores["bigram_nll"]["value"] < 0.01
+    model = language_model.build(run).eval()
+    own = language_model.sequence_nll(model, windows, CPU)
+    assert own.mean() > scores["bigram_nll"]["value"]  # it has learned nothing yet

@@ -1,5 +1,6 @@
 """The sequence-to-sequence family: batches, noise, scores and decoding against brute force."""
 
+import copy
 import itertools
 import os
 from pathlib import Path
@@ -12,8 +13,8 @@ from noiselab.data import pair_batches, pairs
 from noiselab.data.pair_batches import PairBatches, by_length, source_rows, target_rows
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs
 from noiselab.errors import NoiselabError
+from noiselab.families.seq2seq import score, teacher
 from noiselab.families.seq2seq import task as seq2seq
-from noiselab.families.seq2seq import teacher
 from noiselab.files import write_json
 from noiselab.noise.registry import corruption
 from noiselab.planning import config, runs
@@ -438,6 +439,52 @@ def test_a_trained_run_keeps_what_the_evaluation_needs(folder, model):
     assert kept["generated_offsets"][-1] == len(kept["generated"])
     again = seq2seq.generation_subset(run | {"seed": 9}, 30)
     assert np.array_equal(kept["generated_index"], again)
+
+
+def test_other_sources_are_a_derangement_that_does_not_depend_on_the_run():
+    index = np.array([3, 9, 27, 81, 5, 0])
+    others = seq2seq.other_sources(index)
+    assert sorted(others) == sorted(index)
+    assert (others != index).all()
+    assert np.array_equal(others, seq2seq.other_sources(index))
+
+
+def test_targets_with_other_sources_equal_pair_by_pair(folder, model):
+    run, text, index = run_of(folder, ratio=0), both(folder, "validation"), np.arange(12)
+    others = seq2seq.other_sources(index)
+    nll, _ = seq2seq.sequence_nll(model, run, text, index, CPU, others)
+    source, target = source_rows(run, text.source), target_rows(run, text.target)
+    for i, other in zip(index, others, strict=True):
+        row = torch.from_numpy(target(index[i : i + 1]))
+        read = torch.from_numpy(source(np.array([other])))
+        alone = seq2seq.token_nll(model, read, row[:, :-1], row[:, 1:]).sum().item()
+        assert nll[i] == pytest.approx(alone, rel=1e-4)
+
+
+def test_only_a_clean_run_is_asked_what_another_source_costs(folder, model):
+    write_json(folder / "dataset.json", {})
+    text, scored = both(folder, "validation"), np.arange(30)
+    noisy = seq2seq.predictions(model, run_of(folder), text, scored, CPU)
+    assert score.source_score(noisy) == {}
+    clean = seq2seq.predictions(model, run_of(folder, ratio=0), text, scored, CPU)
+    cost = score.source_score(clean)["shuffled_source_cost"]
+    by_hand = (clean["shuffled_nll"].sum() - clean["nll"].sum()) / clean["tokens"].sum()
+    assert cost["value"] == pytest.approx(by_hand)
+    assert (cost["unit"], cost["floor"]) == ("nats/token", None)
+
+
+def test_a_model_that_ignores_its_source_loses_nothing_by_another(folder, model):
+    """Encoders whose output is the same for every source."""
+    deaf = copy.deepcopy(model)
+    for layer in deaf.model.decoder.layers:
+        torch.nn.init.zeros_(layer.encoder_attn.out_proj.weight)
+        torch.nn.init.zeros_(layer.encoder_attn.out_proj.bias)
+    write_json(folder / "dataset.json", {})
+    run, text = run_of(folder, ratio=0), both(folder, "validation")
+    for network, ignores in ((deaf, True), (model, False)):
+        kept = seq2seq.predictions(network, run, text, np.arange(30), CPU)
+        cost = score.source_score(kept)["shuffled_source_cost"]["value"]
+        assert (abs(cost) < 1e-6) is ignores
 
 
 REAL = {  # folder of the real data -> what it is at paper size, and the files it has

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from noiselab.answers import layouts, tables
 from noiselab.planning import config, runs
@@ -113,7 +114,7 @@ def test_an_experiment_of_ones_own_has_no_published_column():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
     assert table["published"].isna().all()
     kinds = [kind for _, kind in layouts.layout(table).columns]
-    assert kinds == ["ours [95 % CI]", "floor", "excess"]
+    assert kinds == ["ours, one training [95 % CI]", "floor", "excess [95 % CI]"]
     assert len(layouts.notes(table, "quick", "a floor.")) == 1
 
 
@@ -128,7 +129,12 @@ def test_layout_has_the_papers_rows():
     values = {0: [98.0], 0.1: [97.0], 0.3: [96.0], 0.5: [95.0], 1.0: [90.0]}
     grid = layouts.layout(tables.runs_table(pd.DataFrame(rows(values)), PUBLISHED))
     assert grid.index.tolist() == ["100:0", "100:10", "100:30", "100:50", "100:100"]
-    assert grid.iloc[4].tolist() == ["85.35", "90.00 [89.00, 92.00]", "98.00", "-8.00"]
+    assert grid.iloc[4].tolist() == [
+        "85.35",
+        "90.00 [89.00, 92.00]",
+        "98.00",
+        "-8.00 [-9.00, -6.00]",
+    ]
 
 
 def test_html_is_escaped_and_parses_to_the_same_cells():
@@ -203,7 +209,7 @@ def test_both_ways_to_table_8_stand_side_by_side():
     titles = list(dict.fromkeys(title for title, _ in grid.columns))
     assert titles == ["ImageNet-1000: accuracy (%)", "ImageNet-1000: accuracy (%), snapshot"]
     assert (grid.xs("paper, ImageNet-1000", axis=1, level=1).loc["100:100"] == "71.09").all()
-    ours = grid.xs("ours [95 % CI]", axis=1, level=1).loc["100:100"]
+    ours = grid.xs("ours, one training [95 % CI]", axis=1, level=1).loc["100:100"]
     assert [cell.split()[0] for cell in ours] == ["60.00", "50.00"]
 
 
@@ -276,6 +282,58 @@ def test_the_scale_table_has_a_row_per_data_set_and_counts_shared_runs_once():
     ]
 
 
+# ------------------------------------------------------------------ excesses and trainings
+
+PAIRED = {"excess_low": -8.5, "excess_high": -7.5, "excess_interval": "t_items"}
+
+
+def test_one_training_keeps_the_paired_interval_of_its_excess():
+    cell = tables.runs_table(pd.DataFrame(rows({1.0: [90.0]}, **PAIRED)), PUBLISHED).iloc[0]
+    assert (cell["excess"], cell["excess_low"], cell["excess_high"]) == (-8, -8.5, -7.5)
+    assert cell["excess_interval"] == "t_items"
+
+
+def test_an_excess_over_trainings_is_paired_by_seed():
+    values, floors = [90.0, 92.0, 97.0], [95.0, 96.0, 99.0]
+    found = pd.DataFrame(rows({1.0: values}, **PAIRED)).assign(floor=floors)
+    cell = tables.runs_table(found, PUBLISHED).iloc[0]
+    differences = np.subtract(values, floors)
+    low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert (cell["excess_low"], cell["excess_high"]) == pytest.approx((low, high))
+    assert cell["excess_interval"] == "t_seeds"
+
+
+def test_a_cell_of_one_training_says_so():
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0, 92.0]})), PUBLISHED)
+    grid = layouts.layout(table)
+    ours = grid.xs("ours [95 % CI]", axis=1, level=1).squeeze()
+    assert ours["100:0"] == "98.00 [97.00, 100.00] (one training)"
+    assert "training" not in ours["100:100"]
+    alone = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    assert "ours, one training [95 % CI]" in layouts.layout(alone).columns.get_level_values(1)
+    (first, *_) = layouts.notes(alone, "quick", "a floor.")
+    assert "Of one training, it leaves out how trainings differ" in first
+    several = tables.runs_table(pd.DataFrame(rows({0: [98.0, 97.0]})), PUBLISHED)
+    assert not any("one training" in note for note in layouts.notes(several, "quick", "a floor."))
+
+
+def test_notes_say_how_floors_depend_on_what_is_a_tie():
+    cells = pd.DataFrame(rows({0.5: [90.0], 1.0: [40.0]}))
+    low, high = [98.0, 42.0], [98.0, 49.8]
+    table = tables.runs_table(cells.assign(floor_low=low, floor_high=high), PUBLISHED)
+    (note,) = [n for n in layouts.notes(table, "quick", "a floor.") if "ties" in n]
+    assert note.endswith("as wide: digits 100:100: 42.00 to 49.80.")
+
+
+def test_a_model_that_is_too_weak_is_marked_in_its_cells_and_in_the_notes():
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
+    marked = table.assign(competence="digits: worse than counting")
+    assert layouts.layout(marked).iloc[1, 1] == "90.00 [89.00, 92.00] †"
+    assert "† Model too weak: digits: worse than counting." in layouts.notes(marked, "quick", "f.")
+    assert r"$\dagger$" in layouts.latex(marked, "t", [])
+    assert "†" not in layouts.markdown(table, "t", layouts.notes(table, "quick", "f."))
+
+
 def stability(seeds=1, spread=0.0):
     """Rows of measure_loss_stability, `spread` nats apart from seed to seed."""
     return pd.DataFrame(
@@ -315,6 +373,20 @@ def test_stability_table_predicts_the_square_root():
         [1.96 * std / 1000 / np.sqrt(200) for std in spread["ours"]]
     )
     assert set(table["n_seeds"]) == {1}
+
+
+def test_excess_of_a_spread_is_over_trainings_or_of_two_independent_spreads():
+    measured = stability(3)
+    measured.loc[measured["batch_size"] == 1920, "std"] *= [1.0, 1.0, 1.2, 1.2, 1.4, 1.4]
+    spread = stability_table(measured).query("metric == 'std' and row == '1920 sequences'").iloc[0]
+    low, high = stats.t.interval(0.95, 2, 1.0, stats.sem([0, 1, 2]))
+    assert (spread["excess_low"], spread["excess_high"]) == pytest.approx((low, high))
+    one = stability().assign(ci_low=lambda f: 0.9 * f["std"], ci_high=lambda f: 1.2 * f["std"])
+    spread = stability_table(one).query("metric == 'std'").set_index("row")
+    found = spread.loc["1920 sequences"].iloc[0]
+    assert found["excess_low"] == pytest.approx(-np.hypot(0.5, 1.0))
+    assert found["excess_high"] == pytest.approx(np.hypot(1.0, 0.5))
+    assert spread.loc["480 sequences", "excess_low"].isna().all()
 
 
 def test_stability_table_averages_over_seeds():

@@ -32,6 +32,9 @@ NAMES = {
     "out_of_domain_nll_rise": "rise of out-of-domain NLL",
     "sequence_nll": "clean-test NLL per sequence",
     "sequence_nll_rise": "rise of NLL per sequence",
+    "unigram_nll": "NLL of unigram counts",
+    "bigram_nll": "NLL of bigram counts",
+    "shuffled_source_cost": "cost of another pair's source",
     "bleu": "BLEU",
     "rouge_l": "ROUGE-L",
     "corrupted_tokens": "tokens by the teacher",
@@ -75,6 +78,7 @@ DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistenc
 DECIMALS |= dict.fromkeys(["consistency_drop", "consistency_relative_drop", "judge_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["fid", "judge_frechet"], 2)
 DECIMALS |= {"out_of_domain_nll": 4, "out_of_domain_nll_rise": 4}
+DECIMALS |= {"unigram_nll": 4, "bigram_nll": 4}
 DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence_nll_rise": 3}
 DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
 DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}
@@ -128,28 +132,61 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
     if "published_min" in part and part["published_min"].notna().any():
         texts["paper (min, max)"] = _printed_range(part)
     if part[["ours", "reason"]].notna().any(axis=None):
-        texts[_ours_title(part)] = pd.Series([_ours(row) for row in part.itertuples()], part.index)
+        cells = [_ours(row, _has_several(part)) for row in part.itertuples()]
+        texts[_ours_title(part)] = pd.Series(cells, part.index)
     if "with_empty" in part and part["with_empty"].notna().any():
         texts["ours, empty batches as 0"] = _numbers(part, "with_empty")
     if part["floor"].notna().any():
-        texts |= {"floor": _numbers(part, "floor"), "excess": _numbers(part, "excess", "+")}
+        texts["floor"] = _numbers(part, "floor")
+        ends = part["excess_low"].notna().any()
+        excess = pd.Series([_excess(row) for row in part.itertuples()], part.index)
+        texts["excess [95 % CI]" if ends else "excess"] = excess
     return texts
 
 
+# Intervals over the items of one training: how trainings differ is not in them.
+ONE = ("wilson_items", "bootstrap_items", "t_sequences", "t_items", "chi2_batches", "none")
+
+
+def _of_one(row) -> bool:
+    """Whether a cell rests on one training."""
+    return row.n_seeds == 1 and row.interval in ONE
+
+
 def _ours_title(part: pd.DataFrame) -> str:
+    one = ", one training" if _has_single(part) and not _has_several(part) else ""
     if not part["ci_low"].notna().any():
-        return "ours"
+        return f"ours{one}"
     mixed = (part["interval"] == "range").any()
-    return "ours [min, max; norms: 95 % CI]" if mixed else "ours [95 % CI]"
+    return "ours [min, max; norms: 95 % CI]" if mixed else f"ours{one} [95 % CI]"
 
 
-def _ours(row) -> str:
+def _has_single(part: pd.DataFrame) -> bool:
+    return any(_of_one(row) for row in part[part["ours"].notna()].itertuples())
+
+
+def _has_several(part: pd.DataFrame) -> bool:
+    return (part["n_seeds"] > 1).any()
+
+
+def _ours(row, mixed: bool) -> str:
+    """A cell. mixed: whether cells beside it rest on more trainings."""
+    mark = " †" if pd.notna(row.competence) else ""
     if pd.isna(row.ours):
         return f"— ({row.reason})"
-    text = number_text(row.ours, row.metric)
-    if pd.isna(row.ci_low):
+    text = _with_interval(number_text(row.ours, row.metric), row.ci_low, row.ci_high, row.metric)
+    return text + (" (one training)" if mixed and _of_one(row) else "") + mark
+
+
+def _excess(row) -> str:
+    text = number_text(row.excess, row.metric, "+")
+    return _with_interval(text, row.excess_low, row.excess_high, row.metric, "+")
+
+
+def _with_interval(text: str, low: float, high: float, metric: str, sign: str = "") -> str:
+    if pd.isna(low) or not text:
         return text
-    return f"{text} [{number_text(row.ci_low, row.metric)}, {number_text(row.ci_high, row.metric)}]"
+    return f"{text} [{number_text(low, metric, sign)}, {number_text(high, metric, sign)}]"
 
 
 def _printed_range(part: pd.DataFrame) -> pd.Series:
@@ -195,8 +232,11 @@ def _latex_table(grid: pd.DataFrame, title: str, notes: list[str]) -> str:
     return styled
 
 
+LATEX = {"‖": r"$\|$", "−": "-", "–": "--", "—": "---", "→": r"$\to$", "†": r"$\dagger$"}
+
+
 def _latex_escape(text: str) -> str:
-    for character, code in {"‖": r"$\|$", "−": "-", "–": "--", "—": "---", "→": r"$\to$"}.items():
+    for character, code in LATEX.items():
         text = text.replace(character, code)
     return "".join(rf"\{c}" if c in "%_&#" else c for c in text)
 
@@ -241,13 +281,13 @@ FORMATS = {"md": markdown, "tex": latex, "html": html_page}
 
 
 INTERVALS = {
-    "wilson_items": "Wilson interval over test items, one seed",
-    "bootstrap_items": "bootstrap over test items, one seed",
-    "t_sequences": "t-interval over sequences, one seed",
-    "t_items": "t-interval over test items, one seed",
+    "wilson_items": "Wilson interval over test items, one training",
+    "bootstrap_items": "bootstrap over test items, one training",
+    "t_sequences": "t-interval over sequences, one training",
+    "t_items": "t-interval over test items, one training",
     "t_batches": "of the mean over batches",
-    "chi2_batches": "chi-squared interval over macro-batches",
-    "t_seeds": "t-interval over seeds",
+    "chi2_batches": "chi-squared interval over macro-batches, one training",
+    "t_seeds": "t-interval over trainings (seeds)",
     "wilson_trainings": "Wilson interval over trainings",
     "closed_form": "closed form, no spread",
 }
@@ -264,10 +304,13 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
         lines[0] += f" Seeds per cell: {seeds}."
     if kinds:
         lines[0] += f" 95 % CI: {', '.join(kinds)}."
+    if _has_single(table):
+        lines[0] += " Of one training, it leaves out how trainings differ."
     if table["floor"].notna().any():
         of = "ours" if table["ours"].notna().any() else "the paper's"
         lines[0] += f" Floor: {floor} Excess = {of} − floor."
-    lines += [*_true_rates(table), *_class_rates(table), *_no_floors(table)]
+    lines += [*_true_rates(table), *_class_rates(table), *_ties(table)]
+    lines += [*_no_floors(table), *_weak(table)]
     standing = table.loc[
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],
@@ -315,6 +358,26 @@ def _at(error_rate: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
+
+
+def _ties(table: pd.DataFrame) -> list[str]:
+    """How the floors of accuracies depend on what counts as a tie."""
+    moved = table[table["floor_high"] - table["floor_low"] > 0.005]
+    moved = moved[moved["metric"] == "accuracy"].drop_duplicates(["dataset", "row", "floor"])
+    if len(moved) == 0:
+        return []
+    cells = [
+        f"{NAMES.get(row.dataset, row.dataset)} {row.row}: {row.floor_low:.2f} to "
+        f"{row.floor_high:.2f}"
+        for row in moved.itertuples()
+    ]
+    return [f"Floors where ties are a tenth or ten times as wide: {'; '.join(cells)}."]
+
+
+def _weak(table: pd.DataFrame) -> list[str]:
+    """Which models are too weak to conclude from, and why."""
+    reasons = table["competence"].dropna().unique()
+    return [f"† Model too weak: {'; '.join(reasons)}."] if len(reasons) else []
 
 
 def _no_floors(table: pd.DataFrame) -> list[str]:

@@ -4,8 +4,11 @@ Columns: family, dataset, stands_in_for, corruption, resample, budget, protocol,
 seq2seq), batch_multiplier, classes and train_size (of vision transformers), panel and row (labels
 of the printed block and row), noise_ratio, error_rate, metric, unit, published, ours, ci_low,
 ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, true_error_rate,
-class_error_rates (text), floor_reason (why there is no floor), reason. `ours` and `floor`
-are means over seeds; excess = ours - floor. What a table does not have is empty.
+class_error_rates (text), floor_reason (why there is no floor), reason, excess_low, excess_high,
+excess_interval, floor_low and floor_high (the floor at other tolerances of ties), competence (why
+the model is too weak to conclude from). `ours` and `floor` are means over seeds; excess = ours -
+floor, its interval is paired: over seeds, or over the items of one. What a table does not have is
+empty.
 """
 
 import numpy as np
@@ -13,7 +16,7 @@ import pandas as pd
 
 from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.rulers import LOSSES, published_loss
-from noiselab.measures.statistics import Estimate, Interval, over_seeds
+from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 from noiselab.noise.theory import averaged_std
 from noiselab.planning.rates import order
 
@@ -34,6 +37,8 @@ KEYS += [
 NOISE = ["true_error_rate", "class_error_rates"]
 NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
 NUMBERS += ["floor", "excess", "measured_error_rate", *NOISE, "floor_reason", "reason"]
+EXCESS = ["excess_low", "excess_high", "excess_interval"]
+NUMBERS += [*EXCESS, "floor_low", "floor_high", "competence"]
 COLUMNS = KEYS + NUMBERS
 
 
@@ -172,6 +177,7 @@ def _run_cell(group: pd.DataFrame) -> dict:
         "n_seeds": len(values),
         "items": first["items"],
         "floor": group["floor"].mean(),
+        **{k: group[k].mean() for k in ("floor_low", "floor_high") if k in group},
         "measured_error_rate": group["measured_error_rate"].mean(),
         **{key: first.get(key) for key in (*NOISE, "floor_reason")},
         "reason": "; ".join(sorted(set(missing))) or None,
@@ -179,17 +185,30 @@ def _run_cell(group: pd.DataFrame) -> dict:
     if len(missing):
         return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
     estimate = seeds_estimate(group)
-    return cell | {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    if group["floor"].isna().any():
+        return cell
+    return cell | dict(zip(EXCESS, seeds_estimate(group, above_floor=True)[1:], strict=True))
 
 
 def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
     """Mean of `value`, or of value - floor, over the rows of the seeds with its t-interval; of one
-    seed, its number with its interval over test items. The floor is that of the clean run as it is:
-    its own uncertainty over test items is not in the interval."""
-    first = rows.iloc[0]
-    shift = rows["floor"] if above_floor else 0 * rows["value"]
-    ends = [None if pd.isna(first[k]) else first[k] - shift.iloc[0] for k in ("ci_low", "ci_high")]
-    return over_seeds(list(rows["value"] - shift), Interval(*ends, first["interval"]))
+    seed, its number with its interval over test items. The floor's own is paired with it, item by
+    item; where metrics.json does not have it, the floor counts as certain."""
+    first, values = rows.iloc[0], rows["value"]
+    ends = [_given(first, k) for k in ("ci_low", "ci_high", "interval")]
+    if above_floor:
+        values = values - rows["floor"]
+        paired = [_given(first, k) for k in EXCESS]
+        shift = first["floor"]
+        shifted = [None if end is None else end - shift for end in ends[:2]]
+        ends = [*shifted, ends[2]] if paired[0] is None else paired
+    return over_seeds(list(values), Interval(*ends))
+
+
+def _given(row: pd.Series, key: str):
+    """A number or a text, or None where there is none."""
+    return row[key] if pd.notna(row.get(key)) else None
 
 
 def _share(source_share: float) -> str:
@@ -292,10 +311,9 @@ def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
             keys |= {"noise_ratio": ratio, "error_rate": seeds["error_rate"].iloc[0]}
             keys |= {"row": f"{size} sequences", "items": seeds["macro_batches"].iloc[0]}
             printed = _printed_stability(published, model, size, i)
-            floor = averaged_std(smallest["std"].mean(), smallest["batch_size"].iloc[0], size)
             cells += [
                 keys | _mean_loss(seeds, model) | {"published": printed["mean"]},
-                keys | _spread(seeds, model, floor) | {"published": printed["std"]},
+                keys | _spread(seeds, smallest, model) | {"published": printed["std"]},
             ]
     return tidy(cells)
 
@@ -315,13 +333,22 @@ def _mean_loss(seeds: pd.DataFrame, model: str) -> dict:
     return cell | _over_seeds(seeds["mean"], ends)
 
 
-def _spread(seeds: pd.DataFrame, model: str, floor: float) -> dict:
-    """Standard deviation of the loss, and its floor, in nats / 1000."""
-    first = seeds.iloc[0]
+def _spread(seeds: pd.DataFrame, smallest: pd.DataFrame, model: str) -> dict:
+    """Standard deviation of the loss, and its floor, what averaging leaves of that of the smallest
+    batch, in nats / 1000; paired by seed, of one seed as two independent samples."""
+    first, base = seeds.iloc[0], smallest.iloc[0]
+    scale = averaged_std(1, base["batch_size"], first["batch_size"])
     ends = Interval(1000 * first["ci_low"], 1000 * first["ci_high"], first["interval"])
+    floors = 1000 * scale * smallest.set_index("seed")["std"]
+    values = 1000 * seeds.set_index("seed")["std"]
     cell = {"panel": f"{model} model, {panel('std', 'nats/1000')}", "metric": "std"}
-    cell |= {"unit": "nats/1000", "floor": 1000 * floor}
-    return cell | _over_seeds(1000 * seeds["std"], ends)
+    cell |= {"unit": "nats/1000", "floor": floors.mean()} | _over_seeds(values, ends)
+    if scale == 1:  # nothing was averaged
+        return cell
+    floor = Estimate(floors.iloc[0], *(1000 * scale * base[["ci_low", "ci_high"]]), "")
+    alone = difference(Estimate(values.iloc[0], *ends), floor)
+    paired = over_seeds(list(values - floors), Interval(*alone[1:3], first["interval"]))
+    return cell | dict(zip(EXCESS, paired[1:], strict=True))
 
 
 def _over_seeds(values: pd.Series, of_one: Interval) -> dict:

@@ -64,7 +64,7 @@ def _check_builder(entry: dict, key: str) -> None:
         raise NoiselabError(f"{key}.title: a figure needs one")
     if builder == "runs" and "experiments" not in entry:
         raise NoiselabError(f"{key}.experiments: missing; it is a table of their runs")
-    metrics = code.words("noiselab.measures.metrics", "UNITS")
+    metrics = code.words("noiselab.measures.scores", "UNITS")
     for metric in entry.get("metrics", ()):
         _check_name(metric.removeprefix("snapshot_"), metrics, f"{key}.metrics")
 

@@ -7,7 +7,9 @@ import torch
 
 from noiselab.data import text
 from noiselab.families.language_model import task
+from noiselab.measures.count_models import count_nll, windows_pairs
 from noiselab.measures.metrics import language_model_metrics
+from noiselab.measures.scores import mean_score
 from noiselab.noise.base import Corruption
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
@@ -24,7 +26,18 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
         own = _token_scores(model, run, windows, noise, device)
         model = load_weights(files["clean"], task.build(run), device).eval()
         clean = _token_scores(model, run, windows, noise, device, clean=True)
-    return language_model_metrics(own, clean, noise, run.model["context"])
+    metrics = language_model_metrics(own, clean, noise, run.model["context"])
+    return metrics | (count_scores(run, windows["validation"]) if noise.name == "none" else {})
+
+
+def count_scores(run: Run, windows: list[np.ndarray]) -> dict[str, dict]:
+    """NLL of unigram and bigram counts of the training text on the same tokens. windows: int
+    [length] each; the first token of each is predicted by nobody."""
+    _, train, _ = text.read(run.data)
+    nll = count_nll(train, windows_pairs(windows), run.vocabulary)
+    unknown, context = np.full(len(nll.bigram), np.nan), run.model["context"]
+    found = {"unigram_nll": nll.unigram, "bigram_nll": nll.bigram}
+    return {name: mean_score(name, values, unknown, context) for name, values in found.items()}
 
 
 def split_windows(run: Run, out_of_domain: Path | None) -> dict[str, list[np.ndarray]]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from noiselab.data import pairs
-from noiselab.measures.metrics import UNITS, seq2seq_metrics
+from noiselab.measures.metrics import seq2seq_metrics
+from noiselab.measures.scores import NONE, UNITS, excess, ratio_score
 from noiselab.measures.text_scores import score
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
@@ -23,7 +24,16 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
         **seq2seq_metrics(own, clean, right, corruption(run)),
         **generation_score(run, own, validation),
         **corruption_shares(run, train),
+        **source_score(own),
     }
+
+
+def source_score(own: dict) -> dict:
+    """What another sentence's source costs, of a run that was asked (`predictions` of task.py)."""
+    if "shuffled_nll" not in own:
+        return {}
+    name, unknown = "shuffled_source_cost", np.full(len(own["nll"]), np.nan)
+    return {name: ratio_score(name, own["shuffled_nll"] - own["nll"], unknown, own["tokens"])}
 
 
 def identical(teacher: dict, validation: pairs.Pairs, run: Run) -> np.ndarray:
@@ -60,4 +70,5 @@ def corruption_shares(run: Run, train: pairs.Pairs) -> dict:
 
 def _cell(name, items, value, ci_low=None, ci_high=None, interval="none") -> dict:
     numbers = {"value": value, "ci_low": ci_low, "ci_high": ci_high, "interval": interval}
-    return numbers | {"floor": None, "unit": UNITS[name], "items": items, "reason": None}
+    numbers |= {"floor": None, **excess(NONE)}
+    return numbers | {"unit": UNITS[name], "items": items, "reason": None}

@@ -95,20 +95,27 @@ def token_nll(model: nn.Module, source: Tensor, decoder_input: Tensor, labels: T
 
 @torch.no_grad()
 def sequence_nll(
-    model: nn.Module, run: Run, split: Pairs, index: np.ndarray, device: torch.device
+    model: nn.Module,
+    run: Run,
+    split: Pairs,
+    index: np.ndarray,
+    device: torch.device,
+    sources: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """NLL of whole clean targets in nats, float64 [n], and their tokens, int64 [n].
 
     index: int [n], which pairs; batches are of similar length, the results in the order asked for.
+    sources: int [n], the pairs whose sources are read instead of each one's own.
     """
     source, target = source_rows(run, split.source), target_rows(run, split.target)
-    reads, writes = source.lengths[index], target.lengths[index]
+    sources = index if sources is None else sources
+    reads, writes = source.lengths[sources], target.lengths[index]
     costs = np.maximum(reads / SOURCE_TOKENS, writes * run.vocabulary / EVALUATION_SIZE)
     nll = np.zeros(len(index))
     for part in by_length(reads + writes, costs, TOGETHER):
         rows = torch.from_numpy(target(index[part])).to(device)
-        sources = torch.from_numpy(source(index[part])).to(device)
-        values = token_nll(model, sources, rows[:, :-1], rows[:, 1:])
+        read = torch.from_numpy(source(sources[part])).to(device)
+        values = token_nll(model, read, rows[:, :-1], rows[:, 1:])
         nll[part] = values.double().sum(1).cpu().numpy()
     return nll, np.maximum(target.lengths[index] - 1, 0)
 
@@ -120,17 +127,31 @@ def generation_subset(run: Run, count: int) -> np.ndarray:
     return np.sort(chosen)
 
 
+def other_sources(index: np.ndarray) -> np.ndarray:
+    """For each pair another one, whose source it is to be read with, int64 [n]: a random cycle
+    through all, the same in every run. index: int [n], two or more, none twice."""
+    order = streams.permutation(0, "other-sources", 0, len(index))
+    others = np.empty(len(index), dtype=np.int64)
+    others[order] = index[np.roll(order, 1)]
+    return others
+
+
 def predictions(
     model: nn.Module, run: Run, validation: Pairs, scored: np.ndarray, device: torch.device
 ) -> dict[str, np.ndarray]:
     """What is kept of a finished run: NLL in nats and tokens of each scored pair, float64 and
-    int64 [n], and greedy outputs for a fixed subset of pairs as flat tokens with offsets."""
+    int64 [n], and greedy outputs for a fixed subset of pairs as flat tokens with offsets. Of a
+    clean run also `shuffled_nll`, float64 [n]: each target with the source of another pair."""
     model.eval()
     nll, tokens = sequence_nll(model, run, validation, scored, device)
     subset = generation_subset(run, validation.source.count)
     sources = source_rows(run, validation.source)
     generated, _ = decode(model, sources, subset, run.target_length, device)
-    return {
+    kept = {}
+    if run.corruption == "none" and len(scored) > 1:
+        others = other_sources(scored)
+        kept["shuffled_nll"], _ = sequence_nll(model, run, validation, scored, device, others)
+    return kept | {
         "nll": nll,
         "tokens": tokens,
         "generated_index": subset,
