@@ -149,3 +149,14 @@ def test_with_the_same_u_what_is_wrong_at_a_small_rate_is_so_at_a_larger(kind):
     few, many = (noise.draw(labels, u)[1] for noise in made)
     assert 0 < few.sum() < many.sum()
     assert np.all(many[few])
+
+
+@pytest.mark.parametrize("columns", [1, 2, 10, 4096, 4097, 20_000])
+def test_tables_of_any_size_draw_their_row(columns):
+    """Sizes at which a chance and a column no longer fit into 32 bits, too."""
+    row = np.random.default_rng(columns).dirichlet(np.ones(columns))
+    v = (np.arange(400_000) + 0.5) / 400_000
+    drawn = AliasTable(row[None]).draw(np.zeros(400_000, dtype=int), v)
+    counts = np.bincount(drawn, minlength=columns)
+    assert counts.sum() == 400_000
+    assert np.abs(counts / 400_000 - row).max() < 5 / 400_000 * max(1, columns**0.5)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-BITS = 31  # of a chance; a probability is off by at most 2^-31 / columns
-LOW = 2**BITS - 1
+LEAST = 20  # bits of a chance: a probability is off by at most 2^-20 / columns
 
 
 class AliasTable:
@@ -16,19 +15,24 @@ class AliasTable:
     def __init__(self, probabilities: np.ndarray):
         chance, alias = aliases(probabilities)
         self.columns = probabilities.shape[1]
-        # Both in one number, since looking up is what takes time.
-        chance = np.minimum(chance * 2.0**BITS, LOW).astype(np.int64)
-        self._entries = (chance << BITS | alias).ravel()
+        # Both in one number, and a small one: looking up is what takes time.
+        self.shift = (self.columns - 1).bit_length()
+        small = self.shift + LEAST <= 32
+        self.bits = (32 if small else 62) - self.shift
+        chance = np.minimum(chance * 2.0**self.bits, 2.0**self.bits - 1).astype(np.int64)
+        entries = (chance << self.shift | alias).ravel()
+        self._entries = entries.astype(np.uint32) if small else entries
 
     def draw(self, rows: np.ndarray, v: np.ndarray) -> np.ndarray:
         """A column for each of these rows, as `rows`, int of any shape. v: uniform numbers of its
         shape, 0 to 1."""
-        scale = self.columns * 2.0**BITS
+        scale = self.columns * 2.0**self.bits
         digits = np.minimum(v * scale, scale - 1).astype(np.int64)
-        columns = digits >> BITS
+        columns = digits >> self.bits
         entries = self._entries[rows * self.columns + columns]
-        keeps = digits & LOW < entries >> BITS
-        return np.where(keeps, columns, entries & LOW).astype(rows.dtype)
+        keeps = digits & (1 << self.bits) - 1 < entries >> self.shift
+        alias = entries & (1 << self.shift) - 1
+        return np.where(keeps, columns, alias).astype(rows.dtype)
 
 
 def aliases(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
