@@ -17,7 +17,7 @@ from PIL import Image
 from helpers import small_run
 from image_folders import picture
 from noiselab import items
-from noiselab.data import prepared
+from noiselab.data import cifar, prepared
 from noiselab.data.batches import ImageBatches
 from noiselab.data.encoded import square_view, train_view
 from noiselab.data.encoded_batches import EncodedBatches, training_batches
@@ -245,6 +245,30 @@ def test_labels_that_are_numbers_keep_their_order(tmp_path):
     assert train.y.tolist() == list(map(int, names))
 
 
+def test_an_archive_is_what_it_is_known_to_be(tmp_path, monkeypatch):
+    """Without the archive's content, which torchvision compares with its sum."""
+    source = tmp_path / "root" / "pets"
+    (source / "cifar-100-python").mkdir(parents=True)
+    sizes = {"classes": 100, "channels": 3, "size": 32}
+    assert found(tmp_path / "root") == sizes | {"train_size": 50_000, "test_size": 10_000}
+    read = []
+    x = np.random.default_rng(0).integers(0, 256, (300, 3, 32, 32), dtype=np.uint8)
+    split = prepared.Split(x, np.arange(300) % 100)
+    monkeypatch.setattr(cifar, "_torchvision", lambda spec, *rest: read.append(rest) or split)
+    spec = resolved(tmp_path / "root", train_size=200, test_size=100)
+    description, train, _ = write_arrays(spec, source, tmp_path / "out")
+    assert np.array_equal(train.x, x[:200])
+    assert description["mean"] == pytest.approx((train.x / 255).mean((0, 2, 3)))
+    assert read == [(source, True), (source, False)]
+    with pytest.raises(NoiselabError, match="store: torchvision's archive has no image files"):
+        write_encoded(spec, source, tmp_path / "encoded")
+
+
+def test_folders_and_parquet_files_in_one_place_are_not_guessed_at(pets):
+    (pets / "train-0.parquet").write_bytes(b"")
+    assert "train-0.parquet: beside folders of classes in train/" in refused(pets.parent)
+
+
 # ------------------------------------------------------------------------- what is promised
 
 
@@ -269,10 +293,10 @@ def test_every_image_is_as_those_that_were_looked_at(write, pets, tmp_path):
 
 @pytest.mark.parametrize("write", [write_arrays, write_encoded])
 def test_test_images_that_are_training_images_are_told(write, pets, tmp_path, capsys):
-    write(promised(pets), pets, tmp_path / "a")
+    assert write(promised(pets), pets, tmp_path / "a")[0]["copies"] == 0
     assert "byte for byte" not in capsys.readouterr().err
     shutil.copy(pets / "train" / "cat" / "2.png", pets / "test" / "dog" / "0.png")
-    write(promised(pets), pets, tmp_path / "b")
+    assert write(promised(pets), pets, tmp_path / "b")[0]["copies"] == 1
     assert "1 of 4 test images are training images, too, byte for byte" in capsys.readouterr().err
 
 
@@ -325,11 +349,12 @@ def test_another_file_of_labels_makes_other_data(tree, tmp_path):
 # ------------------------------------------------------------------------------------- planning
 
 
-def planned(root: Path, family: str, tmp_path: Path, **training):
-    """The plan of an experiment on `pets`."""
+def planned(root: Path, family: str, tmp_path: Path, noise=None, **training):
+    """The plan of an experiment on `pets`. noise: changes of the experiment."""
     experiment = {"family": family, "datasets": ["pets"], "corruption": "uniform_label"}
     experiment |= {"resample": "fixed", "budget": "fixed_total", "noise_ratios": [0, 0.5]}
-    experiment |= {"seeds": [0], "protocol": "text", "training": training}
+    experiment |= {"seeds": [0], "protocol": "text", "training": training} | (noise or {})
+    experiment = {key: value for key, value in experiment.items() if value is not None}
     settings = {"datasets": {"pets": {"kind": "images"}}, "experiments": {"mine": experiment}}
     settings |= {"data": {"root": str(root)}, "only": ["mine"]}
     return project.plan(config.load(settings, tier="smoke"), str(tmp_path / "results"))
@@ -350,6 +375,27 @@ def test_two_words_are_a_data_set_of_each_family_of_images(family, pets, tmp_pat
     assert {key: spec[key] for key in FACTS} == FACTS
     assert (spec["kind"], spec["crop"], spec["flip"]) == ("images", 1, False)
     assert {run.channels for run in plan.runs.values()} == {3}
+
+
+@pytest.mark.parametrize("store", ["arrays", "files"])
+def test_given_labels_are_matched_by_file(store, pets, tmp_path):
+    """Where the classes of train/ are the clean ones, and a file has those of an annotator."""
+    given = tmp_path / "given.csv"
+    rows = [f"cat/{i}.png,{'dog' if i == 2 else 'cat'}" for i in range(3)]
+    rows += [f"dog/{i}.png,dog" for i in range(3)]
+    given.write_text("file,label\n" + "\n".join(rows) + "\n")
+    spec = resolved(pets.parent, store=store)
+    (write_arrays if store == "arrays" else write_encoded)(spec, pets, tmp_path / "out")
+    noise = {"corruption": "given_labels", "labels": str(given), "noise_ratios": None}
+    plan = planned(pets.parent, "classifier", tmp_path, noise).graph.plan
+    (run,) = (run for run in plan.runs.values() if run.corruption == "given_labels")
+    run |= {"data": str(tmp_path / "out")}
+    _, train, _ = prepared.read_run(run)
+    batch = training_batches(run, train, CPU)(0, 6)
+    by_image = dict(zip((image.tobytes() for image in train.x[:]), range(6), strict=True))
+    assert len(by_image) == 6
+    assert int(batch.corrupted.sum()) == 1
+    assert sorted(batch.targets.tolist()) == [0, 0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,11 @@ def _looked_up(spec: dict, source: Path, file: Path) -> dict:
     from noiselab.data import images  # takes a second
 
     try:
-        found = images.found(spec, source)
-        mixed = found.pop("mixed", False)
-        content = {"found": found, "watched": _watched(images.watched(spec, source))}
+        found, watched = images.found(spec, source)
     except NoiselabError as error:
         raise NoiselabError(_named(spec, str(error))) from error
-    _keep(file, content)
+    mixed = found.pop("mixed", False)
+    _keep(file, {"found": found, "watched": {path: _status(path) for path in watched}})
     _tell(spec, source, found, mixed)
     return found
 
@@ -86,10 +85,6 @@ def _looked_up(spec: dict, source: Path, file: Path) -> dict:
 def _named(spec: dict, message: str) -> str:
     """A message that says of which data set it is."""
     return message if spec["name"] in message else f"data set {spec['name']}: {message}"
-
-
-def _watched(paths: list[str]) -> dict[str, list[int] | None]:
-    return {path: _status(path) for path in paths}
 
 
 def _status(path: str) -> list[int] | None:

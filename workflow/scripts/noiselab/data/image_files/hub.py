@@ -14,7 +14,7 @@ def download(spec: dict, folder: Path) -> None:
     NoiselabError, with what to do, where the hub refuses them.
     """
     try:
-        text_sources.snapshot(spec["hub"], _PATTERNS, folder)
+        text_sources.snapshot(spec["hub"], _patterns(spec), folder)
     except NoiselabError as error:
         if not refused(error.__cause__):
             raise
@@ -25,7 +25,13 @@ def download(spec: dict, folder: Path) -> None:
 
 def available(spec: dict, timeout: float) -> int:
     """Bytes that download() would fetch; asks the hub."""
-    return text_sources.snapshot_bytes(spec["hub"], _PATTERNS, timeout)
+    return text_sources.snapshot_bytes(spec["hub"], _patterns(spec), timeout)
+
+
+def _patterns(spec: dict) -> list[str]:
+    """Files to fetch; some data sets have no validation files."""
+    more = [] if spec["kind"] == "image_files" else ["*test*.parquet"]
+    return _PATTERNS + more
 
 
 def access(spec: dict, folder: Path) -> str:

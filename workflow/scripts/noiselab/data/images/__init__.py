@@ -7,6 +7,6 @@ They become arrays (noiselab.data.prepared) or stay encoded (noiselab.data.encod
 
 from noiselab.data.image_files.hub import access, available, download
 from noiselab.data.images.arrays import arrays
-from noiselab.data.images.found import check, found, watched
+from noiselab.data.images.found import check, found
 
-__all__ = ["access", "arrays", "available", "check", "download", "found", "watched"]
+__all__ = ["access", "arrays", "available", "check", "download", "found"]

@@ -23,9 +23,9 @@ def arrays(spec: dict, source: Path) -> tuple[dict, Split, Split, dict]:
     splits, marks = {}, {}
     for split, images in chosen(spec, source, there).items():
         splits[split], marks[split] = _array(spec, images)
-    pictures.tell_copies(spec["name"], marks["train"], marks["test"])
     total = sum(pictures.counts(image) for image in splits["train"].x)
     more = {"origin": f"{spec['name']} read from {source.name}", "class_names": there.classes}
+    more |= {"copies": pictures.copies(spec["name"], marks["train"], marks["test"])}
     return spec, splits["train"], splits["test"], more | pictures.moments(total)
 
 

@@ -45,8 +45,8 @@ def encode(spec: dict, source: Path, threads: int, out: Path) -> None:
             stored = _stored(made, total[split], marks[split])
             sha256 |= write_split(out, split, stored, images.labels)
             sha256 |= {"train_items": items.write(out, images.names)} if split == "train" else {}
-    pictures.tell_copies(spec["name"], marks["train"], marks["test"])
     content = _description(spec, source, there.classes) | pictures.moments(total["train"])
+    content |= {"copies": pictures.copies(spec["name"], marks["train"], marks["test"])}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content | {"sha256": sha256})
 

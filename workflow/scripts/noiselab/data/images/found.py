@@ -31,24 +31,30 @@ def reader(spec: dict, source: Path) -> ModuleType:
         raise NoiselabError(f"data set {spec['name']}: no folder {source}")
     if spec.get("labels"):
         return flat
-    return folders if folders.class_folders(source / "train") else parquet
+    if not folders.class_folders(source / "train"):
+        return parquet
+    if both := sorted(source.glob("train*.parquet")):
+        raise NoiselabError(f"{both[0]}: beside folders of classes in train/; which is meant?")
+    return folders
 
 
 def completed(spec: dict, source: Path) -> dict:
     """The specification with what it leaves open, which is found out."""
     if all(spec.get(key) is not None for key in KEYS):
         return spec
-    return spec | found(spec, source)
+    return spec | found(spec, source)[0]
 
 
-def found(spec: dict, source: Path) -> dict:
+def found(spec: dict, source: Path) -> tuple[dict, list[str]]:
     """Classes, channels, size and numbers of images: what the specification says of them, else
     what the source has; with `pixels` and `grey`, which all images must be if these were found out,
-    and whether grey and coloured ones are `mixed`.
-    NoiselabError: it has no images, or of several sizes, and the specification says none."""
+    and whether grey and coloured ones are `mixed`. And the files and folders whose times say
+    whether this still holds. NoiselabError: it has no images, or of several sizes, and the
+    specification says none."""
     given = {key: spec[key] for key in KEYS if spec.get(key) is not None}
     if name := archive(source):
-        return _ARCHIVES[name] | {"test_size": 10_000} | given | {"pixels": None, "grey": False}
+        facts = _ARCHIVES[name] | {"test_size": 10_000, "pixels": None, "grey": False}
+        return facts | given, [str(source)]
     there = reader(spec, source).found(spec, source)
     used = {}
     for split, labels in there.labels.items():
@@ -56,7 +62,7 @@ def found(spec: dict, source: Path) -> dict:
         used[split] = used_images(spec, source, split, labels)
     facts = {f"{split}_size": int(which.sum()) for split, which in used.items()}
     facts |= {"classes": len(there.classes)} | _pictures(spec, there, used)
-    return facts | given
+    return facts | given, sorted(map(str, there.watched))
 
 
 def _pictures(spec: dict, there: Found, used: dict[str, np.ndarray]) -> dict:
@@ -99,13 +105,6 @@ def _heads(there: Found, used: dict[str, np.ndarray]) -> Iterator[decoding.Heade
         for item in there.contents(split, some):
             name = item.name if isinstance(item.content, bytes) else str(item.content)
             yield decoding.header(item.content, name)
-
-
-def watched(spec: dict, source: Path) -> list[str]:
-    """Files and folders whose times say whether what was found still holds."""
-    if archive(source):
-        return [str(source)]
-    return sorted(map(str, reader(spec, source).found(spec, source).watched))
 
 
 def check(spec: dict, source: Path) -> complete.Source:

@@ -39,17 +39,18 @@ def fingerprint(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def tell_copies(name: str, train: list[bytes], test: list[bytes]) -> None:
-    """A line on stderr where test images are among the training images, byte for byte. train, test:
-    fingerprints."""
+def copies(name: str, train: list[bytes], test: list[bytes]) -> int:
+    """How many test images are among the training images, byte for byte; a line on stderr says so.
+    train, test: fingerprints."""
     known = set(train)
-    copies = sum(mark in known for mark in test)
-    if copies:
+    found = sum(mark in known for mark in test)
+    if found:
         print(
-            f"noiselab: data set {name}: {copies} of {len(test)} test images are training images, "
+            f"noiselab: data set {name}: {found} of {len(test)} test images are training images, "
             "too, byte for byte",
             file=sys.stderr,
         )
+    return found
 
 
 def counts(view: np.ndarray) -> np.ndarray:
