@@ -201,6 +201,30 @@ def test_the_columns_of_parquet_files_can_be_chosen(tree, tmp_path):
     )
 
 
+ONE_CLASS = {"numbers": [0, 0, 0], "names": ["cat", "cat ", "cat"], "no name": ["cat", " ", "dog"]}
+
+
+@pytest.mark.parametrize("case", ONE_CLASS)
+def test_labels_that_make_no_two_classes(case, tree, tmp_path):
+    content = (tree / "train" / "cat" / "0.png").read_bytes()
+    (tmp_path / "root" / "pets").mkdir(parents=True)
+    for split in ("train", "test"):
+        table = pa.table({"image": [content] * 3, "label": ONE_CLASS[case]})
+        pq.write_table(table, tmp_path / "root" / "pets" / f"{split}.parquet")
+    expected = "no label in row 1" if case == "no name" else "all images are of one class"
+    assert expected in refused(tmp_path / "root")
+
+
+def test_settings_that_would_change_nothing(pets):
+    assert "pets.resize: changes nothing" in refused(pets.parent, resize=20)
+
+
+def test_arrays_that_do_not_fit_into_memory(pets, tmp_path):
+    spec = resolved(pets.parent, size=8192) | {"train_size": None, "size": 10**7}
+    with pytest.raises(NoiselabError, match=r"store: arrays would take .* GB, more than there are"):
+        write_arrays(spec, pets, tmp_path / "out")
+
+
 def test_a_source_that_is_not_there(tmp_path):
     settings = {"datasets": {"pets": {"kind": "images", "hub": "me/pets"}}, "data": {"root": None}}
     with pytest.raises(NoiselabError, match=r"pets: not downloaded yet, .* it needs classes, cha"):
@@ -216,7 +240,7 @@ def test_a_source_that_is_not_there(tmp_path):
 FLAT = {
     "no label": (lambda t: t.replace("test/dog1.png,dog\n", ""), "no label"),
     "twice": (lambda t: t + "train/cat0.png,dog\n", "2 labels of file train/cat0.png"),
-    "one class": (lambda t: t.replace("dog\n", "cat\n"), "configured 2, but labels.csv has 1"),
+    "one class": (lambda t: t.replace("dog\n", "cat\n"), "labels.csv: all images are of one class"),
     "no column": (lambda t: t.replace("file,label", "file,kind"), "no column label"),
     "empty": (lambda t: "", "empty"),
     "a class of test images": (
@@ -254,6 +278,8 @@ def test_an_archive_is_what_it_is_known_to_be(tmp_path, monkeypatch):
     read = []
     x = np.random.default_rng(0).integers(0, 256, (300, 3, 32, 32), dtype=np.uint8)
     split = prepared.Split(x, np.arange(300) % 100)
+    for name in ("train", "test", "meta"):
+        (source / "cifar-100-python" / name).touch()
     monkeypatch.setattr(cifar, "_torchvision", lambda spec, *rest: read.append(rest) or split)
     spec = resolved(tmp_path / "root", train_size=200, test_size=100)
     description, train, _ = write_arrays(spec, source, tmp_path / "out")
@@ -496,7 +522,7 @@ def test_diffusion_trains_on_the_same_inputs(tmp_path):
 
 def test_smaller_copies_are_made_once_where_they_are_asked_for(tmp_path):
     source = folder(tmp_path / "root" / "pets", size=(40, 30))
-    spec = resolved(source.parent, size=10, resize=20)
+    spec = resolved(source.parent, size=10, resize=20, store="files")
     description, train, _ = write_encoded(spec, source, tmp_path / "out")
     assert (description["storage"], description["resize"]) == ("packed", 20)
     views = np.stack([square_view(train.x[i], 10) for i in range(6)])

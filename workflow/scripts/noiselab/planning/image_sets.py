@@ -36,7 +36,14 @@ def resolved(config: dict, results: str, name: str, key: str) -> dict:
     if any(spec.get(key) is None for key in KEYS):
         spec |= _found(spec, source, Path(results, "found"), root)
     spec.setdefault("crop", round(spec["size"] / 8))
-    return spec | {"kind": "encoded_images" if _stays_encoded(spec) else "images"}
+    if _stays_encoded(spec):
+        return spec | {"kind": "encoded_images"}
+    if spec["resize"]:
+        raise NoiselabError(
+            f"config key datasets.{name}.resize: changes nothing, for these images become arrays "
+            "of `size`; leave it out, or say store: files"
+        )
+    return spec
 
 
 def _stays_encoded(spec: dict) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from noiselab.data import complete
 from noiselab.data.image_files.folders import Tree, plain_folder
-from noiselab.data.image_files.source import SPLITS, Found, Item, class_list
+from noiselab.data.image_files.source import SPLITS, Found, Item, class_list, wanted_classes
 from noiselab.errors import NoiselabError
 from noiselab.noise import label_file
 
@@ -51,8 +51,8 @@ def _classes(spec: dict, labels: list[str]) -> list[str]:
         return listed
     numbers = all(label.isascii() and label.isdigit() for label in labels)
     names = sorted(set(labels), key=(lambda label: (int(label), label)) if numbers else None)
-    wanted = spec.get("classes") or max(2, len(names))
-    if wanted != len(names):
+    wanted = wanted_classes(spec, spec["labels"], len(names))
+    if wanted < len(names):
         raise NoiselabError(
             f"config key datasets.{spec['name']}.classes: configured {wanted}, but "
             f"{spec['labels']} has {len(names)}"

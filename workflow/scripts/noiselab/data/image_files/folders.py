@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from noiselab.data import complete
-from noiselab.data.image_files.source import SPLITS, Found, Item, class_list
+from noiselab.data.image_files.source import SPLITS, Found, Item, class_list, wanted_classes
 from noiselab.errors import NoiselabError
 
 _SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -76,12 +76,7 @@ def _class_names(spec: dict, folders: dict[str, Path]) -> list[str]:
     if listed := class_list(spec):
         return listed
     names = class_folders(folders["train"])
-    wanted = spec.get("classes") or max(2, len(names))
-    if len(names) < wanted:
-        raise NoiselabError(
-            f"config key datasets.{spec['name']}.classes: configured {wanted}, but "
-            f"{folders['train']} has {len(names)} class folders"
-        )
+    wanted = wanted_classes(spec, folders["train"], len(names), "class folders")
     if other := sorted(set(class_folders(folders["test"])) - set(names)):
         raise NoiselabError(
             f"{folders['test'] / other[0]}: no such class folder in {folders['train']}"

@@ -23,11 +23,18 @@ def column(file: Path, name: str, values) -> np.ndarray:
         row = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
         raise NoiselabError(f"{where} has no label in row {row}")
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return np.array(values.to_pylist(), dtype=object)
+        return _texts(where, values.to_pylist())
     whole = pa.types.is_integer(values.type)
     if not (whole or pa.types.is_floating(values.type)):
         raise NoiselabError(f"{where} is not whole numbers throughout, but {values.type}")
     return _whole(where, values.to_numpy(zero_copy_only=False))
+
+
+def _texts(where: str, values: list[str]) -> np.ndarray:
+    names = [value.strip() for value in values]
+    if "" in names:
+        raise NoiselabError(f"{where} has no label in row {names.index('')}")
+    return np.array(names, dtype=object)
 
 
 def _whole(where: str, values: np.ndarray) -> np.ndarray:

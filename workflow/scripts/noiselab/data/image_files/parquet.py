@@ -11,7 +11,14 @@ import numpy as np
 
 from noiselab.data import complete
 from noiselab.data.image_files import labels
-from noiselab.data.image_files.source import SPLITS, Found, Item, check_size, class_list
+from noiselab.data.image_files.source import (
+    SPLITS,
+    Found,
+    Item,
+    check_size,
+    class_list,
+    wanted_classes,
+)
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json
 
@@ -149,22 +156,11 @@ def _classes(
         there = sorted(set(given))
         if spec["kind"] == "image_files":
             raise NoiselabError(f"{files[0]}: column label is not whole numbers throughout")
-        names = class_list(spec) or _first_names(spec, source, there)
+        names = class_list(spec) or there[: wanted_classes(spec, source, len(there))]
         return names, names
     wordnet_ids = _wordnet_ids(source, files, columns, given)
     numbers = _label_numbers(spec, source, given, wordnet_ids)
     return [wordnet_ids.get(number, str(number)) for number in numbers], numbers
-
-
-def _first_names(spec: dict, source: Path, there: list) -> list:
-    """The first so many of the classes that there are."""
-    wanted = spec.get("classes") or max(2, len(there))
-    if len(there) < wanted:
-        raise NoiselabError(
-            f"config key datasets.{spec['name']}.classes: configured {wanted}, but {source} has "
-            f"{len(there)}"
-        )
-    return there[:wanted]
 
 
 def _wordnet_ids(
@@ -208,12 +204,7 @@ def _label_numbers(spec, source: Path, given: np.ndarray, wordnet_ids: dict) -> 
     """The source's numbers of the classes that are used, in their order."""
     listed, there = class_list(spec), np.unique(given)
     if listed is None:
-        wanted = spec.get("classes") or int(there[-1]) + 1
-        if there[-1] < wanted - 1:
-            raise NoiselabError(
-                f"config key datasets.{spec['name']}.classes: configured {wanted}, but "
-                f"the labels in {source} run to {there[-1]}"
-            )
+        wanted = wanted_classes(spec, f"labels in {source}", int(there[-1]) + 1)
         if len(lacking := np.setdiff1d(range(wanted), there)):
             raise NoiselabError(
                 f"{source}: train split: no image of class {lacking[0]}, though labels run to "

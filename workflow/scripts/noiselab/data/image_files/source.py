@@ -74,6 +74,20 @@ def class_list(spec: dict) -> list[str] | None:
     return names
 
 
+def wanted_classes(spec: dict, where: object, count: int, what: str = "classes") -> int:
+    """How many classes are used of those that there are. NoiselabError: there are fewer than the
+    specification says, or than two."""
+    wanted = spec.get("classes")
+    if wanted is None and count < 2:
+        raise NoiselabError(f"{where}: all images are of one class; there must be two or more")
+    if wanted is not None and count < wanted:
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.classes: configured {wanted}, but {where} has "
+            f"{count} {what}"
+        )
+    return wanted or count
+
+
 def used_images(spec: dict, source: Path, split: str, labels: np.ndarray) -> np.ndarray:
     """Which images are used, bool [n]: of those labelled 0 or higher the first of each class; of
     data sets whose number of images is a choice, as many as the specification says.

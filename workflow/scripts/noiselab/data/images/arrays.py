@@ -10,6 +10,7 @@ from noiselab.data.image_files.source import Chosen, chosen
 from noiselab.data.images import pictures
 from noiselab.data.images.found import archive, completed, reader
 from noiselab.data.prepared import Split
+from noiselab.errors import NoiselabError
 
 
 def arrays(spec: dict, source: Path) -> tuple[dict, Split, Split, dict]:
@@ -17,6 +18,7 @@ def arrays(spec: dict, source: Path) -> tuple[dict, Split, Split, dict]:
     beside it. NoiselabError names an image that cannot be read, or is not as it should be."""
     spec = completed(spec, source)
     if name := archive(source):
+        cifar.check(spec | {"archive": name}, source)
         train, test, _ = cifar.cifar(spec | {"archive": name}, source)
         return spec, train, test, {"origin": f"{spec['name']} read from {source.name}"}
     there = reader(spec, source).found(spec, source)
@@ -32,9 +34,19 @@ def arrays(spec: dict, source: Path) -> tuple[dict, Split, Split, dict]:
 def _array(spec: dict, images: Chosen) -> tuple[Split, list[bytes]]:
     """A split, and fingerprints of its images."""
     shape = (len(images.labels), spec["channels"], spec["size"], spec["size"])
-    x, marks = np.empty(shape, dtype=np.uint8), []
+    x, marks = _room(spec, shape), []
     for i, item in enumerate(images.items):
         data, name = pictures.content(item)
         x[i] = square_view(pictures.picture(spec, data, name), spec["size"])
         marks.append(pictures.fingerprint(data))
     return Split(x, images.labels, images.names), marks
+
+
+def _room(spec: dict, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.empty(shape, dtype=np.uint8)
+    except MemoryError as error:
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.store: arrays would take "
+            f"{np.prod(shape, dtype=float) / 1e9:.0f} GB, more than there are; say files"
+        ) from error
