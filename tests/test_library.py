@@ -326,6 +326,20 @@ def test_importing_the_package_imports_nothing_heavy():
     assert python(program, path=ROOT / "workflow" / "scripts") == "light\n"
 
 
+def test_measured_transitions_are_shares_of_labels():
+    clean, given = [0, 0, 0, 0, 2, 2], [0, 1, 1, 2, 2, 0]
+    found = noiselab.measured_transitions(clean, given)
+    assert found.tolist() == [[0.25, 0.5, 0.25], [0, 1, 0], [0.5, 0, 0.5]]
+    assert noiselab.measured_transitions(clean, given, 4).shape == (4, 4)
+    labels = np.arange(300_000) % 3
+    drawn = noiselab.corrupt(labels, found, seed=1)
+    assert noiselab.measured_transitions(labels, drawn) == pytest.approx(found, abs=0.01)
+    with pytest.raises(ValueError, match="given: 2 labels for 3 clean ones"):
+        noiselab.measured_transitions([0, 1, 1], [0, 1])
+    with pytest.raises(ValueError, match="3 is no class"):
+        noiselab.measured_transitions([0, 3], [0, 1], 3)
+
+
 def test_the_page_prints_what_it_says():
     """The blocks of docs/LIBRARY.md, one after the other."""
     blocks = EXAMPLES.findall(PAGE.read_text(encoding="utf-8"))

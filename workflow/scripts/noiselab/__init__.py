@@ -16,6 +16,7 @@ __all__ = (
     "asymmetric",
     "corrupt",
     "excess",
+    "measured_transitions",
     "noise_floor",
     "observed",
     "pair_flip",

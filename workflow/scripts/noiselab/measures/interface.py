@@ -15,6 +15,7 @@ from noiselab.errors import InputError
 from noiselab.measures.metrics import decisions, tolerance
 from noiselab.measures.statistics import Estimate, t_interval, wilson_interval
 from noiselab.noise.base import TIE
+from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
 from noiselab.noise.flips import KNOWN
 from noiselab.noise.registry import CORRUPTIONS
@@ -98,6 +99,23 @@ def transition_matrix(noise, classes: int | None = None) -> np.ndarray:
     noise: a `Noise`, which needs the number of classes, or a matrix, which is checked.
     """
     return _corruption(noise, classes).transitions
+
+
+def measured_transitions(clean, given, classes: int | None = None) -> np.ndarray:
+    """T[y, z] as counted: the share of labels y that were given as z, float64 [C, C].
+
+    clean, given: labels of the same items, int [n]; classes: C, by default the highest label and
+    one. A class without items stays what it is. The floor of such a T takes errors to depend on
+    the class alone.
+    """
+    if classes is None:
+        both = [arguments.labels(values, 2**31) for values in (clean, given)]
+        classes = max(2, 1 + max(int(values.max()) for values in both))
+    classes = arguments.whole(classes, "classes", 2)
+    y, z = (arguments.labels(values, classes) for values in (clean, given))
+    if len(y) != len(z):
+        raise InputError(f"given: {len(z)} labels for {len(y)} clean ones")
+    return transitions(y, z, classes)
 
 
 def observed(probabilities, noise) -> np.ndarray:
