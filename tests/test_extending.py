@@ -64,7 +64,7 @@ def results(folder):
     return folder / "results" / "smoke"
 
 
-TABLES = {"shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 2}
+TABLES = {"scans_given": 2, "shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 2}
 TABLES |= {"by_class": 2, "prototypes_noise": 2, "two_networks": 18}
 
 
@@ -78,6 +78,7 @@ def test_every_example_ends_in_a_whole_table(results, table, cells):
 
 
 ERROR_RATES = {
+    "classifier/scans/given_labels-*-fixed_total-s0": 0.18,
     "vision_transformer/shapes/uniform_label-fixed-r1.00-fixed_clean-s0": 1 / 2,
     "classifier/digits/label_matrix-*-fixed-r1.00-fixed_clean-s0": 1 / 2,
     "classifier/digits/neighbour_label-fixed-r0.50-fixed_total-s0": 1 / 3,
@@ -86,6 +87,20 @@ ERROR_RATES = {
 
 
 @pytest.mark.parametrize(("run_id", "error_rate"), ERROR_RATES.items())
+def test_an_example_of_own_images_is_short_and_has_a_report(folder, results):
+    settings = (folder / "scans.yaml").read_text()
+    assert len(settings.splitlines()) <= 15
+    report = (results / "own" / "scans_given" / "report.html").read_text(encoding="utf-8")
+    table = pd.read_csv(results / "own" / "scans_given" / "tables" / "scans_given.csv")
+    (given,) = table[table["corruption"] == "given_labels"].to_dict("records")
+    labels = pd.read_csv(folder / "scans" / "labels.csv")
+    files = {p.name: p.parent.name for p in (folder / "scans" / "train").glob("*/*.png")}
+    share = (labels["label"] != labels["file"].map(files)).mean()
+    assert given["true_error_rate"] == pytest.approx(share)
+    assert given["row"] in report
+    assert given["class_error_rates"] in report
+
+
 def test_every_run_saw_the_noise_that_was_asked_for(results, run_id, error_rate):
     (path,) = results.glob(f"runs/{run_id}/metrics.json")
     training = json.loads(path.read_text())["training"]
