@@ -151,6 +151,7 @@ def structure(tmp_path):
         "pieces": pieces,
         "datasets": [{"file": str(tmp_path / "data.json"), "real": False}],
         "runs": ["classifier/digits/a-s0", "classifier/digits/unfinished-s0"],
+        "own": False,
         "not_planned": [],
     }
 
@@ -402,3 +403,11 @@ def test_every_width_shows_all_images_and_needs_no_sideways_scrolling(structure,
     assert needed <= width + 1
     assert images == 2
     assert broken == 0
+
+
+def test_settings_of_ones_own_that_test_no_claim_show_none(tmp_path):
+    path = tmp_path / "claims.json"
+    row = {"name": "a", "verdict": "not decidable here", "tests": [], "transfers": True}
+    path.write_text(json.dumps({"claims": [row]}))
+    assert report.claims(path, own=True) is None
+    assert report.claims(path)["here"] == [("not tested", 1)]

@@ -8,6 +8,7 @@ Its structure comes from the plan (Project.structure in noiselab.planning.projec
     pieces: {claims, audit, cost, overview: path or null; spectrum: item or null}
     runs: ids of all runs, judges and teachers among them
     datasets: [{file: dataset.json, real: whether it does not come with a package}]
+    own: whether the settings are somebody's own, who may not ask about the paper
     not_planned: names of experiments that the configuration has, but the plan has not
 
 The text is in workflow/report/report.html.j2 and, for tables and figures, in the captions in the
@@ -77,7 +78,7 @@ def collect(structure: dict) -> dict:
         "facts": facts(runs, datasets, built),
         "missing": missing(structure),
         "not_planned": structure["not_planned"],
-        "claims": claims(pieces["claims"]) if "claims" in pieces else None,
+        "claims": claims(pieces["claims"], structure["own"]) if "claims" in pieces else None,
         "spectrum": show(pieces["spectrum"]) if "spectrum" in pieces else None,
         "pages": {name: _page(pieces[name], PIECES[name]) for name in PAGES if name in pieces},
         "families": [
@@ -390,9 +391,12 @@ def _listed(values: Iterable) -> str:
 # ----------------------------------------------------------------------------------- claims
 
 
-def claims(path: str | Path) -> dict:
-    """The claims with a verdict on what was run here, and how many have which."""
+def claims(path: str | Path, own: bool = False) -> dict | None:
+    """The claims with a verdict on what was run here, and how many have which. own: settings of
+    somebody's own, which are not about claims where they test none."""
     rows = read_json(path)["claims"]
+    if own and not any(row["tests"] for row in rows):
+        return None
     for row in rows:
         row["here"] = verdict_here([test["verdict"] for test in row["tests"]])
         for test in row["tests"]:

@@ -103,6 +103,7 @@ class Project:
         items.sort(key=lambda item: order.index(item["category"]))
         front = next((item for item in items if item["name"] == FRONT), None)
         pieces = {name: f"{places.answers}/{file}" for name, file in PIECES.items()}
+        own_settings = places.answers.startswith(f"{places.results}/own/")
         return {
             "tier": graph.config["tier"],
             "results": places.results,
@@ -114,10 +115,13 @@ class Project:
                 {"file": f"{places.results}/data/{folder}/dataset.json", "real": is_real(spec)}
                 for folder, spec in graph.plan.datasets.items()
             ],
-            "not_planned": [
-                e for e in graph.config["experiments"] if e not in graph.plan.experiments
-            ],
+            "own": own_settings,
+            "not_planned": [] if own_settings else self._not_planned(),
         }
+
+    def _not_planned(self) -> list[str]:
+        plan = self.graph.plan
+        return [e for e in self.graph.config["experiments"] if e not in plan.experiments]
 
     def _item(self, artefact: Artefact) -> dict:
         """A table or figure as the report takes it. A table's page has its title; the runs of a
