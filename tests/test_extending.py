@@ -86,7 +86,6 @@ ERROR_RATES = {
 }
 
 
-@pytest.mark.parametrize(("run_id", "error_rate"), ERROR_RATES.items())
 def test_an_example_of_own_images_is_short_and_has_a_report(folder, results):
     settings = (folder / "scans.yaml").read_text()
     assert len(settings.splitlines()) <= 15
@@ -101,6 +100,7 @@ def test_an_example_of_own_images_is_short_and_has_a_report(folder, results):
     assert given["class_error_rates"] in report
 
 
+@pytest.mark.parametrize(("run_id", "error_rate"), ERROR_RATES.items())
 def test_every_run_saw_the_noise_that_was_asked_for(results, run_id, error_rate):
     (path,) = results.glob(f"runs/{run_id}/metrics.json")
     training = json.loads(path.read_text())["training"]
