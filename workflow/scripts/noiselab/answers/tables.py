@@ -57,11 +57,10 @@ def panel(metric: str, unit: str | float = "") -> str:
 def ratio_label(
     noise_ratio: float | None, error_rate: float | None = None, measured: float | None = None
 ) -> str:
-    """Row label as in the paper, correct to incorrect examples, or the error rate where that is
-    shorter. measured: share that is wrong where nobody set it; `given`: nobody knows it."""
+    """Row label as in the paper: correct to incorrect examples. measured: share that is wrong where
+    nobody set it; `given`: nobody knows it."""
     if pd.notna(noise_ratio):
-        short = pd.isna(error_rate) or round(noise_ratio, 4) == noise_ratio
-        return f"100:{100 * noise_ratio:g}" if short else f"e = {error_rate:g}"
+        return f"100:{100 * noise_ratio:g}"
     if pd.notna(error_rate):
         return "0:100"
     return "given" if pd.isna(measured) else f"given, {100 * measured:.3g} % wrong"
