@@ -13,7 +13,7 @@ from noiselab.data.batches import ImageBatches
 from noiselab.errors import NoiselabError
 from noiselab.families.classifier.task import build as build_classifier
 from noiselab.families.diffusion import task as diffusion
-from noiselab.measures import features, metrics
+from noiselab.measures import features, frechet, generated, metrics
 from noiselab.models import edm
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import UniformLabel
@@ -107,7 +107,7 @@ def test_the_judge_is_the_clean_classifier_of_table_2():
 
 def test_an_image_is_the_same_in_any_batch(model):
     run = run_of()
-    labels = metrics.generated_labels(12, 10)
+    labels = generated.generated_labels(12, 10)
     whole = diffusion.sample(model, run, np.arange(12), labels, CPU)
     for part in np.split(np.arange(12), [1, 7]):
         alone = diffusion.sample(model, run, part, labels[part], CPU)
@@ -150,7 +150,7 @@ def test_a_sampling_that_was_stopped_goes_on_and_gives_the_same(model, tmp_path,
 
 
 def test_images_are_class_balanced():
-    counts = np.bincount(metrics.generated_labels(503, 10), minlength=10)
+    counts = np.bincount(generated.generated_labels(503, 10), minlength=10)
     assert counts.max() - counts.min() <= 1
 
 
@@ -257,7 +257,7 @@ EQUAL = np.full(10, 0.1)  # shares of the classes in the training set
 
 
 def measured(hits, right, classes=10, errors=50):
-    labels = metrics.generated_labels(len(hits), classes)
+    labels = generated.generated_labels(len(hits), classes)
     decided = np.where(hits, labels, (labels + 1) % classes)
     class_errors = np.ones((errors, classes))
     class_errors[np.arange(errors), np.where(right, 3, 4)] = 0
@@ -269,7 +269,7 @@ def test_scores_by_hand():
     own = measured(np.arange(1000) < 400, np.arange(50) < 45)
     judge = np.eye(10)[np.full(50, 3)]
     judge[:2] = np.eye(10)[[4, 4]]
-    scores = metrics.diffusion_metrics(
+    scores = generated.diffusion_metrics(
         own, clean, judge, np.full(50, 3), {"judge_frechet": 1.5}, EQUAL, UniformLabel(0.5, 10)
     )
     values = {name: score["value"] for name, score in scores.items()}
@@ -286,7 +286,7 @@ def test_scores_by_hand():
 
 def test_a_clean_run_is_its_own_floor():
     clean = measured(np.arange(100) < 90, np.arange(50) < 40)
-    scores = metrics.diffusion_metrics(
+    scores = generated.diffusion_metrics(
         clean, clean, np.eye(10)[np.full(50, 3)], np.full(50, 3), {}, EQUAL, Clean()
     )
     for name in ("consistency", "consistency_drop", "consistency_relative_drop"):
@@ -298,9 +298,46 @@ def test_a_model_that_diverged_has_empty_values_and_the_reason():
     own = clean | {"class_errors": np.full((50, 10), np.nan)}
     labels, noise = np.full(50, 3), UniformLabel(0.5, 10)
     judge = np.eye(10)[labels]
-    scores = metrics.diffusion_metrics(own, clean, judge, labels, {"fid": 1}, EQUAL, noise)
+    scores = generated.diffusion_metrics(own, clean, judge, labels, {"fid": 1}, EQUAL, noise)
     assert {score["value"] for score in scores.values()} == {None}
     assert {score["reason"] for score in scores.values()} == {"training diverged"}
+
+
+@pytest.mark.parametrize("features", ["judge_frechet", "fid"])
+def test_where_the_judge_diverged_the_scores_say_so(features):
+    clean = measured(np.arange(100) < 90, np.arange(50) < 40)
+    own = clean | {"decided": np.full(100, -1)}
+    judge, labels = np.full((50, 10), np.nan), np.full(50, 3)
+    distance = {features: np.nan if features == "judge_frechet" else 1.5}
+    scores = generated.diffusion_metrics(
+        own, own, judge, labels, distance, EQUAL, UniformLabel(0.5, 10)
+    )
+    kept = {"denoising_accuracy"} | ({"fid"} if features == "fid" else set())
+    for name, score in scores.items():
+        assert (score["value"] is not None, score["reason"] is None) == (name in kept,) * 2
+        assert name in kept or score["reason"] == "the judge diverged"
+
+
+def test_where_the_clean_run_diverged_only_comparisons_are_lost():
+    own = measured(np.arange(100) < 90, np.arange(50) < 40)
+    clean = own | {"class_errors": np.full((50, 10), np.nan)}
+    judge, labels = np.eye(10)[np.full(50, 3)], np.full(50, 3)
+    scores = generated.diffusion_metrics(
+        own, clean, judge, labels, {"fid": 1.0}, EQUAL, UniformLabel(0.5, 10)
+    )
+    assert scores["consistency"]["value"] == 90
+    assert scores["consistency"]["floor"] is scores["denoising_accuracy"]["floor"] is None
+    assert scores["consistency"]["floor_reason"] == "the clean run diverged"
+    for name in ("consistency_drop", "consistency_relative_drop"):
+        assert (scores[name]["value"], scores[name]["reason"]) == (None, "the clean run diverged")
+
+
+def test_a_distance_to_what_is_no_number_is_none():
+    known = frechet.moments([np.random.default_rng(0).normal(size=(9, 3))])
+    no_mean, no_spread = np.full(3, np.nan), np.full((3, 3), np.inf)
+    for broken in (known._replace(mean=no_mean), known._replace(covariance=no_spread)):
+        assert np.isnan(frechet.frechet_distance(known, broken))
+        assert np.isnan(frechet.frechet_distance(broken, known))
 
 
 def test_intervals_of_drops_cover():

@@ -1,9 +1,12 @@
 """Files are whole or not there."""
 
+import os
+import time
+
 import pytest
 
 from noiselab.errors import NoiselabError
-from noiselab.files import read_json, whole_file, write_json
+from noiselab.files import read_json, sweep, whole_file, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -33,3 +36,27 @@ def test_broken_json_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(NoiselabError, match=r"broken\.json: not valid JSON"):
         read_json(path)
+
+
+def test_what_killed_attempts_left_is_swept(tmp_path):
+    dead, old = 2**22 + 1, time.time() - 3600  # more processes than Linux has
+    names = {
+        f".a.txt.{dead}.tmp": old,  # left
+        f".a.txt.{dead + 1}.tmp": time.time(),  # perhaps of a process on another computer
+        f".a.txt.{os.getppid()}.tmp": old,  # of one that is alive
+        f".b.txt.{dead}.tmp": old,  # of another file
+        ".a.txt.mine.tmp": old,  # of somebody else
+        "a.txt.tmp": old,
+    }
+    for name, when in names.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (when, when))
+    write_text(tmp_path / "a.txt", "new")
+    left = {path.name for path in tmp_path.iterdir()} - {"a.txt"}
+    assert left == set(names) - {f".a.txt.{dead}.tmp"}
+
+
+def test_names_of_files_are_no_patterns(tmp_path):
+    (tmp_path / f".ab.{2**22 + 1}.tmp").touch()
+    sweep(tmp_path / "[a]b")
+    assert len(list(tmp_path.iterdir())) == 1

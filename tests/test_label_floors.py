@@ -7,12 +7,8 @@ import pytest
 from scipy import stats
 
 import noiselab
-from noiselab.measures.metrics import (
-    classifier_metrics,
-    consistency_floors,
-    diffusion_metrics,
-    explained,
-)
+from noiselab.measures.generated import consistency_floors, diffusion_metrics
+from noiselab.measures.metrics import classifier_metrics, explained
 from noiselab.noise.corruptions.asymmetric import Asymmetric
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import PairFlip, ShiftLabel, Symmetric, UniformLabel

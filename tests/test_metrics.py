@@ -59,6 +59,18 @@ def test_a_diverged_model_has_empty_cells_and_a_reason(predictions):
     assert orphan["accuracy"]["value"] > 0
 
 
+def test_where_the_clean_run_diverged_only_comparisons_are_lost(predictions):
+    p, labels = predictions
+    scores = metrics.classifier_metrics(p, labels, np.full_like(p, np.nan), UniformLabel(0.5, 6))
+    for name in ("accuracy_drop", "accuracy_relative_drop"):
+        assert (scores[name]["value"], scores[name]["reason"]) == (None, "the clean run diverged")
+    decided, none = labels.copy(), np.full(len(labels), -1)
+    for noise in (UniformLabel(0.5, 6), ShiftLabel(0.5, 6)):
+        scores = metrics.training_metrics(decided, none, labels, None, noise)
+        assert {score["floor"] for score in scores.values()} == {None}
+        assert scores["train_accuracy"]["value"] == 100
+
+
 @pytest.mark.parametrize("rate", [0.5, 0.97])
 def test_wilson_interval_covers(rate):
     rng = np.random.default_rng(0)

@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch import nn
 
+from noiselab import reading
 from noiselab.errors import NoiselabError
 from noiselab.training import checkpoint
 from noiselab.training import loop as training
 from noiselab.training.loop import Batch, Interrupted, Settings
+from noiselab.training.records import History
 
 STEPS = 30
 RNG = np.random.default_rng(3)
@@ -302,8 +304,9 @@ def test_divergence_ends_training_and_is_reported(tmp_path):
         data = plain_batch(start, stop)
         return data._replace(inputs=data.inputs * (float("inf") if start >= 160 else 1))
 
-    _, summary = run(tmp_path, batch)
+    model, summary = run(tmp_path, batch)
     assert summary["diverged_at"] == 11
+    assert all(weights.isnan().all() for weights in model.parameters())  # nothing to be taken
     assert run(tmp_path / "fine")[1]["diverged_at"] is None
 
 
@@ -341,3 +344,19 @@ def test_a_run_twice_as_long_as_its_schedule_climbs_back_to_the_peak():
 
 def test_constant_schedule():
     assert training.learning_rate(29, settings(schedule="constant")) == 0.1
+
+
+@pytest.mark.parametrize(
+    "half", [b'{"step": 3, "lo', b'{"step": 3}{"st', b"\0\0\0", b"3", b"\xff", b"[" * 9999, b"{}"]
+)
+def test_a_half_line_of_a_killed_training_is_not_taken_for_a_row(tmp_path, half):
+    path = tmp_path / "history.jsonl"
+    rows = [{"step": 1, "loss": 0.1 + 0.2}, {"step": 2, "loss": 1e-7}]
+    whole = "".join(f"{json.dumps(row)}\n" for row in rows)
+    path.write_bytes(whole.encode() + half)
+    history = History(path, start=2)
+    assert path.read_text(encoding="utf-8") == whole
+    history.add({"step": 3})
+    assert reading.rows(path) == [*rows, {"step": 3}]
+    History(path, start=1)
+    assert reading.rows(path) == rows[:1]

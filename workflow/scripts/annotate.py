@@ -24,7 +24,7 @@ def main() -> None:
     description, train, test = prepared.read_run(run)
     family = import_module(f"noiselab.families.{run.family}.task")
     with distributed.process_group() as device:
-        model = load_weights(arguments.weights, family.build(run, description), device)
+        model = load_weights(arguments.weights, family.build(run, description), device, run.run_id)
         arrays = {}
         for split, examples in zip(SPLITS, (train, test), strict=True):
             thought = doubts(classifier.predict(model, examples.x, device))

@@ -33,11 +33,14 @@ def main() -> None:
     run = Run.read(arguments.run)
     _, train, _ = pairs.read(run.data)
     with distributed.process_group() as device:
-        model = load_weights(arguments.weights, seq2seq.build(run), device).eval()
+        model = load_weights(arguments.weights, seq2seq.build(run), device, run.run_id)
+        model.eval()
         targets, ended = decode_all(model, run, arguments.weights, train, arguments.shards, device)
         if distributed.rank() == 0:
             pairs.write_sequences(arguments.targets.with_suffix(""), targets)
             content = statistics(run, train.target, targets, ended)
+            if not all(weights.isfinite().all() for weights in model.parameters()):
+                content["diverged"] = True  # what it wrote says nothing
             write_json(arguments.statistics, content | provenance.describe(device))
             shutil.rmtree(arguments.shards)
             records.keep(arguments)

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
+from noiselab import reading
 from noiselab.answers import audit
 from noiselab.errors import run_script
 from noiselab.files import whole_file, write_text
@@ -19,8 +18,8 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", help="default: all")
     parser.add_argument("--out", type=Path, required=True, help="csv; the others lie beside it")
     arguments = parser.parse_args()
-    metrics = {path.stem: pd.read_csv(path) for path in arguments.metrics}
-    gradients = pd.read_csv(arguments.gradients) if arguments.gradients else None
+    metrics = {path.stem: reading.table(path) for path in arguments.metrics}
+    gradients = reading.table(arguments.gradients) if arguments.gradients else None
     table = audit.audit_table(config.audit(arguments.studies), metrics, gradients)
     for suffix, render in audit.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(table, arguments.tier))

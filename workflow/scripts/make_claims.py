@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from noiselab import reading
 from noiselab.answers import claims, verdicts
 from noiselab.errors import run_script
 from noiselab.files import whole_file, write_json, write_text
@@ -22,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = claims.Measured(
         arguments.tier,
-        {path.stem: pd.read_csv(path) for path in arguments.metrics},
+        {path.stem: reading.table(path) for path in arguments.metrics},
         _read(arguments.gradients),
         _read(arguments.loss_stability),
     )
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def _read(path: Path | None) -> pd.DataFrame | None:
-    return pd.read_csv(path) if path else None
+    return reading.table(path) if path else None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from noiselab import reading
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import ROOT, write_text
 
@@ -68,7 +69,7 @@ def _tier(results: Path) -> list[str]:
         if data.is_file():
             _copy(data, DOCS / "results" / results.name / data.name)
     files = sorted(results.glob("metrics/*.csv"))
-    runs = pd.concat(map(pd.read_csv, files)).drop_duplicates("run_id")
+    runs = pd.concat(reading.tables(files)).drop_duplicates("run_id")
     return [_head(results.name, runs), *(path.read_text(encoding="utf-8") for path in made)]
 
 

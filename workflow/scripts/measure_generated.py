@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab import reading
 from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.families.classifier import task as classifier
@@ -30,19 +31,25 @@ def main() -> None:
     arguments = parser.parse_args()
     run, judge_run = Run.read(arguments.run), Run.read(arguments.judge_run)
     description, _, test = prepared.read_run(run)
-    samples = np.load(arguments.samples, mmap_mode="r")
+    shape = (run.evaluation["images"], run.channels, run.size, run.size)
+    samples = reading.array(arguments.samples, "u", shape)
     with distributed.process_group() as device:
         judge = classifier.build(judge_run, description)
-        judge = load_weights(arguments.judge_weights, judge, device).eval()
-        decided = [logits.argmax(1) for logits in in_batches(judge, samples, device)]
+        judge = load_weights(arguments.judge_weights, judge, device, judge_run.run_id).eval()
+        decided = [decisions(logits) for logits in in_batches(judge, samples, device)]
         features = judge_features(judge)
         if arguments.inception:
             features = inception_features(arguments.inception[0], device)
         frechet.save(arguments.moments, frechet.moments(in_batches(features, samples, device)))
-        model = load_weights(arguments.weights, diffusion.build(run), device)
+        model = load_weights(arguments.weights, diffusion.build(run), device, run.run_id)
         errors = diffusion.class_errors(model, run, test, device)
     measured = {"decided": np.concatenate(decided), "class_errors": errors}
     save_arrays(arguments.measured, measured)
+
+
+def decisions(logits: np.ndarray) -> np.ndarray:
+    """The judge's classes, int64 [n]; -1 where a judge that diverged has none. logits: [n, C]."""
+    return np.where(np.isfinite(logits).all(1), logits.argmax(1), -1)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main() -> None:
         for run_file, weights in zip(arguments.runs, arguments.weights, strict=True):
             run = Run.read(run_file)
             _, train, _ = text.read(run.data)
-            model = load_weights(weights, language_model.build(run), device).eval()
+            model = load_weights(weights, language_model.build(run), device, run.run_id).eval()
             count = max(arguments.batch_sizes) * arguments.macro_batches
             losses = language_model.sequence_losses(model, run, train, count, device)
             rows += _rows(run, losses, arguments.batch_sizes, arguments.macro_batches)

@@ -27,7 +27,8 @@ def main() -> None:
             features = inception_features(arguments.inception[0], device)
         else:
             judge = classifier.build(run, description)
-            features = judge_features(load_weights(arguments.judge_weights, judge, device).eval())
+            judge = load_weights(arguments.judge_weights, judge, device, run.run_id)
+            features = judge_features(judge.eval())
         frechet.save(arguments.out, frechet.moments(in_batches(features, train.x, device)))
 
 

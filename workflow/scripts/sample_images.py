@@ -11,7 +11,7 @@ from noiselab.answers.pictures import save_grid
 from noiselab.errors import run_script
 from noiselab.families.diffusion import task as diffusion
 from noiselab.files import whole_file
-from noiselab.measures.metrics import generated_labels
+from noiselab.measures.generated import generated_labels
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = Run.read(arguments.run)
     with distributed.process_group() as device:
-        model = load_weights(arguments.weights, diffusion.build(run), device)
+        model = load_weights(arguments.weights, diffusion.build(run), device, run.run_id)
         parts = diffusion.sample_all(model, run, arguments.weights, arguments.shards, device)
         if distributed.rank() == 0:
             images = np.concatenate(list(parts))

@@ -1,8 +1,11 @@
 """Files that are either there and whole, or not there."""
 
+import contextlib
+import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +22,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         try:
             yield temporary
             with open(temporary, "rb") as file:
@@ -28,6 +32,34 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise NoiselabError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+QUIET = 60  # seconds after which a temporary file of a process that is not here is left
+
+
+def sweep(path: Path) -> None:
+    """Remove temporary files of `path` that killed attempts left: of processes that are not alive
+    here, and not touched for a while, as one on another computer may be writing."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        pid = left.name.split(".")[-2]
+        with contextlib.suppress(OSError):
+            if (
+                pid.isdecimal()
+                and not _alive(int(pid))
+                and time.time() - left.stat().st_mtime > QUIET
+            ):
+                left.unlink()
+
+
+def _alive(pid: int) -> bool:
+    """Whether there is a process of this number on this computer."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:

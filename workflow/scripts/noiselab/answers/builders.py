@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from noiselab import reading
 from noiselab.answers import figures, spectrum, tables
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
-from noiselab.measures.metrics import generated_labels
+from noiselab.measures.generated import generated_labels
 from noiselab.planning import config
 from noiselab.planning.rates import order
 
@@ -48,7 +48,7 @@ class Sources:
 
     def frames(self) -> list[pd.DataFrame]:
         """The csv files."""
-        return [pd.read_csv(file) for file in self.files]
+        return reading.tables(self.files)
 
     def contents(self) -> list[dict]:
         """The JSON files."""
@@ -73,7 +73,7 @@ def _runs(sources: Sources) -> pd.DataFrame:
 
 
 def _spectrum(sources: Sources) -> pd.DataFrame:
-    metrics = {file.stem: pd.read_csv(file) for file in sources.files}
+    metrics = {file.stem: reading.table(file) for file in sources.files}
     return spectrum.spectrum_table(metrics, config.published())
 
 
@@ -81,7 +81,7 @@ def _samples(sources: Sources) -> Figure:
     """Generated images, from samples.npy of each run."""
     sheets = {}
     for path, samples in zip(sources.runs, sources.files, strict=True):
-        run, images = read_json(path), np.load(samples, mmap_mode="r")
+        run, images = read_json(path), reading.array(samples, "u", (None,) * 4)
         labels = generated_labels(len(images), run["classes"])
         rate = order(run["error_rate"]), tables.rate_text(run["noise_ratio"], run["error_rate"])
         sheets[run["dataset"], rate] = sheet(images, labels, SAMPLES)

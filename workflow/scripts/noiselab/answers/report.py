@@ -27,6 +27,7 @@ import pandas as pd
 from docutils.core import publish_parts
 from markupsafe import Markup
 
+from noiselab import reading
 from noiselab.answers.layouts import INTERVALS, NAMES
 from noiselab.answers.verdicts import estimate, number, parts
 from noiselab.errors import NoiselabError
@@ -263,7 +264,7 @@ def seeds(items: list[dict]) -> dict:
     for item in items:
         for path in item["paths"]:
             if path.endswith(".csv"):
-                column = pd.read_csv(path).get("n_seeds", pd.Series(dtype=int))
+                column = reading.table(path).get("n_seeds", pd.Series(dtype=int))
                 counts.setdefault(item["category"], set()).update(column.dropna().astype(int))
     every = set().union(*counts.values())
     single = [category for category, numbers in counts.items() if 1 in numbers]

@@ -238,6 +238,9 @@ def _published_values(published: dict, metric: str, dataset: str) -> list[float]
     return (metrics.get(metric) or {}).get(dataset)
 
 
+DIVERGED = "training diverged"
+
+
 def teacher_table(decoded: list[dict]) -> pd.DataFrame:
     """What the noisy teachers wrote, beside the clean targets, from their decoding.json."""
     cells = []
@@ -259,6 +262,8 @@ def teacher_table(decoded: list[dict]) -> pd.DataFrame:
             if metric == score["metric"]:
                 cell |= {k: score[k] for k in ("ci_low", "ci_high", "interval")}
                 cell["items"] = score["pairs"]
+            if content.get("diverged"):
+                cell |= dict.fromkeys(("ours", "ci_low", "ci_high")) | {"reason": DIVERGED}
             cells.append(cell)
     return tidy(cells)
 
@@ -314,6 +319,9 @@ def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
                 keys | _mean_loss(seeds, model) | {"published": printed["mean"]},
                 keys | _spread(seeds, smallest, model) | {"published": printed["std"]},
             ]
+    lost = [cell for cell in cells if pd.isna(cell["ours"])]
+    for cell in lost:
+        cell["reason"] = DIVERGED
     return tidy(cells)
 
 

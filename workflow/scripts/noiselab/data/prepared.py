@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noiselab import items
+from noiselab import items, reading
 from noiselab.data import encoded
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, whole_file, write_json
@@ -74,10 +74,11 @@ def read(folder: str | Path) -> tuple[dict, Split, Split]:
     if "storage" in description:
         train, test = (Split(*encoded.read(folder, s, description)) for s in ("train", "test"))
         return description, train, test
-    try:
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
-    except (OSError, EOFError, ValueError) as error:
-        raise NoiselabError(f"{folder}: {error}") from error
+    arrays = []
+    for split in ("train", "test"):
+        size, shape = description.get(f"{split}_size"), description.get("shape", (None,) * 3)
+        arrays.append(reading.array(folder / f"{split}_x.npy", "u", (size, *shape)))
+        arrays.append(reading.array(folder / f"{split}_y.npy", "i", (size,)))
     return description, Split(*arrays[:2]), Split(*arrays[2:])
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from noiselab import progress
+from noiselab import progress, reading
 from noiselab.data import complete, text_files, text_sources
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
@@ -402,10 +402,7 @@ def _count(parts: list[Path], vocabulary: int, path: Path) -> None:
 
 def mapped(path: Path) -> np.ndarray:
     """A memory-mapped array; NoiselabError where it is missing or broken."""
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise NoiselabError(f"{path}: cannot be read ({first_line(error)})") from error
+    return reading.array(path)
 
 
 def _progress(characters: int | None) -> tqdm:

@@ -8,10 +8,10 @@ are fewer images than features.
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
+from noiselab import reading
 from noiselab.errors import NoiselabError
 from noiselab.files import save_arrays
 
@@ -48,8 +48,10 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     """|mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)) for covariances A and B.
 
     The last trace is the sum of the singular values of A^(1/2) B^(1/2): symmetric roots only,
-    which exist for singular covariances, too.
+    which exist for singular covariances, too. Not a number where a moment is none.
     """
+    if not all(np.isfinite(part).all() for part in (*a[:2], *b[:2])):
+        return float("nan")
     shift = a.mean - b.mean
     overlap = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False).sum()
     return float(shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
@@ -62,11 +64,12 @@ def save(path: str | Path, features: Moments) -> None:
 
 def load(path: str | Path) -> Moments:
     """Read moments; NoiselabError where the file is missing or broken."""
-    try:
-        with np.load(path) as file:
-            return Moments(file["mean"], file["covariance"], int(file["count"]))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise NoiselabError(f"cannot read moments from {path}: {error}") from error
+    found = reading.arrays(path, *Moments._fields)
+    mean = reading.expect(found["mean"], path, "mean", "f", (None,))
+    square = (len(mean), len(mean))
+    covariance = reading.expect(found["covariance"], path, "covariance", "f", square)
+    count = reading.expect(found["count"], path, "count", "iu", ())
+    return Moments(mean, covariance, int(count))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

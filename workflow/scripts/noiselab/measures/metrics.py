@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from noiselab.measures.scores import (
+    CLEAN_DIVERGED,
     DIVERGED,
     NONE,
     UNITS,
@@ -147,7 +148,8 @@ def classifier_metrics(
     scores["accuracy"] |= _sensitivity(observed, clean_p, labels, noise.tie)
     lost = ("accuracy_drop", "accuracy_relative_drop")
     if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
-        return scores | {name: unscored(name, len(labels)) for name in lost}
+        why = CLEAN_DIVERGED if np.isfinite(p).all() else DIVERGED
+        return scores | {name: unscored(name, len(labels), why) for name in lost}
     right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
     unknown = np.full(len(labels), np.nan)
     return scores | drops(
@@ -255,12 +257,15 @@ def training_metrics(
         return {name: unscored(name, len(labels)) for name in names}
 
     def agreement(decisions: np.ndarray) -> np.ndarray:
+        if (decisions < 0).any():  # of a clean run that diverged
+            return np.full(len(labels), np.nan)
         drawn = noise.chance(labels, decisions, rows) if observed is None else decisions == observed
         return 100.0 * drawn
 
     right, clean_right = decided == labels, clean_decided == labels
     noisy = items_score("noisy_train_accuracy", agreement(decided), agreement(clean_decided))
-    train = share_score(right, 100.0 * clean_right)
+    known = (clean_decided >= 0).all()
+    train = share_score(right, 100.0 * clean_right if known else None)
     train |= {"unit": UNITS["train_accuracy"], "reason": None}
     return {"train_accuracy": train, "noisy_train_accuracy": noisy}
 
@@ -357,86 +362,3 @@ def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Co
         "sequence_nll_rise": (nll - base, floor - base, pairs),
     }
     return {name: ratio_score(name, *arrays) for name, arrays in scores.items()}
-
-
-def diffusion_metrics(
-    own: dict,
-    clean: dict,
-    judge_p: np.ndarray,
-    labels: np.ndarray,
-    distance: dict[str, float],
-    prior: np.ndarray,
-    noise: Corruption,
-) -> dict:
-    """All scores of a diffusion model, as `classifier_metrics` gives them.
-
-    own, clean: what was measured on the model and on the clean run of its seed: `decided` int [N],
-    the judge's decisions on images generated for the labels 0, 1, … C - 1, 0, …; `class_errors`
-    [n, C] of the first test images. judge_p: [n, C], the judge's own test predictions. distance:
-    Fréchet distance to the training set under its name. prior: shares of the classes in the
-    training set, float [C].
-    """
-    classes = len(prior)
-    if not np.isfinite(own["class_errors"]).all():
-        names = [
-            "consistency",
-            "consistency_drop",
-            "consistency_relative_drop",
-            "judge_accuracy",
-            "denoising_accuracy",
-            *distance,
-        ]
-        return {name: unscored(name, len(own["decided"])) for name in names}
-    hits, clean_hits = (_hits(measured["decided"], classes) for measured in (own, clean))
-    right, clean_right = (_right(measured["class_errors"], labels) for measured in (own, clean))
-    floors = consistency_floors(clean["decided"], prior, noise)
-    scores = {
-        "consistency": share_score(hits, floors),
-        # Image by image: those of the same place start from the same noise at every ratio.
-        **drops("consistency", hits, clean_hits, floors),
-        "judge_accuracy": share_score(judge_p.argmax(1) == labels, None),
-        # Where noise leaves the decision of a calibrated model as it is: the clean run's.
-        "denoising_accuracy": share_score(right, 100.0 * clean_right),
-    }
-    if np.isnan(floors).any() and len(clean_hits) < classes:
-        why = {"floor_reason": "fewer images were generated than there are classes"}
-        scores |= {n: s | why for n, s in scores.items() if n.startswith("consistency")}
-    none = {**NONE._asdict(), "floor": None, **excess(NONE)}
-    for name, value in distance.items():
-        scores[name] = {"value": value, **none, "items": len(hits)}
-    return {name: {"unit": UNITS[name], "reason": None} | s for name, s in scores.items()}
-
-
-def consistency_floors(decided: np.ndarray, prior: np.ndarray, noise: Corruption) -> np.ndarray:
-    """Consistency, in per cent, of a sampler that learned the corrupted labels exactly: what each
-    of the clean run's images adds to it, float64 [N]; their mean is it. NaN where it is unknown.
-
-    Asked for label z it draws an image of class y with probability P(y|z), and the judge says z of
-    that as often as of the clean run's images of y. decided: int [N], the judge's decisions on
-    these; prior: as for `diffusion_metrics`.
-    """
-    classes = len(prior)
-    asked = generated_labels(len(decided), classes)
-    agreement = noise.observed_agreement((decided == asked).astype(np.float64))
-    if agreement is not None:
-        return 100 * agreement
-    origins = noise.origins(prior)
-    if origins is None or len(decided) < classes or np.isnan(origins).any():
-        return np.full(len(decided), np.nan)
-    images = np.bincount(asked, minlength=classes)
-    return 100 * origins[decided, asked] * images[decided] / images[asked]
-
-
-def generated_labels(count: int, classes: int) -> np.ndarray:
-    """Labels that `count` images are generated for, int64 [N]: class-balanced, in turn."""
-    return np.arange(count) % classes
-
-
-def _hits(decided: np.ndarray, classes: int) -> np.ndarray:
-    """Whether the judge sees the class that each image was generated for, bool [N]."""
-    return decided == generated_labels(len(decided), classes)
-
-
-def _right(errors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether the class of the smallest denoising error is the true one, bool [n]."""
-    return errors.argmin(1) == labels[: len(errors)]

@@ -29,6 +29,7 @@ UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
 NONE = Interval(None, None, "none")
 DIVERGED = "training diverged"
+CLEAN_DIVERGED = "the clean run diverged"
 
 
 def mean_score(name: str, values: np.ndarray, floors: np.ndarray, context: int) -> dict:

@@ -113,6 +113,7 @@ def train(
                 row = meter.row(settings.batch_size)
                 if not math.isfinite(row["loss"]):
                     meter.diverged_at = done  # a result too: the table says so
+                    trained.spoil()
                     break
                 history.add({"step": done, "learning_rate": rate, **row})
             # On every process: an evaluation may be shared out among them.
@@ -206,6 +207,13 @@ class Trained:
         self.optimizer.zero_grad()
         if self.average:
             self.average.update_parameters(self.model)
+
+    def spoil(self) -> None:
+        """Nothing can be taken from a model that diverged, not even where what it says happens to
+        be finite: its weights are no numbers from now on."""
+        with torch.no_grad():
+            for parameter in self.result.parameters():
+                parameter.fill_(math.nan)
 
     def states(self) -> dict:
         """What a checkpoint keeps."""

@@ -3,12 +3,13 @@
 import json
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from noiselab.errors import NoiselabError
+from noiselab.files import whole_file, write_text
 from noiselab.training import distributed
 
 
@@ -106,10 +107,8 @@ class History:
         self.path = path
         self.writes = distributed.rank() == 0
         if self.writes:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            kept = [r for r in rows if r.endswith("}") and json.loads(r)["step"] <= start]
-            path.write_text("".join(f"{row}\n" for row in kept), encoding="utf-8")
+            kept = [row for row in _whole_rows(path) if row["step"] <= start]
+            write_text(path, "".join(f"{json.dumps(row)}\n" for row in kept))
 
     def add(self, row: dict) -> None:
         """Append one row and hand it to the operating system at once. NoiselabError: it cannot."""
@@ -121,8 +120,18 @@ class History:
                 raise NoiselabError(f"cannot write the history {self.path}: {error}") from error
 
 
+def _whole_rows(path: Path) -> list[dict]:
+    """The rows of a history; what a killed process left half-written is none."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    rows = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
+
+
 def finish(folder: Path, history: Path) -> None:
     """Move the history to its place and remove the checkpoints of a finished run."""
-    history.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "history.jsonl", history)
+    with whole_file(history) as temporary:
+        shutil.copyfile(folder / "history.jsonl", temporary)
     shutil.rmtree(folder)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_model
 from torch import nn
 
@@ -17,9 +17,18 @@ def save_weights(path: Path, model: nn.Module, run_id: str) -> None:
         save_model(model, str(temporary), metadata={"run_id": run_id})  # knows tied weights
 
 
-def load_weights(path: Path, model: nn.Module, device: torch.device) -> nn.Module:
-    """Put weights into `model` and move it to `device`; NoiselabError where they do not fit."""
+def load_weights(
+    path: Path, model: nn.Module, device: torch.device, run_id: str | None = None
+) -> nn.Module:
+    """Put weights into `model` and move it to `device`; NoiselabError where they do not fit, or
+    are of another run than `run_id`."""
     try:
+        with safe_open(path, "pt") as file:
+            owner = (file.metadata() or {}).get("run_id")  # older files say nothing
+        if run_id and owner and owner != run_id:
+            raise NoiselabError(
+                f"{path}: weights of {owner}, not of {run_id}; remove them to have them made again"
+            )
         load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise NoiselabError(f"{path}: {str(error).splitlines()[0]}") from error

@@ -1,10 +1,10 @@
 """Scores of a classifier's predictions on clean test data, with the floor from the clean run."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from noiselab import reading
 from noiselab.data import prepared
 from noiselab.measures.metrics import best_metrics, classifier_metrics, training_metrics, unscored
 from noiselab.noise.draws import taught_labels
@@ -18,14 +18,27 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `history` (jsonl) and `predictions` (npz) of its training, and
     `clean`, the predictions of the clean run."""
     _, train, test = prepared.read(run.data)
-    own, clean = np.load(files["predictions"]), np.load(files["clean"])
+    own, clean = (predictions(files[name], run, len(test.y)) for name in ("predictions", "clean"))
     labels = {"train": np.asarray(train.y), "test": np.asarray(test.y)}
-    history = [json.loads(line) for line in files["history"].read_text().splitlines()]
+    history = reading.rows(files["history"])
     metrics = _scores(run, own, clean, labels) | best_metrics(history, len(test.y))
     if "snapshot_test" in own:
         snapshot = _scores(run, own, clean, labels, "snapshot_")
         metrics |= {f"snapshot_{name}": score for name, score in snapshot.items()}
     return metrics if run.get("clean_labels", True) else _without_clean_labels(metrics)
+
+
+def predictions(path: Path, run: Run, count: int) -> dict[str, np.ndarray]:
+    """What a classifier of the run's data said of `count` test images. NoiselabError: the file is
+    broken, or of another run or data set."""
+    found = reading.arrays(path, "test")
+    for name in ("test", "snapshot_test"):
+        if name in found:
+            reading.expect(found[name], path, name, "f", (count, run.classes))
+    for name in ("train_decided", "snapshot_train_decided") if "train_rows" in found else ():
+        if name in found:
+            reading.expect(found[name], path, name, "i", (len(found["train_rows"]),))
+    return found
 
 
 def _without_clean_labels(metrics: dict[str, dict]) -> dict[str, dict]:

@@ -15,7 +15,7 @@ from noiselab.data import prepared
 from noiselab.data.encoded_batches import training_batches
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
-from noiselab.measures.metrics import generated_labels
+from noiselab.measures.generated import generated_labels
 from noiselab.models import edm
 from noiselab.models.unet import unet
 from noiselab.run import Run

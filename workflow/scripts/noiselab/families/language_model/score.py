@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from noiselab.data import text
+from noiselab.families.descriptor import CLEAN
 from noiselab.families.language_model import task
 from noiselab.measures.count_models import count_nll, windows_pairs
 from noiselab.measures.metrics import language_model_metrics
@@ -22,9 +23,9 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     set has such text, `out_of_domain` (npy)."""
     noise, windows = corruption(run), split_windows(run, files.get("out_of_domain"))
     with distributed.process_group() as device:
-        model = load_weights(files["weights"], task.build(run), device).eval()
+        model = load_weights(files["weights"], task.build(run), device, run.run_id).eval()
         own = _token_scores(model, run, windows, noise, device)
-        model = load_weights(files["clean"], task.build(run), device).eval()
+        model = load_weights(files["clean"], task.build(run), device, run.parents[CLEAN]).eval()
         clean = _token_scores(model, run, windows, noise, device, clean=True)
     metrics = language_model_metrics(own, clean, noise, run.model["context"])
     return metrics | (count_scores(run, windows["validation"]) if noise.name == "none" else {})

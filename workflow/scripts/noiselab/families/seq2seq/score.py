@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab import reading
 from noiselab.data import pairs
 from noiselab.measures.metrics import seq2seq_metrics
-from noiselab.measures.scores import NONE, UNITS, excess, ratio_score
+from noiselab.measures.scores import DIVERGED, NONE, UNITS, excess, ratio_score, unscored
 from noiselab.measures.text_scores import score
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
@@ -16,16 +17,37 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `predictions` of the run, of the `clean` run and, unless it is
     clean itself, of its `teacher`; all npz."""
     _, train, validation = pairs.read(run.data)
-    own, clean = np.load(files["predictions"]), np.load(files["clean"])
+    own, clean = (predictions(files[name]) for name in ("predictions", "clean"))
+    reading.expect(clean["nll"], files["clean"], "nll", "f", own["nll"].shape)
     right = np.zeros(len(own["nll"]), dtype=bool)
-    if "teacher" in files:
-        right = identical(np.load(files["teacher"]), validation, run)[: len(right)]
-    return {
-        **seq2seq_metrics(own, clean, right, corruption(run)),
-        **generation_score(run, own, validation),
-        **corruption_shares(run, train),
-        **source_score(own),
-    }
+    whose = _diverged(own, files)
+    if "teacher" in files and not whose:
+        right = identical(predictions(files["teacher"]), validation, run)[: len(right)]
+    scores = seq2seq_metrics(own, clean, right, corruption(run))
+    scores |= generation_score(run, own, validation) | source_score(own)
+    if whose:
+        scores = {name: unscored(name, s["items"], whose) for name, s in scores.items()}
+    return scores | corruption_shares(run, train)
+
+
+def predictions(path: Path) -> dict[str, np.ndarray]:
+    """What a model said of validation pairs. NoiselabError: the file is broken."""
+    found = reading.arrays(
+        path, "nll", "tokens", "generated", "generated_offsets", "generated_index"
+    )
+    reading.expect(found["nll"], path, "nll", "f", (None,))
+    reading.expect(found["tokens"], path, "tokens", "iu", found["nll"].shape)
+    lengths = (len(found["generated_index"]) + 1,)
+    reading.expect(found["generated_offsets"], path, "generated_offsets", "iu", lengths)
+    return found
+
+
+def _diverged(own: dict, files: dict[str, Path]) -> str | None:
+    """Why a run says nothing: its training diverged, or its teacher's, which wrote its targets."""
+    if not np.isfinite(own["nll"]).all():
+        return DIVERGED
+    teacher = predictions(files["teacher"])["nll"] if "teacher" in files else np.zeros(1)
+    return None if np.isfinite(teacher).all() else "the teacher diverged"
 
 
 def source_score(own: dict) -> dict:
