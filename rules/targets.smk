@@ -1,5 +1,6 @@
-# A misspelt target is answered with the nearest. Targets stand behind the lone --; Snakemake itself
-# has not looked at them when it reads this.
-if workflow.is_main_process and "--" in sys.argv:
-    _targets = sys.argv[sys.argv.index("--") + 1 :]
-    _or_exit(checks.check_targets, _targets, [rule.name for rule in workflow.rules])
+# A misspelt target is answered with the nearest: Snakemake itself looks at targets after it has read
+# this, and knows of no nearest.
+if workflow.is_main_process:
+    _rules = [rule.name for rule in workflow.rules]
+    _targets = checks.given_targets(sys.argv[1:], _rules)
+    _or_exit(checks.check_targets, _targets, _rules, GRAPH.producers)

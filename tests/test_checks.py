@@ -98,15 +98,48 @@ def test_numbers_of_the_command_line_are_numbers():
 RULES = ["table1", "table2", "report"]
 
 
-@pytest.mark.parametrize("target", ["table2", "results/x.csv", "Makefile.txt"])
+@pytest.mark.parametrize("target", ["table2", "data/x.csv", "Makefile.txt"])
 def test_rules_and_files_are_targets(target):
     checks.check_targets([target], RULES)
 
 
-def test_a_misspelt_target_is_answered_with_the_nearest(tmp_path):
-    with pytest.raises(NoiselabError, match=r"no target tabel2 \(did you mean table2\?\)"):
-        checks.check_targets(["tabel2"], RULES)
-    done = Project(tmp_path / "project").make("tabel2", check=False)
-    assert done.returncode == 1
-    assert "noiselab: no target tabel2 (did you mean table2?)" in done.stderr
-    assert "Traceback" not in done.stderr
+MADE = ["results/quick/tables/table2.csv", "results/quick/data/digits/train_x.npy"]
+MADE += ["results/quick/runs/classifier/digits/clean-s0/metrics.json"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("tabel2", "no target tabel2 (did you mean table2?)"),
+        ("Report", "no target Report (did you mean report?)"),
+        ("results/quick/tables/tabel2.csv", f"(did you mean {MADE[0]}?)"),
+        ("results/quick/data/digist/train_x.npy", f"(did you mean {MADE[1]}?)"),
+        (
+            "results/quick/runs/classifier/digits/clean-s1/metrics.json",
+            f"(did you mean {MADE[2]}?)",
+        ),
+        ("results/x", "no job makes results/x (snakemake plan shows what is planned)"),
+    ],
+)
+def test_a_misspelt_target_is_answered_with_the_nearest(target, message):
+    with pytest.raises(NoiselabError) as error:
+        checks.check_targets(["table2", target, MADE[0]], RULES, MADE)
+    assert message in str(error.value)
+    assert target in str(error.value)
+
+
+def test_results_that_are_there_are_targets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "old.csv").touch()
+    checks.check_targets(["results/old.csv", "results/quick/records/report", *MADE], RULES, MADE)
+
+
+def test_snakemake_is_answered_with_and_without_a_lone_dash(tmp_path):
+    project = Project(tmp_path / "project")
+    file = "results/smoke/tables/tabel2.csv"
+    for arguments in (("-n", "tabel2", "report"), ("-n", "--config", "tier=smoke", "--", file)):
+        done = project.call(*arguments, check=False)
+        assert done.returncode == 1
+        assert "(did you mean " in done.stderr
+        assert "Traceback" not in done.stderr

@@ -4,7 +4,9 @@ something else, or found hours later.
 Each check raises NoiselabError with one line that names the key.
 """
 
+import difflib
 import importlib.util
+import os
 from collections.abc import Iterable, Iterator
 
 from noiselab.data.kinds import KINDS
@@ -47,11 +49,31 @@ def _published_sets(numbers: dict) -> Iterator[str]:
             yield from values if isinstance(values, dict) else ()
 
 
-def check_targets(targets: Iterable[str], rules: list[str]) -> None:
-    """Targets are rules or files; what has neither a folder nor a suffix is no file."""
+def given_targets(arguments: list[str], rules: list[str]) -> list[str]:
+    """Targets of a command line of Snakemake, without those that are surely right."""
+    if "--" in arguments:  # the usual way
+        return arguments[arguments.index("--") + 1 :]
+    words = [word for word in arguments if not word.startswith("-") and "=" not in word]
+    if all(word in rules or word.isdigit() or os.path.exists(word) for word in words):
+        return []
+    from snakemake.cli import get_argument_parser  # takes its time
+
+    return get_argument_parser().parse_known_args(arguments)[0].targets
+
+
+def check_targets(targets: Iterable[str], rules: list[str], results: Iterable[str] = ()) -> None:
+    """Targets are rules or files. What has neither a folder nor a suffix is no file; a file of
+    results is one that is there, or that a job makes. results: these."""
+    results = list(results)
     for target in sorted(targets):
-        if target not in rules and "/" not in target and "." not in target:
+        if target in rules or target in results or os.path.exists(target):
+            continue
+        if "/" not in target and "." not in target:
             raise NoiselabError(f"no target {target} ({hint(target, sorted(rules))})")
+        if target.startswith("results/") and "/records/" not in target:
+            near = difflib.get_close_matches(target, results, n=1)
+            told = f"did you mean {near[0]}?" if near else "snakemake plan shows what is planned"
+            raise NoiselabError(f"no job makes {target} ({told})")
 
 
 def check_dataset(spec: dict) -> None:
