@@ -212,6 +212,7 @@ def test_every_claim_is_complete():
             "why",
             "transfers",
             "tiers",
+            "smallest_effect",
         }, name
         assert "paper" in claim["tiers"]
         assert len(claim["rule"]) == 1

@@ -131,7 +131,7 @@ def test_claims_say_what_was_run(results):
     assert len(claims) == 19
     assert {claim["verdict"] for claim in claims} == {"not decidable here"}
     tests = [test for claim in claims for test in claim["tests"]]
-    assert {test["where"].split(", tier ")[1] for test in tests} == {"smoke, 1 seed"}
+    assert {test["where"].split(", tier ")[1] for test in tests} == {"smoke, one training"}
     missing = {claim["name"] for claim in claims if not claim["tests"]}
     assert missing == {"diffusion_collapses_more", "rich_conditions_protect"}
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from noiselab import reading
-from noiselab.answers import figures, spectrum, tables
+from noiselab.answers import competence, figures, spectrum, tables
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
@@ -50,6 +50,10 @@ class Sources:
         """The csv files."""
         return reading.tables(self.files)
 
+    def metrics(self) -> dict[str, pd.DataFrame]:
+        """Experiment -> its csv file, of a table that is made from experiments."""
+        return {file.stem: reading.table(file) for file in self.files}
+
     def contents(self) -> list[dict]:
         """The JSON files."""
         return [read_json(file) for file in self.files]
@@ -69,12 +73,18 @@ def _runs(sources: Sources) -> pd.DataFrame:
     if len(frames) > 1:
         names = [file.stem for file in sources.files]
         frames = [f.assign(experiment=n) for f, n in zip(frames, names, strict=True)]
-    return tables.runs_table(pd.concat(frames), sources.published())
+    table = tables.runs_table(pd.concat(frames), sources.published())
+    return competence.marked(table, sources.metrics(), config.published())
 
 
 def _spectrum(sources: Sources) -> pd.DataFrame:
-    metrics = {file.stem: reading.table(file) for file in sources.files}
-    return spectrum.spectrum_table(metrics, config.published())
+    metrics, published = sources.metrics(), config.published()
+    return competence.marked(spectrum.spectrum_table(metrics, published), metrics, published)
+
+
+def _scale(sources: Sources) -> pd.DataFrame:
+    table = tables.scale_table(pd.concat(sources.frames()))
+    return competence.marked(table, sources.metrics(), config.published())
 
 
 def _samples(sources: Sources) -> Figure:
@@ -90,7 +100,7 @@ def _samples(sources: Sources) -> Figure:
 
 TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
-    "scale": TableBuilder(lambda s: tables.scale_table(pd.concat(s.frames()))),
+    "scale": TableBuilder(_scale),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),
     "gradients": TableBuilder(lambda s: tables.gradient_table(*s.frames(), s.published())),

@@ -29,7 +29,7 @@ from markupsafe import Markup
 
 from noiselab import reading
 from noiselab.answers.layouts import INTERVALS, NAMES
-from noiselab.answers.verdicts import estimate, number, parts
+from noiselab.answers.verdicts import estimate, number, parts, power
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT, read_json
 from noiselab.planning.provenance import PACKAGES
@@ -402,6 +402,7 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
         row["here"] = verdict_here([test["verdict"] for test in row["tests"]])
         for test in row["tests"]:
             test["interval_text"] = INTERVALS.get(test["interval"], test["interval"])
+            test["power"] = power(test, row)
     return {
         "rows": rows,
         "parts": parts(rows),
@@ -412,8 +413,8 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
     }
 
 
-VERDICTS = ["holds", "does not hold", "mixed", "undecided", "not asked", "not decidable here"]
-VERDICTS += ["not tested"]
+VERDICTS = ["holds", "does not hold", "mixed", "undecided", "model too weak", "not asked"]
+VERDICTS += ["not decidable here", "not tested"]
 
 
 def verdict_here(verdicts: list[str | None]) -> str:

@@ -11,9 +11,14 @@ from noiselab.answers.layouts import page
 TITLE = "Claims of the paper"
 NOTES = [
     "The verdict on what was run is about those data and networks alone: the whole 95 % interval "
-    "inside the rule, or outside it. The published claim is decided by the paper's own data only.",
-    "Of one seed, an interval shows the variability over test items or batches, not over "
-    "trainings.",
+    "inside the rule, or outside it, and that also after Holm's correction over all verdicts of "
+    "the study, so that at most one study in twenty has a wrong one. The published claim is "
+    "decided by the paper's own data only.",
+    "Of one training, an interval shows the variability over test items or batches, not over "
+    "trainings: its verdict is about that training, and another seed may well have another.",
+    "Model too weak: the clean model has not learned enough to lose anything that would tell.",
+    "Could show: the distance from the rule's bound that this run would have called in four cases "
+    "of five. Where it is larger than the smallest effect of interest, undecided means little.",
 ]
 
 
@@ -40,6 +45,9 @@ def summary(content: dict) -> str:
     )
 
 
+TESTED = ("p", "p_holm", "detectable")  # of each test and ruler, see answers.multiplicity
+
+
 def tidy(content: dict) -> pd.DataFrame:
     """A row per claim, test and ruler; a claim without tests has one row."""
     rows = []
@@ -50,7 +58,8 @@ def tidy(content: dict) -> pd.DataFrame:
         own = {"ruler": claim["statistic"], "unit": claim["unit"], "published": claim["published"]}
         for test in claim["tests"] or [{}]:
             first = {k: test.get(k) for k in ("value", "ci_low", "ci_high", "interval", "reason")}
-            first["verdict_here"] = test.get("verdict")
+            first |= {k: test.get(k) for k in TESTED} | {"verdict_here": test.get("verdict")}
+            own["smallest_effect"] = claim.get("smallest_effect")
             where = {"where": test.get("where"), "seeds": test.get("seeds")}
             rows.append(keys | where | own | first)
             for ruler in test.get("rulers", []):
@@ -77,6 +86,19 @@ def estimate(row: dict, unit: str = "") -> str:
     return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
+def _here(test: dict) -> str:
+    """The verdict on what was run, with the reason where it is not in the number's place."""
+    told = test["value"] is None or test["verdict"] == "not asked" or not test["reason"]
+    return test["verdict"] if told else f"{test['verdict']} ({test['reason']})"
+
+
+def power(test: dict, claim: dict) -> str:
+    """What a test could have shown, and the smallest effect of interest; empty where it is none."""
+    if test.get("detectable") is None:
+        return ""
+    return f"{number(test['detectable'])} ({claim['smallest_effect']:g})"
+
+
 def _grid(claims: list[dict]) -> pd.DataFrame:
     """The table that people read: a row per claim and test."""
     rows = []
@@ -90,7 +112,8 @@ def _grid(claims: list[dict]) -> pd.DataFrame:
                     "paper": number(claim["published"]),
                     "ours [95 % CI]": estimate(test) if test else "—",
                     "run": test["where"] if test else "nothing",
-                    "on what was run": test["verdict"] if test else "not run",
+                    "on what was run": _here(test) if test else "not run",
+                    "could show (of interest)": power(test, claim) if test else "",
                     "published claim": f"{claim['verdict']} ({claim['because']})",
                 }
             )

@@ -278,7 +278,7 @@ def _validator() -> jsonschema.Draft202012Validator:
     return _Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
 
 
-SECTIONS = ("artefacts", "claims", "classes")  # whose entries several studies have
+SECTIONS = ("artefacts", "claims", "classes", "competence")  # whose entries several studies have
 
 
 def _of_studies(name: str, chosen: list[str] | None) -> dict:

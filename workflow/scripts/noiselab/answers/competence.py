@@ -1,0 +1,177 @@
+"""Whether the models of an experiment have learned enough to conclude from: gates.
+
+A model that has learned little has little to lose, and every verdict on it is empty. So each
+experiment has gates in claims.yaml, which its clean models must pass:
+
+    bigram           their NLL is below that of bigram counts by so many nats per token
+    shuffled_source  another pair's source costs at least so many nats per token
+    chance           the 95 % interval of their score is at least so many points above chance
+    margin           they can lose at least so many times the rule's upper bound
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from noiselab.answers.rules import bounds
+from noiselab.answers.statistics.evidence import Measured, experiment_rows
+from noiselab.answers.tables import seeds_estimate
+from noiselab.errors import NoiselabError
+
+WEAK = "model too weak"
+DEFAULT = "default"  # of all data sets that a gate does not name
+SCORES = ("accuracy", "consistency")  # that have a chance level, 100 / classes
+
+
+class Judge:
+    """Says of the tests of one claim whether their models were competent."""
+
+    def __init__(self, published: dict, measured: Measured, claim: dict):
+        self.gates, self.measured, self.claim = gates(published), measured, claim
+
+    def judged(self, test: dict) -> dict:
+        """A test of claims.json, its verdicts withdrawn where a model is too weak for them."""
+        why = [self._why(part, test["datasets"]) for part in _parts(self.claim["statistic"])]
+        reasons = "; ".join(dict.fromkeys(reason for found in why for reason in found))
+        if not reasons or not (test["paper_data"] or self.claim["transfers"]):
+            return test
+        rulers = [_withdrawn(ruler) for ruler in test["rulers"]]
+        return test | {"verdict": WEAK, "reason": reasons, "p": None, "rulers": rulers}
+
+    def _why(self, part: dict, datasets: list[str]) -> Iterable[str]:
+        """Why the models of a part of the statistic are too weak."""
+        experiment = part["experiment"]
+        limits = self.gates.get(experiment)
+        if limits is None:
+            return
+        rows = experiment_rows(self.measured, experiment, part["of"])
+        if len(rows) == 0:
+            yield f"nothing shows what the models of {experiment} have learned"
+        for dataset, own in rows.groupby("dataset", sort=False):
+            if dataset in datasets:
+                yield from weaknesses(own, limits, self.claim["rule"], part.get("ruler"))
+
+
+def _withdrawn(ruler: dict) -> dict:
+    return ruler | {"p": None} | ({"verdict": WEAK} if ruler["verdict"] else {})
+
+
+def _parts(statistic: dict) -> list[dict]:
+    """What a statistic is computed from: {experiment, of, ruler} each. Those that need no training
+    name no experiment."""
+    parts = [statistic.get("first"), statistic.get("second"), statistic]
+    ruler = {"ruler": statistic.get("ruler")}
+    return [part | ruler for part in parts if part and "experiment" in part and "of" in part]
+
+
+def gates(published: dict) -> dict[str, dict]:
+    """Experiment -> kind of gate -> limit, or data set -> limit. NoiselabError: there is no such
+    kind."""
+    found = published.get("competence", {})
+    for experiment, limits in found.items():
+        for kind in limits:
+            if kind not in KINDS:
+                known = ", ".join(KINDS)
+                raise NoiselabError(
+                    f"claims.yaml, competence.{experiment}: no gate {kind!r} (known: {known})"
+                )
+    return found
+
+
+def weaknesses(
+    rows: pd.DataFrame, limits: dict, rule: dict | None = None, ruler: str | None = None
+) -> list[str]:
+    """Why the clean models of one data set are too weak, a text each; none: they pass.
+
+    rows: of collect_metrics, of one experiment and data set; limits: its gates; rule, ruler: of a
+    claim, for the gate `margin`, which nothing but a claim has.
+    """
+    dataset = rows["dataset"].iloc[0]
+    clean = rows[(rows["noise_ratio"] == 0) & (rows["source_share"].fillna(1) == 1)]
+    clean = clean[clean["batch_multiplier"] == clean["batch_multiplier"].min()]
+    found = []
+    for kind, limit in limits.items():
+        limit = limit.get(dataset, limit.get(DEFAULT)) if isinstance(limit, dict) else limit
+        if limit is not None:
+            found.append(KINDS[kind](clean, limit, rule, ruler))
+    return [f"{dataset}: {why}" for why in found if why]
+
+
+def marked(table: pd.DataFrame, metrics: dict[str, pd.DataFrame], published: dict) -> pd.DataFrame:
+    """A table with the column `competence`: why the models of a row's data set and family are too
+    weak. metrics: experiment -> rows of collect_metrics that the table is made from."""
+    weak: dict[tuple, str] = {}
+    for experiment, rows in metrics.items():
+        limits = gates(published).get(experiment, {})
+        for key, own in rows.groupby(["family", "dataset"], sort=False):
+            if reasons := weaknesses(own, limits):
+                weak[key] = "; ".join(reasons)
+    keys = zip(table["family"], table["dataset"], strict=True)
+    return table.assign(competence=[weak.get(key) for key in keys])
+
+
+def _mean(rows: pd.DataFrame, metric: str) -> float | None:
+    """Over the seeds; None: one has none."""
+    values = rows[rows["metric"] == metric]["value"]
+    return None if len(values) == 0 or values.isna().any() else float(values.mean())
+
+
+def _bigram(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+    own, counts, single = (_mean(clean, m) for m in ("nll", "bigram_nll", "unigram_nll"))
+    if own is None or counts is None:
+        return "its NLL and that of bigram counts were not measured"
+    if own < counts - limit:
+        return None
+    single = "" if single is None else f" (of unigram counts: {single:.2f})"
+    return f"its clean NLL of {own:.2f} is not below that of bigram counts, {counts:.2f}{single}"
+
+
+def _shuffled_source(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+    cost = _mean(clean, "shuffled_source_cost")
+    if cost is None:
+        return "what another pair's source costs was not measured"
+    return None if cost >= limit else f"another pair's source costs {cost:.2f} nats, not {limit:g}"
+
+
+def _score(clean: pd.DataFrame):
+    """The score that has a chance level, its estimate and that level; None where it is missing."""
+    for metric in SCORES:
+        own = clean[clean["metric"] == metric]
+        if len(own) and own["value"].notna().all() and own["classes"].notna().all():
+            return metric, seeds_estimate(own), 100 / own["classes"].iloc[0]
+    return None
+
+
+def _chance(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+    if (score := _score(clean)) is None:
+        return "its clean score was not measured"
+    metric, estimate, chance = score
+    low = estimate.value if estimate.ci_low is None else estimate.ci_low
+    if low >= chance + limit:
+        return None
+    return f"its clean {metric}, {estimate.value:.1f} %, is not {limit:g} points above chance"
+
+
+def _margin(clean: pd.DataFrame, limit: float, rule: dict | None, ruler) -> str | None:
+    """A rule that lets little be lost says nothing of a model that has little."""
+    high = None if rule is None else bounds(rule)[1]
+    if high is None or not 0 < high < float("inf") or ruler is None:
+        return None
+    if (score := _score(clean)) is None:
+        return "its clean score was not measured"
+    metric, estimate, chance = score
+    most = estimate.value - chance
+    most = 100 * most / estimate.value if ruler == "relative" else most
+    if most >= limit * high:
+        return None
+    return (
+        f"its {metric} can fall by {most:.1f}, less than {limit:g} times the {high:g} of the rule"
+    )
+
+
+KINDS = {
+    "bigram": _bigram,
+    "shuffled_source": _shuffled_source,
+    "chance": _chance,
+    "margin": _margin,
+}

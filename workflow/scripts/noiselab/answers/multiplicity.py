@@ -1,0 +1,41 @@
+"""Many verdicts at once: Holm's correction over all of a study, and what its run could have shown.
+
+A verdict by itself is wrong with a chance of 5 % at most; of forty, one or two would be. So a
+verdict stands only where its p-value stays below 5 % after Holm's correction over all verdicts of
+the study, by whatever ruler. The others become undecided, and say so.
+"""
+
+import numpy as np
+
+from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED
+from noiselab.measures.hypotheses import ALPHA, detectable, holm
+
+
+def corrected(tests: list[dict]) -> None:
+    """Correct the verdicts of all tests of a study, and of their other rulers, in place.
+
+    Each gets `p_holm` and `detectable`, the smallest distance from the rule's bound that it would
+    call with a probability of 80 %, in its unit; None where it is no test.
+    """
+    every = [(row, test["seeds"]) for test in tests for row in (test, *test["rulers"])]
+    for row, _ in every:
+        row |= {"p_holm": None, "detectable": None}
+    family = [(row, seeds) for row, seeds in every if row["p"] is not None]
+    if not family:
+        return
+    adjusted = holm([row["p"] for row, _ in family])
+    for (row, seeds), p in zip(family, adjusted, strict=True):
+        row["p_holm"] = float(p)
+        ends = row["ci_low"], row["ci_high"]
+        row["detectable"] = float(detectable(*ends, degrees(row["interval"], seeds), len(family)))
+        if p > ALPHA and row["verdict"] in (HOLDS, FAILS):
+            alone, row["verdict"] = row["verdict"], UNDECIDED
+            row["reason"] = f"{alone} by itself, not among {len(family)} verdicts (p = {p:.2g})"
+
+
+def degrees(interval: str, seeds: int) -> float | None:
+    """Degrees of freedom of an interval's t, infinite where it is over many items; None: it has no
+    spread, so that nothing is tested."""
+    if interval in ("closed_form", "none"):
+        return None
+    return max(1, seeds - 1) if "t_seeds" in interval else np.inf

@@ -1,0 +1,80 @@
+"""The rule of a claim: what an estimate says of it, and how sure that is.
+
+A rule has bounds, and a claim a `smallest_effect`, in its unit: what is smaller does not interest.
+A sign alone (`above`) needs it: the claim holds where the whole interval is above the bound and not
+all of it within the smallest effect of it; it does not hold where the whole interval is below the
+bound plus the smallest effect. Other rules have that margin in their bounds.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from noiselab.measures.hypotheses import sides
+from noiselab.measures.statistics import Estimate
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+# Numbers whose statistic says what they are.
+WITHOUT_UNIT = ("cosine", "factor at twice the batch", "ratio", "relative information loss")
+
+
+class Outcome(NamedTuple):
+    """A verdict, and the two-sided p-value of it: below 5 % where there is one."""
+
+    verdict: str
+    p: float | None
+
+
+def outcome(rule: dict, estimate: Estimate, degrees: float, smallest_effect: float = 0) -> Outcome:
+    """What an estimate says by itself. degrees: of freedom of its interval's t."""
+    verdict = apply_rule(rule, estimate, smallest_effect)
+    if estimate.ci_low is None:
+        return Outcome(verdict, None)
+    inside, outside = _p_values(rule, estimate, degrees, smallest_effect)
+    p = {HOLDS: inside, FAILS: outside, UNDECIDED: min(inside, outside)}[verdict]
+    return Outcome(verdict, min(1.0, 2 * p))
+
+
+def _p_values(rule: dict, estimate: Estimate, degrees: float, smallest: float):
+    """One-sided p-values of "it does not hold" and of "it holds"."""
+    low, high = bounds(rule)
+    fails_below = low + smallest if "above" in rule else low
+    ends = estimate[:3]
+    above_low = sides(*ends, low, degrees).above if np.isfinite(low) else 0.0
+    below_high = sides(*ends, high, degrees).below if np.isfinite(high) else 0.0
+    below_low = sides(*ends, fails_below, degrees).below if np.isfinite(low) else 1.0
+    above_high = sides(*ends, high, degrees).above if np.isfinite(high) else 1.0
+    return float(max(above_low, below_high)), float(min(below_low, above_high))
+
+
+def apply_rule(rule: dict, estimate: Estimate, smallest_effect: float = 0) -> str:
+    """Verdict of one rule: where the whole interval lies."""
+    if estimate.ci_low is None:
+        return UNDECIDED
+    low, high = bounds(rule)
+    if "above" in rule:
+        if estimate.ci_high <= low or estimate.ci_high < low + smallest_effect:
+            return FAILS
+        return HOLDS if estimate.ci_low > low else UNDECIDED
+    if estimate.ci_low >= low and estimate.ci_high <= high:
+        return HOLDS
+    return FAILS if estimate.ci_high < low or estimate.ci_low > high else UNDECIDED
+
+
+def bounds(rule: dict) -> tuple[float, float]:
+    """Lower and upper bound of a rule; infinite where it has none."""
+    ((kind, bound),) = rule.items()
+    return {
+        "above": lambda: (bound, np.inf),
+        "at_least": lambda: (bound, np.inf),
+        "at_most": lambda: (-np.inf, bound),
+        "between": lambda: tuple(bound),
+    }[kind]()
+
+
+def rule_text(rule: dict, unit: str) -> str:
+    """A rule as words."""
+    ((kind, bound),) = rule.items()
+    limits = bound if isinstance(bound, list) else [bound]
+    unit = "" if unit in WITHOUT_UNIT else f" {unit}"
+    return f"{kind.replace('_', ' ')} {' and '.join(f'{b:g}' for b in limits)}{unit}"
