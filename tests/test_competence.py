@@ -182,6 +182,8 @@ def test_all_formats_of_claims_say_it():
     assert set(frame["verdict_here"]) == {WEAK}
     assert frame["reason"].iloc[0] == test["reason"]
     assert "1 model too weak" in verdicts.summary(content)
+    assert "one training" not in verdicts.summary(content)
+    assert "1 of these verdicts rest on one training each." in verdicts.summary(decided(97.0)[0])
 
 
 def test_the_report_says_it(tmp_path):
@@ -189,6 +191,7 @@ def test_the_report_says_it(tmp_path):
     (tmp_path / "claims.json").write_text(json.dumps(content))
     shown = report.claims(tmp_path / "claims.json")
     assert shown["here"] == [(WEAK, 1)]
+    assert shown["single"] == ""
     template = (report.CAPTIONS / "report.html.j2").read_text(encoding="utf-8")
     assert f'"{WEAK}":' in template
     assert ".model-too-weak" in template

@@ -29,7 +29,7 @@ from markupsafe import Markup
 
 from noiselab import reading
 from noiselab.answers.layouts import INTERVALS, NAMES
-from noiselab.answers.verdicts import estimate, number, parts, power
+from noiselab.answers.verdicts import estimate, number, on_one_training, parts, power
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT, read_json
 from noiselab.planning.provenance import PACKAGES
@@ -406,6 +406,7 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
     return {
         "rows": rows,
         "parts": parts(rows),
+        "single": on_one_training(rows),
         "published": _count(row["verdict"] for row in rows),
         "here": _count(row["here"] for row in rows),
         "stand_in": any(not test["paper_data"] for row in rows for test in row["tests"]),

@@ -7,6 +7,7 @@ from math import floor, log10
 import pandas as pd
 
 from noiselab.answers.layouts import page
+from noiselab.answers.rules import FAILS, HOLDS
 
 TITLE = "Claims of the paper"
 NOTES = [
@@ -15,7 +16,8 @@ NOTES = [
     "the study, so that at most one study in twenty has a wrong one. The published claim is "
     "decided by the paper's own data only.",
     "Of one training, an interval shows the variability over test items or batches, not over "
-    "trainings: its verdict is about that training, and another seed may well have another.",
+    "trainings: its verdict is about that training, and another seed may well have another. What "
+    "is said of one study in twenty is not said of these.",
     "Model too weak: the clean model has not learned enough to lose anything that would tell.",
     "Could show: the distance from the rule's bound that this run would have called in four cases "
     "of five. Where it is larger than the smallest effect of interest, undecided means little.",
@@ -42,7 +44,15 @@ def summary(content: dict) -> str:
     return (
         f"{len(content['claims'])} claims of the paper at tier {content['tier']}: "
         f"{', '.join(verdicts)}. Tests on what was run: {', '.join(tests) or 'none'}."
+        f"{on_one_training(content['claims'])}"
     )
+
+
+def on_one_training(claims: list[dict]) -> str:
+    """How many verdicts another seed may well change, in a sentence; empty where there are none."""
+    tests = [test for claim in claims for test in claim["tests"]]
+    count = sum(t["seeds"] == 1 and t["verdict"] in (HOLDS, FAILS) for t in tests)
+    return f" {count} of these verdicts rest on one training each." if count else ""
 
 
 TESTED = ("p", "p_holm", "detectable")  # of each test and ruler, see answers.multiplicity
