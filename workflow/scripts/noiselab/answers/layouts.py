@@ -371,7 +371,7 @@ def _ties(table: pd.DataFrame) -> list[str]:
         f"{row.floor_high:.2f}"
         for row in moved.itertuples()
     ]
-    return [f"Floors where ties are a tenth or ten times as wide: {'; '.join(cells)}."]
+    return [f"Floors without ties, or with ties a tenth or ten times as wide: {'; '.join(cells)}."]
 
 
 def _weak(table: pd.DataFrame) -> list[str]:

@@ -201,10 +201,11 @@ def _paired(own: np.ndarray, floor: np.ndarray, labels: np.ndarray) -> dict[str,
 def _sensitivity(
     observed: np.ndarray, clean_p: np.ndarray, labels: np.ndarray, tie: float
 ) -> dict[str, float | None]:
-    """Least and largest floor of the accuracy where ties are a tenth or ten times as wide."""
+    """Least and largest floor of the accuracy where nothing ties, or ties are a tenth or ten times
+    as wide."""
     if not np.isfinite(observed).all():
         return {"floor_low": None, "floor_high": None}
-    tolerances = (tolerance(clean_p, share * tie) for share in (0.1, 1, 10))
+    tolerances = (tolerance(clean_p, share * tie) for share in (0, 0.1, 1, 10))
     floors = [_true_class(decisions(observed, t), labels).mean() for t in tolerances]
     return {"floor_low": float(min(floors)), "floor_high": float(max(floors))}
 
