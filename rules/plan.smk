@@ -1,7 +1,7 @@
 # From the merged configuration to jobs: no job knows the configuration but through run.json.
 from noiselab.planning import checks, project
 from noiselab.planning.data_rules import DataRules
-from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring
+from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring, interpreter
 
 # The other files of the configuration are many; `configfile:` would say so at each.
 _given = workflow.config_settings.overwrite_config
@@ -9,10 +9,7 @@ if workflow.is_main_process:
     _or_exit(noiselab_config.check_given, workflow.config_settings.configfiles)
 config = _or_exit(noiselab_config.merged, config, _given)
 RESULTS = f"results/{config['tier']}"
-# Where runs are short, Python starts with its imports done.
-os.environ.update(
-    PYTHON=f"python\n{SCRIPTS}/warm_start.py" if config["warm_start"] else "python"
-)
+os.environ.update(PYTHON="\n".join(interpreter(config, SCRIPTS)))
 
 PROJECT = _or_exit(project.plan, config, RESULTS)
 PLAN, GRAPH = PROJECT.graph.plan, PROJECT.graph

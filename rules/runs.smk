@@ -47,7 +47,7 @@ for stage in WIRING.stages:
         params:
             **WIRING.params(stage),
         shell:
-            COMMAND
+            f"THREADS={{threads}} {COMMAND}"
 
 
 # Which training targets were corrupted, and to what, for other tools: `snakemake masks`.

@@ -342,9 +342,12 @@ def test_loading_leaves_torchs_generator_alone(packed):
 
 def test_processes_follow_from_torchs_threads(packed, monkeypatch):
     _, train, _ = prepared.read(packed)
+    monkeypatch.delenv("THREADS", raising=False)
     for threads, workers in ((1, 0), (4, 3)):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         assert EncodedBatches(encoded_run(), train, "cpu").workers == workers
+    monkeypatch.setenv("THREADS", "8")  # of the job, whatever torch computes with
+    assert EncodedBatches(encoded_run(), train, "cpu").workers == 7
 
 
 def children():

@@ -233,6 +233,7 @@ def facts(runs: dict[str, dict], datasets: dict[str, dict], tables: list[dict]) 
         "datasets": _datasets(runs, datasets),
         "seeds": seeds(tables),
         "devices": sorted({t["device"] for t in trainings}),
+        "threads": sorted({t["threads"] for t in trainings if "threads" in t}),
         "versions": [
             f"{name} {', '.join(sorted({t[name] for t in trainings if name in t}))}"
             for name in ("python", *PACKAGES)

@@ -1,6 +1,7 @@
 """Views of encoded images, decoded by processes of their own ahead of the training loop."""
 
 import atexit
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -114,8 +115,9 @@ def _pieces(order: Order, requests: Iterable[tuple[int, int]]) -> Iterator[np.nd
 
 
 def free_threads() -> int:
-    """Loader processes that this process may have: all threads of torch but its own one."""
-    return max(0, torch.get_num_threads() - 1)
+    """Loader processes that this process may have: all threads of its job but its own one. Without
+    a job, those of torch."""
+    return max(0, int(os.environ.get("THREADS", torch.get_num_threads())) - 1)
 
 
 def views(images: EncodedImages, rows: Sequence[int], batch: int, workers: int) -> Iterator[Tensor]:

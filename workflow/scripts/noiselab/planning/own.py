@@ -18,6 +18,7 @@ MEANS = (
     "studies",
     "data",
     "warm_start",
+    "cpu_threads",
     "preflight",
     "masks",
     "max_runtime",

@@ -24,7 +24,7 @@ def code_revision() -> str:
 
 
 def describe(device) -> dict:
-    """Revision, package versions and hardware of this process. device: torch.device."""
+    """Revision, package versions, hardware and threads of this process. device: torch.device."""
     import torch
 
     cuda = device.type == "cuda"
@@ -33,6 +33,7 @@ def describe(device) -> dict:
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "threads": torch.get_num_threads(),  # on a CPU, another number gives other bits
     }
 
 

@@ -19,7 +19,17 @@ RECORD = "printf '%s\\n' {params.digest} > {output.record:q}"
 LOGGED = "> {log:q} 2>&1"
 # The shell command of rules that are made in a loop, whose variables it cannot see when it runs.
 COMMAND = f"{{params.command}} {LOGGED} && {RECORD}"
+LIBRARIES = ("OMP", "MKL", "OPENBLAS")  # whose threads torch and NumPy compute with
 SCORED = {"run", "summary"}  # options of the scoring script; the other files have names
+
+
+def interpreter(config: dict, scripts: str) -> list[str]:
+    """Words of $PYTHON. Snakemake gives each process the threads of its job, which depend on
+    `--cores`; `cpu_threads` fixes them. Where runs are short, Python starts with its imports done.
+    """
+    threads = config["cpu_threads"]
+    words = ["env", *(f"{name}_NUM_THREADS={threads}" for name in LIBRARIES)] if threads else []
+    return [*words, "python", *([f"{scripts}/warm_start.py"] if config["warm_start"] else [])]
 
 
 class Wiring:
@@ -104,8 +114,10 @@ class Wiring:
         gpus = self.config["resources"][rule]["gpu"]
         if gpus <= 1:
             return "$PYTHON"
-        threads = max(1, self.config["resources"][rule]["threads"] // gpus)
-        return f"env OMP_NUM_THREADS={threads} torchrun --standalone --nproc-per-node {gpus} --"
+        share = max(1, self.config["resources"][rule]["threads"] // gpus)
+        threads = self.config["cpu_threads"] or share
+        settings = " ".join(f"{name}_NUM_THREADS={threads}" for name in LIBRARIES)
+        return f"env THREADS={share} {settings} torchrun --standalone --nproc-per-node {gpus} --"
 
     # -------------------------------------------------------------------------------- stages
 
