@@ -72,6 +72,23 @@ def test_batch_size_has_a_panel_per_family_and_crosses_for_divergence():
     assert set(curves(language_model)) == {"r = 1"}
 
 
+def test_sample_complexity_has_a_curve_per_error_and_a_band_per_set_and_says_its_constant():
+    d = np.array([1.0, 10, 100])
+    needed = pd.concat(
+        pd.DataFrame({"error": e, "vc_dimension": d, "needed": d / e, "constant": 2.5})
+        for e in (0.1, 0.2)
+    ).assign(confidence=0.05)
+    sets = pd.DataFrame({"examples": 1000, "error_rate": [0, 0.5], "clean_examples": [1000, 500]})
+    (axis,) = figures.FIGURES["sample_complexity"]([needed, sets]).axes
+    lines = {line.get_label(): line.get_ydata() for line in axis.lines}
+    assert list(lines) == ["ε = 0.1", "ε = 0.2"]
+    assert list(lines["ε = 0.2"]) == [5, 50, 500]
+    (band,) = axis.patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == (500, 1000)
+    assert [text.get_text() for text in axis.texts] == ["1,000 examples"]
+    assert "c₀ = 2.5 (not known) and δ = 0.05" in axis.get_ylabel()
+
+
 def test_a_figure_without_divergence_has_no_crosses():
     table = pd.DataFrame([cell(metric="accuracy", batch_multiplier=1)])
     (axis,) = figures.batch_figure([tables.tidy(table.to_dict("records"))]).axes

@@ -264,6 +264,8 @@ def test_long_sequences_are_clipped_and_their_share_told(tmp_path):
             assert (long.lengths() == limit).any() or split == "validation"  # whole, not clipped
             assert description["mean_length"][name] == np.minimum(long.lengths(), limit).mean()
     assert len(whole["train"]) == description["train_size"]
+    before_clipping = pairs.source_lengths(tmp_path / "clipped")
+    assert before_clipping.tolist() == uncut[0].source.lengths().tolist()
 
 
 def test_the_description_counts_what_is_there(tmp_path):
@@ -273,6 +275,7 @@ def test_the_description_counts_what_is_there(tmp_path):
     kept = {k: FILES[k] for k in ("name", "kind", "vocabulary", "source_length", "target_length")}
     assert kept.items() <= description.items()
     arrays = {f.stem: np.load(f) for f in (tmp_path / "out").glob("*.npy")}
+    assert arrays.pop("source_lengths").sum() == description["tokens"]["train_source"]
     assert len(arrays) == 8
     hashes = {name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in arrays.items()}
     assert description["sha256"] == hashes
@@ -425,7 +428,8 @@ def test_an_incomplete_folder_is_named(tmp_path):
     prepare(tmp_path)
     for file, content in files(tmp_path / "out").items():
         path = tmp_path / "out" / file
-        use = pairs.tokenizer if file == "tokenizer.json" else pairs.read
+        uses = {"tokenizer.json": pairs.tokenizer, "source_lengths.npy": pairs.source_lengths}
+        use = uses.get(file, pairs.read)
         path.write_bytes(b"")
         with pytest.raises(NoiselabError, match=file):
             use(tmp_path / "out")

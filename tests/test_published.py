@@ -54,6 +54,15 @@ def test_numbers_by_noise_ratio_equal_the_second_transcription():
     assert rows == {tuple(e[:3]): pytest.approx([float(n) for n in e[3:]]) for e in expected}
 
 
+def test_lengths_of_sources_are_those_of_the_text():
+    """99.9th percentiles of 153 and 2343 tokens (Section 3.3); 95th 1711, 99th 2102 (K.1)."""
+    entry = config.published()["source_lengths"]["quantiles"]
+    assert entry["wmt14"] == {"source_q99.9": 153, "source_limit": 256}
+    quantiles = dict(zip((95, 99, 99.9), (1711, 2102, 2343), strict=True))
+    expected = {f"source_q{q}": tokens for q, tokens in quantiles.items()}
+    assert entry["cnn_dailymail"] == expected | {"source_limit": 2048}
+
+
 def test_figure_1_has_the_two_numbers_of_the_text():
     entry = config.published()["figure1_runs"]
     assert entry["noise_ratios"] == [0, 1.0]
@@ -66,6 +75,9 @@ def test_table_5_is_the_plan_of_the_text():
     assert entry["multiplier"] == [1, 1, 1, 2, 12]
     expected = [600_000 * (1 + r) / k for r, k in zip(ALL_RATIOS, entry["multiplier"], strict=True)]
     assert entry["steps"] == pytest.approx(expected)
+    # 12 samples per GPU x 1,024 tokens x 5 accumulation steps x 8 GPUs (Appendix H.1)
+    assert 12 * 1024 * 5 * 8 == 491_520
+    assert entry["step_tokens"] == [491_520 * k for k in entry["multiplier"]]
 
 
 def test_table_6_is_the_plan_of_the_text():
@@ -76,6 +88,7 @@ def test_table_6_is_the_plan_of_the_text():
     for dataset, ks in entry["multiplier"].items():
         expected = [300 * (1 + r) / k for r, k in zip(ALL_RATIOS, ks, strict=True)]
         assert entry["epochs"][dataset] == pytest.approx(expected)
+        assert entry["gpu_batch"][dataset] == [128 * k for k in ks]
 
 
 def test_table_4_is_consistent_with_itself():

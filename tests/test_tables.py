@@ -169,30 +169,31 @@ def test_plan_table_at_paper_size_is_table_5():
     chosen = [plan.runs[r] for r in plan.experiments["figure1_runs"]]
     table = tables.plan_table(chosen, config.published()["table5"])
     compared = table.dropna(subset="published")
-    assert len(compared) == 10
+    assert len(compared) == 15
     assert (compared["ours"] == compared["published"]).all()
     clean = table[table["metric"] == "clean_examples"]["ours"]
     assert clean.max() / clean.min() == pytest.approx(1, abs=1e-4)
 
 
-def paper_plan(protocol):
+def paper_plan(protocol, *metrics):
     settings = config.load({"experiments": {"table3": {"protocol": protocol}}}, tier="paper")
     plan = runs.plan(settings, "r")
     chosen = [plan.runs[r] for r in plan.experiments["table3"]]
     table = tables.plan_table(chosen, config.published()["table6"])
-    return table[table["metric"] == "multiplier"], table[table["metric"] == "epochs"]
+    return [table[table["metric"] == metric] for metric in metrics]
 
 
 def test_plan_table_at_paper_size_has_the_batches_of_table_6():
-    multipliers, _ = paper_plan("text")
+    multipliers, _, per_gpu = paper_plan("text", "multiplier", "epochs", "gpu_batch")
     assert (multipliers["ours"] == multipliers["published"]).all()
+    assert (per_gpu["ours"] == per_gpu["published"]).all()
 
 
 def test_epochs_of_table_6_are_those_of_the_released_protocol():
     """docs/AUDIT.md, 14: an epoch does not shrink when the batch grows, so printed epochs that are
     divided by k show the runs with larger batches less clean data than the clean run has."""
     for protocol in ("text", "released"):
-        _, epochs = paper_plan(protocol)
+        (epochs,) = paper_plan(protocol, "epochs")
         exposure = epochs["ours"] * (1 - epochs["error_rate"])
         assert (abs(exposure - 300) < 1).all() == (protocol == "text")
         same = abs(epochs["ours"] - epochs["published"]) < 0.5
@@ -486,6 +487,19 @@ def test_a_pair_that_one_seed_lacks_is_not_counted_for_it():
     assert table.loc["norm_corrupt", "interval"] == "t_batches"
     absent = gradient_table(lacking).set_index("metric").loc["norm_corrupt"]
     assert absent["reason"] == "no such pair in any batch"
+
+
+def test_source_lengths_stand_beside_the_printed_ones():
+    row = {"dataset": "code2doc", "stands_in_for": "cnn_dailymail", "sources": 9}
+    row |= {"source_q50": 80.0, "source_q95": 200.0, "source_q99": 300.5, "source_q99.9": 400.0}
+    row |= {"source_limit": 64, "source_clipped": 62.5}
+    published = config.published()["source_lengths"]
+    table = tables.lengths_table(pd.DataFrame([row]), published)
+    grid = layouts.layout(table)
+    (paper, ours) = grid.columns
+    assert list(grid[paper]) == ["", "1,711", "2,102", "2,343", "2,048", ""]
+    assert list(grid[ours]) == ["80", "200", "300", "400", "64", "62.5"]
+    assert grid.index[-1] == "longer sources, which are clipped (%)"
 
 
 def test_rows_that_only_one_data_set_has_are_blank_for_the_other():

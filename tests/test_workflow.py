@@ -137,7 +137,9 @@ def test_claims_say_what_was_run(results):
     assert {test["where"].split(", tier ")[1] for test in tests} == {"smoke, one training"}
     missing = {claim["name"] for claim in claims if not claim["tests"]}
     assert {"diffusion_collapses_more", "rich_conditions_protect"} <= missing
-    assert not {"diffusion_collapses", "training_accuracy_falls", "noisy_loss_is_steadier"} & missing
+    assert (
+        not {"diffusion_collapses", "training_accuracy_falls", "noisy_loss_is_steadier"} & missing
+    )
 
 
 def test_the_audit_compares_the_papers_text_with_its_code(results):

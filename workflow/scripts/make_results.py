@@ -25,7 +25,7 @@ TABLES = [
     "batch_ablation",
 ]
 TABLES += ["batch_ablation_text", "table7", "table5", "table4", "table11"]
-TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "teacher"]
+TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "source_lengths", "teacher"]
 HEAD = """\
 # Results
 

@@ -102,6 +102,7 @@ TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
+    "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),
     "gradients": TableBuilder(lambda s: tables.gradient_table(*s.frames(), s.published())),
     "stability": TableBuilder(

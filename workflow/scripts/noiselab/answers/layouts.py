@@ -49,12 +49,20 @@ NAMES = {
     "snr": "signal-to-noise ratio",
     "mean": "mean loss",
     "std": "std of loss",
+    "source_q50": "source length, 50 % quantile",
+    "source_q95": "source length, 95 % quantile",
+    "source_q99": "source length, 99 % quantile",
+    "source_q99.9": "source length, 99.9 % quantile",
+    "source_limit": "longest that a model sees",
+    "source_clipped": "longer sources, which are clipped",
     "multiplier": "batch multiplier",
     "batch_size": "batch",
     "steps": "iterations",
     "epochs": "epochs",
     "examples": "examples in all",
     "clean_examples": "clean examples",
+    "step_tokens": "tokens per iteration",
+    "gpu_batch": "batch per GPU, of 8",
     "tokens": "token noise",
     "sequences": "sequence noise",
     "cifar10": "CIFAR-10",
@@ -83,7 +91,9 @@ DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence
 DECIMALS |= dict.fromkeys(["bleu", "rouge_l", "corrupted_tokens", "ended", "empty", "identical"], 2)
 DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_length"))}
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
-DECIMALS |= {"epochs": 1}
+DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99.9"], 0)
+DECIMALS |= {"source_limit": 0, "source_clipped": 1}
+DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
     "classifier": "classifier",
     "vision_transformer": "vision transformer",

@@ -268,6 +268,21 @@ def teacher_table(decoded: list[dict]) -> pd.DataFrame:
     return tidy(cells)
 
 
+def lengths_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Quantiles of sources' lengths, the paper's measure of richness (Section 3.3, Appendix K.1),
+    with the length that models see at the most. measured: rows of measure_source_lengths."""
+    cells = []
+    for row in measured.to_dict("records"):
+        printed = published["quantiles"].get(row["stands_in_for"], {})
+        for metric in published["shown"]:
+            unit = "%" if metric == "source_clipped" else "tokens"
+            keys = {key: row[key] for key in ("dataset", "stands_in_for")}
+            cell = keys | {"panel": "sources", "row": panel(metric, unit), "metric": metric}
+            cell |= {"unit": unit, "ours": row[metric], "items": row["sources"]}
+            cells.append(cell | {"published": printed.get(metric, np.nan)})
+    return tidy(cells)
+
+
 def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
     """Batch and length of planned runs (Algorithm 1, Tables 5 and 6), from their run.json."""
     cells = []
@@ -282,6 +297,8 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
                 "examples": examples,
                 "clean_examples": examples * (1 - _number(run["error_rate"])),
                 "epochs": examples / run.get("train_size", np.nan),
+                "step_tokens": training["batch_size"] * run["model"].get("context", np.nan),
+                "gpu_batch": training["batch_size"] / published.get("gpus", np.nan),
             }
             printed = published.get(metric, [])
             if isinstance(printed, dict):

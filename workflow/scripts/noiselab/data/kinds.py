@@ -27,6 +27,7 @@ FILES = (
     ITEMS,
 )
 TOKENS = ("train.npy", "validation.npy", "unigram.npy", "tokenizer.json")
+SOURCE_LENGTHS = "source_lengths.npy"  # tokens of each training source before any is clipped
 PAIRS = (
     *(
         f"{split}_{side}{suffix}.npy"
@@ -34,6 +35,7 @@ PAIRS = (
         for side in ("source", "target")
         for suffix in ("", "_offsets")
     ),
+    SOURCE_LENGTHS,
     "tokenizer.json",
 )
 

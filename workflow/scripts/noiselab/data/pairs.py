@@ -2,7 +2,8 @@
 
 A prepared folder has, for each split (train, validation) and side (source, target), the sequences
 `{split}_{side}.npy`: uint16 [tokens], one after the other, and `{split}_{side}_offsets.npy`:
-int64 [n + 1], where each begins and the last ends; `tokenizer.json`; `dataset.json`: name, kind,
+int64 [n + 1], where each begins and the last ends; `source_lengths.npy`: int64 [n], tokens of each
+training source before any is clipped; `tokenizer.json`; `dataset.json`: name, kind,
 origin, vocabulary, ids of the symbols, length limits, pairs of each split, how many of validation
 are in train, too (shared_pairs), and of each array its tokens, mean length, share of clipped
 sequences and SHA-256. Written last, it says the rest is whole. Sequences are without begin and end
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from noiselab import progress
 from noiselab.data import complete, text, text_files, text_sources
+from noiselab.data.kinds import SOURCE_LENGTHS
 from noiselab.data.text import SPLITS, in_validation
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
@@ -342,6 +344,12 @@ def read(folder: str | Path) -> tuple[dict, Pairs, Pairs]:
     return description, *splits
 
 
+def source_lengths(folder: str | Path) -> np.ndarray:
+    """Tokens of each training source before any is clipped, int64 [n], memory-mapped; NoiselabError
+    where the file is missing or broken."""
+    return text.mapped(Path(folder) / SOURCE_LENGTHS)
+
+
 def tokenizer(folder: str | Path):
     """The tokenizer of a prepared folder; NoiselabError where it is missing or broken."""
     from tokenizers import Tokenizer
@@ -374,6 +382,8 @@ def _write_arrays(spec: dict, bpe, chosen: dict, out: Path) -> dict[str, float]:
                 lengths, limit = array("q"), spec[f"{side}_length"]
                 sequences = _encode(bpe, texts, limit, lengths, bar)
                 write_sequences(out / f"{split}_{side}", sequences)
+                if (split, side) == ("train", "source"):
+                    _save(out / SOURCE_LENGTHS, np.array(lengths, dtype=np.int64))
                 clipped[f"{split}_{side}"] = float(np.mean(np.array(lengths) > limit))
     return clipped
 

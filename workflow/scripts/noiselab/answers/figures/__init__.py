@@ -21,7 +21,7 @@ from noiselab.answers.figures.error_rate import (
     seq2seq_figure,
 )
 from noiselab.answers.figures.gradients import gradient_figure
-from noiselab.answers.figures.information import information_loss_figure
+from noiselab.answers.figures.information import information_loss_figure, sample_complexity_figure
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.spectrum import spectrum_figure
 
@@ -34,6 +34,7 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Figure]] = {
     "rulers": rulers_figure,
     "seq2seq": seq2seq_figure,
     "information_loss": information_loss_figure,
+    "sample_complexity": sample_complexity_figure,
     "gradients": gradient_figure,
     "context": context_figure,
     "scale": scale_figure,
