@@ -1,16 +1,21 @@
 """Download a real image data set; needs the network."""
 
 import argparse
-import json
 from pathlib import Path
 
 from noiselab.data.cifar import download
 from noiselab.errors import run_script
+from noiselab.planning.specification import specification
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument(
+        "--spec",
+        type=specification("download_images"),
+        required=True,
+        help="from the configuration",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
     download(arguments.spec["name"], arguments.out)

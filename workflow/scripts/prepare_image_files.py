@@ -1,7 +1,6 @@
 """Turn a folder of image files, or parquet files of them, into a prepared data set."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -9,11 +8,17 @@ from noiselab.data import sources
 from noiselab.data.image_files import prepare
 from noiselab.data.images.encoding import encode
 from noiselab.errors import run_script
+from noiselab.planning.specification import specification
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument(
+        "--spec",
+        type=specification("prepare_image_files"),
+        required=True,
+        help="from the configuration",
+    )
     parser.add_argument("--source", type=Path, required=True, help="folder of the data set")
     threads = int(os.environ.get("THREADS", 1))  # of the job
     parser.add_argument("--threads", type=int, default=threads, help="processes")

@@ -1,16 +1,18 @@
 """Turn text out of a data set's domain into an array of tokens, for scores only."""
 
 import argparse
-import json
 from pathlib import Path
 
 from noiselab.data import text
 from noiselab.errors import run_script
+from noiselab.planning.specification import specification
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument(
+        "--spec", type=specification("prepare_text"), required=True, help="from the configuration"
+    )
     parser.add_argument(
         "--source", type=Path, required=True, help="folder of the data set; the text lies beside it"
     )

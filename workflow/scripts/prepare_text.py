@@ -1,16 +1,18 @@
 """Turn text, or the docstrings of installed packages, into arrays of tokens."""
 
 import argparse
-import json
 from pathlib import Path
 
 from noiselab.data import sources, text
 from noiselab.errors import run_script
+from noiselab.planning.specification import specification
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json.loads, required=True, help="from the configuration")
+    parser.add_argument(
+        "--spec", type=specification("prepare_text"), required=True, help="from the configuration"
+    )
     parser.add_argument(
         "--source", type=Path, help="folder of documents, for kind text; parts lie beside it"
     )

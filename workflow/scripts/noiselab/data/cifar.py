@@ -131,9 +131,9 @@ def _check_size(spec: dict, name: str, images: int) -> None:
 def _subset(spec: dict, name: str, split: Split) -> Split:
     _check_size(spec, name, len(split.y))
     check_labels(spec, name, split.y)
-    if len(lacking := np.setdiff1d(range(spec["classes"]), split.y)):
-        raise NoiselabError(
-            f"data set {spec['name']}: {name} split: no image of class {lacking[0]}"
-        )
+    there = set(split.y.tolist())
+    lacking = next((label for label in range(spec["classes"]) if label not in there), None)
+    if lacking is not None:
+        raise NoiselabError(f"data set {spec['name']}: {name} split: no image of class {lacking}")
     index = class_balanced(split.y, spec[f"{name}_size"], spec["classes"])
     return Split(split.x[index], split.y[index], index)

@@ -269,6 +269,28 @@ _Validator = jsonschema.validators.extend(
 )
 
 
+def dataset_keys() -> set[str]:
+    """All keys that data sets of any kind have."""
+    defs = _validator().schema["$defs"]
+    return {key for name in schema.DATASETS for key in defs[name].get("properties", ())}
+
+
+def check_dataset(name: str, spec: dict, definition: str) -> None:
+    """NoiselabError where a value of a specification is not what a definition of the schema says;
+    keys that it does not have are not looked at."""
+    defs = _validator().schema["$defs"]
+    keys = {k: v for k, v in defs[definition]["properties"].items() if k != "kind"}
+    whole = {
+        "$defs": defs,
+        "properties": {"datasets": {"properties": {name: {"properties": keys}}}},
+    }
+    error = jsonschema.exceptions.best_match(
+        _Validator(whole).iter_errors({"datasets": {name: spec}})
+    )
+    if error:
+        raise NoiselabError(_one_line(error))
+
+
 @cache
 def _validator() -> jsonschema.Draft202012Validator:
     # Analyses of the studies have resources of their own.
