@@ -56,7 +56,7 @@ PLAN += ["experiments={table2: {datasets: [digits]}, table3: {datasets: [glyphs-
 PLAN += ["analyses={loss_stability: {experiment: table7}, gradient_coherence: {batches: 2}}"]
 # Asks the network; have no embedded data.
 TOOLS = {"make_results", "warm_start"}  # no rule calls them as a job
-ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain"}
+ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 
 
 def namespace() -> tuple:
