@@ -1,10 +1,13 @@
 """The graph that cost and checks are made from is the one that Snakemake has."""
 
+import os
 import re
 
 import pytest
 
+from commands import run
 from noiselab.planning import config, project
+from noiselab.planning.wiring import Wiring, interpreter
 from test_workflow import snakemake
 
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
@@ -62,3 +65,27 @@ def test_resources_of_each_job_are_those_that_are_configured(graph):
     assert asked <= set(graph.config["resources"])
     unused = {"prepare_image_files"}  # no embedded data are image files
     assert set(graph.config["resources"]) - asked == unused
+
+
+def test_a_tier_fixes_the_threads_that_its_processes_compute_with(tmp_path):
+    """Whatever Snakemake gives the job, which depends on --cores."""
+    for tier, expected in (("smoke", "1"), ("quick", "1"), ("real", "1"), ("paper", "")):
+        words = interpreter(config.load({"data": {"root": str(tmp_path)}}, tier=tier), "scripts")
+        settings = "; ".join(word for word in words if word.endswith("_NUM_THREADS=1"))
+        assert settings.count(";") == (2 if expected else 0)
+        command = [*words[: words.index("python")], "printenv", "OMP_NUM_THREADS"]
+        environment = os.environ | {"OMP_NUM_THREADS": "7"}
+        said = run(command, env=environment).stdout.strip()
+        assert said == (expected or "7")
+        assert ("scripts/warm_start.py" in words) == (tier in ("smoke", "quick"))
+
+
+@pytest.mark.parametrize(("fixed", "computing"), [(None, 12), (2, 2)])
+def test_several_gpus_share_the_threads_of_their_job(fixed, computing):
+    settings = config.load({"cpu_threads": fixed}, tier="paper")
+    launcher = Wiring(project.plan(settings, "results/paper").graph, print).launcher
+    assert launcher("train_classifier") == "$PYTHON"
+    words = launcher("train_vision_transformer").split()
+    assert words[:2] == ["env", "THREADS=12"]  # of 96 on 8 GPUs
+    libraries = ("OMP", "MKL", "OPENBLAS")
+    assert words[2:5] == [f"{name}_NUM_THREADS={computing}" for name in libraries]

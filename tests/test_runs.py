@@ -528,3 +528,24 @@ def test_a_context_longer_than_the_prepared_text_is_told_while_planning(
         NoiselabError, match=r"language_model\.model\.context: 1024 tokens are more"
     ):
         project.plan(settings, "results/paper")
+
+
+def test_released_pairs_and_diffusion_are_trained_as_the_authors_code_does():
+    """docs/AUDIT.md, 10, 11, 16 and 17, at the paper's sizes."""
+    released = {name: {"protocol": "released"} for name in ("table9", "table1")}
+    settings = config.load({"experiments": released}, tier="paper")
+    result = runs.plan(settings, "r")
+    chosen = {name: [result.runs[r] for r in result.experiments[name]] for name in released}
+    batches = {(run.dataset, run.training["batch_size"]) for run in chosen["table9"]}
+    assert batches == {("wmt14", 256), ("cnn_dailymail", 128)}
+    for run in chosen["table9"]:
+        assert (run.training["steps"], run.training["warmup_steps"]) == (50_000, 0)
+        # (256 // batch) // 8 batches of the first of 8 workers
+        batch = run.training["batch_size"] // 8
+        assert run.evaluation["pairs"] == (256 // batch) // 8 * batch == 32
+    for run in chosen["table1"]:
+        training = run.training
+        assert (training["ema_decay"], training["clip_norm"]) == (0.9999, 1.0)
+        optimizer = {k: training["optimizer"][k] for k in ("name", "learning_rate", "weight_decay")}
+        assert optimizer == {"name": "adamw", "learning_rate": 8e-4, "weight_decay": 0.01}
+        assert training["precision"] == "fp32"
