@@ -484,6 +484,29 @@ def test_seeds_of_an_audit_are_paired():
     assert found["interval"] == "t_seeds"
 
 
+def test_differences_of_an_audit_are_corrected_for_their_number():
+    """Of four rows: an effect that is there by itself only, and one that is there."""
+
+    def side(shift):
+        rows = [row("x", d, "accuracy", 80.0, half=0.1) for d in ("a", "b", "c")]
+        rows.append(row("x", "d", "accuracy", 80.0 + shift, half=np.sqrt(2)))
+        return pd.DataFrame(rows)
+
+    entry = {"number": 1, "difference": "d", "text": "t", "released": "r", "metrics": ["accuracy"]}
+    entry |= {"noise_ratio": 1.0}
+    found = {}
+    for shift in (2.2, 9.0):
+        sides = {"t": side(0.0), "r": side(shift)}
+        table = audit.audit_table({"one": entry}, sides, None)
+        found[shift] = table.set_index("dataset").loc["d"]
+        assert set(table["says"][:3]) == {audit.UNSEEN}
+    p = 2 * scipy_stats.norm.sf(2.2 * scipy_stats.norm.ppf(0.975) / 2)  # half-width 2
+    assert found[2.2]["p_holm"] == pytest.approx(4 * p)
+    assert found[2.2]["effect_low"] == pytest.approx(0.2)
+    assert found[2.2]["says"] == audit.UNSEEN
+    assert found[9.0]["says"] == "released is higher"
+
+
 def test_published_floors_by_hand():
     """Excess in points of the score, by hand."""
     table = spectrum.published_floors_table(PUBLISHED)

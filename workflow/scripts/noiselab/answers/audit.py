@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NAMES, number_text, page
+from noiselab.answers.multiplicity import degrees
 from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.answers.tables import seeds_estimate, with_empty
+from noiselab.measures.hypotheses import ALPHA, holm, sides
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 
 TITLE = "Audit: the published text and the published code side by side"
 COLUMNS = ["number", "difference", "dataset", "metric", "unit", "noise_ratio"]
 for side in ("text", "released", "effect"):
     COLUMNS += [side, f"{side}_low", f"{side}_high"]
-COLUMNS += ["interval", "n_seeds", "says", "reason"]
+COLUMNS += ["interval", "n_seeds", "says", "reason", "p_holm"]
+UNSEEN = "no difference can be seen"
 NOTES = [
     "Effect = as released − as in the text, with its 95 % interval: over seeds, paired, where "
     "there are two or more; else over test items or batches, as if the runs were independent.",
+    "A difference is said to be there where its p-value stays below 5 % after Holm's correction "
+    "over all rows. Of one training, that leaves out how trainings differ.",
     "Numbers in the first column are those of docs/AUDIT.md.",
 ]
 
@@ -34,7 +40,23 @@ def audit_table(
         keys = {"number": entry["number"], "difference": entry["difference"]}
         found = list(_compared(entry, metrics, gradients))
         rows += [keys | row for row in found or [{"reason": _missing(entry, metrics)}]]
-    return pd.DataFrame(rows).reindex(columns=COLUMNS).sort_values("number", kind="stable")
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS).sort_values("number", kind="stable")
+    return _corrected(table)
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what they say after Holm's correction over all of them, and that p-value."""
+    spread = [degrees(str(row.interval), row.n_seeds) for row in table.itertuples()]
+    tested = table["effect_low"].notna() & pd.Series(spread, table.index).notna()
+    own = table[tested]
+    if len(own) == 0:
+        return table
+    free = np.array(spread, dtype=np.float64)[tested]
+    ends = (own[name].to_numpy() for name in ("effect", "effect_low", "effect_high"))
+    p = holm(np.minimum(2 * np.min(sides(*ends, 0, free), axis=0), 1))
+    table.loc[tested, "p_holm"] = p
+    table.loc[own.index[p > ALPHA], "says"] = UNSEEN
+    return table
 
 
 def _missing(entry: dict, metrics: dict) -> str:
@@ -85,7 +107,7 @@ def _says(effect: Estimate) -> str:
         return "no interval"
     if effect.ci_low > 0:
         return "released is higher"
-    return "released is lower" if effect.ci_high < 0 else "no difference can be seen"
+    return "released is lower" if effect.ci_high < 0 else UNSEEN
 
 
 def _empty(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
