@@ -17,6 +17,7 @@ _ARRAYS = ("classes", "channels", "size", "train_size", "test_size")
 _TEXT = ("tokenizer", "vocabulary", "validation_share")
 _PAIRS = ("vocabulary", "source_length", "target_length", "train_size", "validation_size")
 _PAIRS += ("validation_share",)
+_EMBEDDED = ("packages", "source_field")  # that say nothing of files
 # What a preparation cannot do without, though it may be null where the schema says so.
 _NEEDED = {
     "digits": _ARRAYS,
@@ -80,7 +81,8 @@ def _check(spec: dict, name: str, kind: str) -> None:
     known = {*_FOUND, *config.dataset_keys()}
     if unknown := [k for k in spec if k not in known]:
         raise NoiselabError(f"{key}.{unknown[0]}: unknown key ({hint(unknown[0], sorted(known))})")
-    given = {k: v for k, v in spec.items() if v is not None or k in needed}
+    unused = _EMBEDDED if KINDS[kind].download else ()
+    given = {k: v for k, v in spec.items() if (v is not None and k not in unused) or k in needed}
     config.check_dataset(name, given, _definition(kind))
 
 
