@@ -104,8 +104,13 @@ WRONG = [
     ("l.csv", SAME["numbers.csv"].replace(",0\n", ",0.5\n"), "'0.5' is no class"),
     ("l.csv", SAME["numbers.csv"].replace(",0\n", ",-1\n"), "'-1' is no class"),
     ("l.csv", SAME["numbers.csv"].replace(",0\n", ",nan\n"), "'nan' is no class"),
-    ("l.csv", SAME["names.csv"].encode("utf-16"), "cannot be read as text"),
-    ("l.csv", b"file,label\n\xff\xfe,a\n", "cannot be read as text"),
+    ("l.csv", SAME["names.csv"].encode("utf-16"), "byte 0, 0xff, is not UTF-8; save it as UTF-8"),
+    ("l.csv", b"file,label\n\xff\xfe,a\n", "byte 11, 0xff, is not UTF-8; save it as UTF-8"),
+    ("l.csv", SAME["names.csv"] + "./train/a/0.png,b\n", "2 labels of train/a/0.png, need one"),
+    ("l.csv", SAME["names.csv"] + "train//a/0.png,a\n", "2 labels of train/a/0.png, need one"),
+    ("l.csv", SAME["without_split.csv"] + "train/a/0.png,b\n", "2 labels of train/a/0.png"),
+    ("l.csv", SAME["names.csv"].replace("1.png,b", "1.png,bb"), "'bb' is no class .*: a, b"),
+    ("l.csv", SAME["names.csv"].replace(",a\n", ',"a\nb"\n'), "column label has a line break"),
     ("l.csv", 'file,label\n"train/a/0.png,a\n', "cannot be read as text"),
     ("l.xlsx", "file,label\nx,a\n", "labels are read from .csv, .tsv or .parquet"),
     ("l.parquet", "file,label\nx,a\n", "cannot be read"),
@@ -142,9 +147,32 @@ def test_columns_of_parquet_that_are_no_labels(tmp_path, labels, message):
 def test_what_is_no_file_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
-    for name in ("pipe.csv", "folder.csv", "missing.csv"):
-        with pytest.raises(NoiselabError, match="no such file"):
+    for name in ("pipe.csv", "folder.csv"):
+        with pytest.raises(NoiselabError, match=f"{name} .no regular file"):
             label_file.read(tmp_path / name)
+    with pytest.raises(NoiselabError, match="no such file"):
+        label_file.read(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("labels", [["a", "0.5"], ["0", "1", "2"], ["1", "2"], ["01", "02"], []])
+def test_names_and_whole_numbers_are_classes(labels):
+    label_file.check_names("l.csv", labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "wrong"),
+    [
+        (["0", "0.5"], "'0.5'"),
+        (["0.0", "1.0"], "'0.0'"),
+        (["-1", "1"], "'-1'"),
+        (["0", "nan", "1"], "'nan'"),
+        (["0", "1e400"], "'1e400'"),
+        (["0", "1", "01"], "'01' is a number that is also written otherwise"),
+    ],
+)
+def test_other_numbers_are_no_classes(labels, wrong):
+    with pytest.raises(NoiselabError, match=rf"^l\.csv: label {wrong}"):
+        label_file.check_names("l.csv", labels)
 
 
 def test_other_columns_of_parquet_are_not_read(tmp_path):

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
@@ -45,9 +45,9 @@ def read(path: str | Path, label_column: str | None = None, item_column: str | N
         items, labels = _texts(path, item, columns[item]), _texts(path, label, columns[label])
     if not items:
         raise NoiselabError(f"{path}: no labels in it")
-    by_row = all(text.isascii() and text.isdigit() for text in items)
+    by_row = all(map(_is_number, items))
     if item in ROWS and not by_row:
-        wrong = next(text for text in items if not (text.isascii() and text.isdigit()))
+        wrong = next(text for text in items if not _is_number(text))
         raise NoiselabError(f"{path}: column {item} has {wrong!r}, no number of a row")
     items = [str(int(text)) for text in items] if by_row else items
     twice, times = Counter(items).most_common(1)[0]
@@ -62,7 +62,8 @@ def _readable(path: Path) -> Iterator[None]:
     if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
         raise NoiselabError(f"{path}: labels are read from {FORMS}")
     if not path.is_file():  # a pipe would be waited for
-        raise NoiselabError(f"cannot read {path} (no such file)")
+        reason = "no regular file" if path.exists() else "no such file"
+        raise NoiselabError(f"cannot read {path} ({reason})")
     try:
         yield
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # pyarrow's, too
@@ -76,7 +77,11 @@ def class_numbers(file: LabelFile, items: Sequence[str], names: Sequence[str]) -
     the name of a class or else its number. NoiselabError: an example has no label, or a label is
     no class.
     """
-    given = dict(zip(_matching(file, items), file.labels, strict=True))
+    matching = _matching(file, items)
+    given = dict(zip(matching, file.labels, strict=True))
+    if len(given) < len(matching):  # a path that is written in two ways
+        twice, times = Counter(matching).most_common(1)[0]
+        raise NoiselabError(f"{file.path}: {times} labels of {twice}, need one")
     lacking = [item for item in items if item not in given]
     if lacking:
         what = "row" if file.by_row else "file"
@@ -84,24 +89,41 @@ def class_numbers(file: LabelFile, items: Sequence[str], names: Sequence[str]) -
         raise NoiselabError(f"{file.path}: {found}, the first is {what} {lacking[0]}")
     wanted = [given[item] for item in items]
     numbers = {name: number for number, name in enumerate(names)}
-    if not set(wanted) <= set(numbers):  # not names, so numbers
+    if not set(wanted) <= set(numbers) and all(map(_is_number, wanted)):
         numbers = {str(number): number for number in range(len(names))}
     if unknown := [label for label in dict.fromkeys(wanted) if label not in numbers]:
-        known = f"0 … {len(names) - 1}" if _are_numbers(names) else ", ".join(names[:10])
+        known = f"0 … {len(names) - 1}" if "0" in numbers else ", ".join(names[:10])
         raise NoiselabError(
             f"{file.path}: {unknown[0]!r} is no class ({len(names)} classes: {known})"
         )
     return np.array([numbers[label] for label in wanted], dtype=np.int64)
 
 
-def _are_numbers(names: Sequence[str]) -> bool:
-    return list(names) == [str(number) for number in range(len(names))]
+def _is_number(label: str) -> bool:
+    return label.isascii() and label.isdigit()
+
+
+def check_names(where: object, labels: Iterable[str]) -> None:
+    """NoiselabError where labels that are numbers throughout are not whole ones from 0, or one of
+    them is written in two ways."""
+    names = sorted(set(labels))
+    try:
+        values = [float(name) for name in names]
+    except ValueError:  # names
+        return
+    if odd := [name for name in names if not _is_number(name)]:
+        raise NoiselabError(
+            f"{where}: label {odd[0]!r} is neither a whole number from 0 nor a name"
+        )
+    if len(set(values)) < len(values):
+        twice = next(n for n in names if n != str(int(n)))
+        raise NoiselabError(f"{where}: label {twice!r} is a number that is also written otherwise")
 
 
 def _matching(file: LabelFile, items: Sequence[str]) -> list[str]:
     """The file's items in the form that `items` have: paths may lack the folder of the split, or
     all folders, where the rest still tells the examples apart."""
-    rows = all(item.isascii() and item.isdigit() for item in items)
+    rows = all(map(_is_number, items))
     if rows != file.by_row:
         have, need = ("rows", "names of files") if file.by_row else ("names of files", "rows")
         raise NoiselabError(f"{file.path}: labels of {have}, but the data set has {need}")
@@ -141,6 +163,8 @@ def _texts(path, name: str, values: list) -> list[str]:
     found = ["" if value is None else str(value).strip() for value in values]
     if "" in found:
         raise NoiselabError(f"{path}: column {name} is empty in row {found.index('')}")
+    if broken := [text for text in found if len(text.splitlines()) > 1]:
+        raise NoiselabError(f"{path}: column {name} has a line break in {broken[0]!r}")
     return found
 
 
@@ -150,7 +174,10 @@ def _separated(path: Path) -> dict[str, list[str]]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=SEPARATORS[path.suffix.lower()], strict=True)
             lines = [(reader.line_num, line) for line in reader if line]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start}, 0x{error.object[error.start]:02x}, is not UTF-8"
+        raise NoiselabError(f"{path}: cannot be read ({what}; save it as UTF-8)") from error
+    except csv.Error as error:
         raise NoiselabError(f"{path}: cannot be read as text in columns ({error})") from error
     if not lines:
         raise NoiselabError(f"{path}: empty")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from noiselab.errors import NoiselabError
+from noiselab.noise import label_file
 
 GREATEST = 1_000_000  # classes; a larger label is none
 
@@ -27,13 +28,15 @@ def column(file: Path, name: str, values) -> np.ndarray:
     whole = pa.types.is_integer(values.type)
     if not (whole or pa.types.is_floating(values.type)):
         raise NoiselabError(f"{where} is not whole numbers throughout, but {values.type}")
-    return _whole(where, values.to_numpy(zero_copy_only=False))
+    found = values.to_numpy(zero_copy_only=False)
+    return _whole(where, found if whole else found.astype(np.float64))  # float16 has no 1,000,000
 
 
 def _texts(where: str, values: list[str]) -> np.ndarray:
     names = [value.strip() for value in values]
     if "" in names:
         raise NoiselabError(f"{where} has no label in row {names.index('')}")
+    label_file.check_names(where, names)
     return np.array(names, dtype=object)
 
 
