@@ -150,6 +150,53 @@ def test_other_floats_are_refused(value):
     assert message in refused(content(Image.fromarray(image), "TIFF"))
 
 
+def tiff_of_one_strip(array: np.ndarray, sample_format: int) -> bytes:
+    """An uncompressed grey TIFF, as the standard has it."""
+    h, w = array.shape
+    tags = [(256, w), (257, h), (258, 8 * array.itemsize), (259, 1), (262, 1), (273, 134)]
+    tags += [(277, 1), (278, h), (279, array.nbytes), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    return head + array.tobytes()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_numbers_with_a_sign_are_refused(kind):
+    array = np.arange(96, dtype=kind).reshape(8, 12)
+    unsigned = tiff_of_one_strip(array.astype(np.dtype(kind).str.replace("i", "u")), 1)
+    assert decoding.decoded(unsigned, "x", "L").size == (12, 8)
+    assert "with a sign" in refused(tiff_of_one_strip(array, 2))
+
+
+def test_a_transparent_value_of_16_bits_is_white():
+    array = RAMP.copy()
+    array[0, 0] = array[3, 5] = 1000
+    made = pixels(Image.fromarray(array), mode="L", transparency=1000)
+    expected = np.round(array / 257)
+    expected[0, 0] = expected[3, 5] = 255
+    assert (made == expected).all()
+
+
+def test_colours_beyond_the_palette_are_refused():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0, *range(45)])  # 17 colours, so 8 bits
+    data = content(image)
+    assert (pixels(image) == (255, 0, 0)).all()
+    at = data.index(b"IDAT") - 4
+    end = data.index(b"IEND") - 4
+    rows = zlib.compress(b"\0\1\1\x11\1" * 4)
+    chunk = struct.pack(">I", len(rows)) + b"IDAT" + rows
+    chunk += struct.pack(">I", zlib.crc32(b"IDAT" + rows))
+    broken = data[:at] + chunk + data[end:]
+    assert "a pixel has colour 17 of a palette of 17" in refused(broken)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "some.png").touch()
+    with pytest.raises(NoiselabError, match="the file is empty"):
+        decoding.header(tmp_path / "some.png", "some.png")
+
+
 def test_32_bit_numbers_are_refused():
     image = Image.fromarray(np.full((8, 8), 70_000, dtype=np.int32))
     assert "32 bits" in refused(content(image, "TIFF"))

@@ -4,8 +4,8 @@
 - What is transparent lies on white.
 - 16-bit grey is scaled, 65,535 to 255, and not clipped; so are floats, which must be from 0 to 1.
   16-bit colour loses its lower byte.
-- Refused: animations and files of several pictures, whole numbers of 32 bits, whose range nobody
-  knows, and pictures so large that they look like an attack.
+- Refused: animations and files of several pictures, whole numbers of 32 bits or with a sign, whose
+  range nobody knows, and pictures so large that they look like an attack.
 
 All that is refused is a NoiselabError of one line that names the picture.
 """
@@ -29,7 +29,8 @@ MODES = {1: GREY, 3: RGB}  # channels -> Pillow's mode of decoded pictures
 # No others: some of Pillow's readers start other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 WHITE = (255, 255, 255, 255)
-_ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 258, 262  # tags of EXIF and TIFF
+_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 258, 262, 339  # of EXIF and TIFF
+_SIGNED = 2  # a sample format
 _TRANSPOSED = (5, 6, 7, 8)  # orientations that exchange width and height
 _GREYS = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 # A JPEG may have a preview beside its picture.
@@ -70,6 +71,7 @@ def check(content: bytes, name: str) -> None:
         image = _opened(content)
         image.draft(None, (1, 1))  # reads all of a JPEG, at a third of the time
         image.load()
+        _check_pixels(image)
         if image.mode in ("I", "F"):
             _eight_bits(image)
 
@@ -96,7 +98,7 @@ def channels_first(image: Image.Image) -> np.ndarray:
 
 def _opened(content: bytes | Path) -> Image.Image:
     """A picture that is not decoded yet."""
-    if not content:
+    if not content or (isinstance(content, Path) and content.stat().st_size == 0):
         raise NoiselabError("the file is empty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # an error, below
@@ -121,7 +123,7 @@ def _readable(name: str) -> Iterator[None]:
     except NoiselabError as error:
         raise NoiselabError(f"{name}: {error}") from error
     except UnidentifiedImageError as error:
-        raise NoiselabError(f"{name}: not an image of a known format") from error
+        raise NoiselabError(f"{name}: not an image of a known format; save it as PNG") from error
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error, …
         raise NoiselabError(f"{name}: image cannot be read ({first_line(error)})") from error
 
@@ -142,6 +144,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _plain(image: Image.Image, mode: str) -> Image.Image:
     """A picture of 8 bits without transparency."""
+    _check_pixels(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -150,6 +153,17 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in ("P", "PA") and mode == GREY:
         image = image.convert(RGB)  # the palette's colours, and only then how light they are
     return image if image.mode == mode else image.convert(mode)  # convert always copies
+
+
+def _check_pixels(image: Image.Image) -> None:
+    """NoiselabError: nobody knows what pixels look like."""
+    tags = getattr(image, "tag_v2", {})
+    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and tags.get(_BITS, (1,))[0] < 32:
+        raise NoiselabError("whole numbers with a sign, whose white is not known; save it without")
+    if image.mode == "P":
+        last, colours = image.getextrema()[1], len(image.palette.palette) // len(image.palette.mode)
+        if last >= colours:
+            raise NoiselabError(f"a pixel has colour {last} of a palette of {colours}")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -163,7 +177,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
             "whole numbers of 32 bits, whose white is not known; save it with 8 or 16"
         )
     scaled = _bytes(pixels.astype(np.float64), 2.0**bits - 1)
-    return Image.fromarray(255 - scaled if tags.get(_PHOTOMETRIC) == 0 else scaled)
+    scaled = 255 - scaled if tags.get(_PHOTOMETRIC) == 0 else scaled
+    transparent = pixels == image.info.get("transparency", -1)
+    return Image.fromarray(np.where(transparent, np.uint8(255), scaled))
 
 
 def _bytes(pixels: np.ndarray, white: float) -> np.ndarray:
