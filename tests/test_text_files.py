@@ -251,6 +251,15 @@ def test_links_to_folders_are_followed_and_each_folder_is_read_once(source, tmp_
     assert sorted(documents(source)) == ["a", "b", "own"]
 
 
+@pytest.mark.parametrize("other", ["a.txt", "../outside.txt"])
+def test_a_file_that_is_there_twice_by_a_link_is_refused(source, tmp_path, other):
+    (source / "a.txt").write_text("one text of several words")
+    (source / "../outside.txt").write_text("another text of several words")
+    (source / "b.txt").symlink_to(other)
+    (source / "c.txt").symlink_to(other)
+    assert "by a link; it would be read twice" in refused(tmp_path)
+
+
 def test_a_pipe_is_never_opened(source, tmp_path):
     """By the script, as nothing else would end this test."""
     (source / "a.txt").write_text(WHOLE)
@@ -352,6 +361,8 @@ BAD = {
     "many cells": ("a.csv", b"id,text\n1,a,b\n", "line 2 has 3 cells, the header 2"),
     "open quote": ("a.csv", b'id,text\n1,"a\n2,b\n', "a quotation mark opens a cell"),
     "odd quote": ("a.csv", b'id,text\n1,"a" b\n', 'line 2 cannot be read .*write "" for it'),
+    "a key twice": ("a.jsonl", b'{"text": "a", "text": "b"}', r"line 1 has text twice"),
+    "separators like the name": ("a.csv", b"id;text\n1;a\n", "commas separate them"),
     "deep JSON": ("a.jsonl", DEEP, r"line 1 cannot be read \(nested too deep\)"),
     "not a number": ("a.jsonl", b'{"text": NaN}', "column text is not text but a number"),
     "a list of pairs": ("a.jsonl", lines([["text", "a"]]), "line 1 .*a list, not an object"),

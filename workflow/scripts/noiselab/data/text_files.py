@@ -38,7 +38,7 @@ _OTHERS = {
     b"%PDF-": "a PDF",
 }
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-_KINDS |= {dict: "an object", bytes: "binary"}
+_KINDS |= {dict: "an object", bytes: "binary", type(None): "null"}
 
 Row = tuple[str, list]  # where it stands in its file, and its values
 
@@ -66,7 +66,21 @@ def files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
             folders[:] = sorted(name for name in folders if not hidden(name))
             tops += (p for p in (Path(place, name) for name in folders) if p.is_symlink())
             found += (Path(place, n) for n in names if _suffix(n) in suffixes and not hidden(n))
-    return sorted(_regular(file) for file in found)
+    return _each_once(sorted(_regular(file) for file in found))
+
+
+def _each_once(found: list[Path]) -> list[Path]:
+    """The same. NoiselabError: one of them is a link to another."""
+    if not any(file.is_symlink() for file in found):
+        return found
+    seen: dict[str, Path] = {}
+    for file in sorted(found, key=Path.is_symlink):
+        if (other := seen.setdefault(os.path.realpath(file), file)) != file:
+            raise NoiselabError(
+                f"{file}: the same as {other}, by a link; it would be read twice, so remove one of "
+                "them"
+            )
+    return found
 
 
 def matching(found: list[Path], folder: Path, pattern: str) -> list[Path]:
@@ -233,6 +247,7 @@ def _text_file(file: Path, _columns: Sequence[str], documents: str) -> Iterator[
 
 
 def _json_lines(file: Path, columns: Sequence[str], _documents: str) -> Iterator[Row]:
+    keys = [json.dumps(column) for column in columns]
     for number, line in _not_empty(file, enumerate(_lines(file), 1)):
         if line.isspace():
             continue
@@ -248,7 +263,21 @@ def _json_lines(file: Path, columns: Sequence[str], _documents: str) -> Iterator
             kind = _KINDS.get(type(row), "no object")
             raise NoiselabError(f"{file}: {place} cannot be read ({kind}, not an object)")
         values = _values(file, row, columns)
+        if any(line.count(key) > 1 for key in keys):
+            _check_keys(file, line, place, columns)
         yield place, [valid(value) if isinstance(value, str) else value for value in values]
+
+
+def _check_keys(file: Path, line: str, place: str, columns: Sequence[str]) -> None:
+    """NoiselabError: an object of a line has one of these keys twice: one would be lost."""
+
+    def once(pairs: list) -> dict:
+        names = [name for name, _ in pairs]
+        if twice := [column for column in columns if names.count(column) > 1]:
+            raise NoiselabError(f"{file}: {place} has {twice[0]} twice")
+        return dict(pairs)
+
+    json.loads(line, object_pairs_hook=once)
 
 
 def _separated(file: Path, columns: Sequence[str], _documents: str) -> Iterator[Row]:
@@ -281,7 +310,8 @@ def _separated(file: Path, columns: Sequence[str], _documents: str) -> Iterator[
 def _check_header(file: Path, header: list[str], columns: Sequence[str], separators: str) -> None:
     for column in columns:
         if column not in header:
-            wrong = f"; {separators} separate them" if len(header) == 1 else ""
+            one = len(header) == 1 and not header[0].isidentifier()
+            wrong = f"; {separators} separate them" if one else ""
             raise _no_column(file, column, header, wrong)
     _check_once(file, header, columns)
 
@@ -365,4 +395,4 @@ def _no_column(file: Path, column: str, found: list[str], more: str = "") -> Noi
     close = difflib.get_close_matches(column, found, 1)
     like = f"; did you mean {close[0]}?" if close else ""
     names = ", ".join(found[:20]) + (", …" if len(found) > 20 else "")
-    return NoiselabError(f"{file}: no column {column} (found {names or 'none'}{like or more})")
+    return NoiselabError(f"{file}: no column {column} (found {names or 'none'}{more or like})")
