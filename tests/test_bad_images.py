@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -93,6 +94,18 @@ BAD_FILES = {
     "half a file": (
         lambda p: (p / "p.png").write_bytes((p / "0.png").read_bytes()[:100]),
         "p.png: image cannot be read",
+    ),
+    "one of a kind that is not read": (
+        lambda p: (p / "p.HEIC").write_bytes(b"x"),
+        "p.HEIC: such images are not read; save it as PNG",
+    ),
+    "parquet beside the classes": (
+        lambda p: (p.parents[1] / "val-0.parquet").write_bytes(b"x"),
+        "val-0.parquet: beside folders of classes in",
+    ),
+    "a link to a test image": (
+        lambda p: (p / "p.png").symlink_to(p.parents[1] / "val" / "cat" / "0.png"),
+        "p.png: the same as",
     ),
     "one beside the classes": (
         lambda p: image(9).save(p.parent / "p.png"),
@@ -355,6 +368,60 @@ def test_hidden_parquet_files_do_not_count(tmp_path):
     assert "train-9.parquet: no regular file" in refused(source, tmp_path, train_size=4)
     (source / "train-9.parquet").unlink()
     image_files.prepare(SPEC | {"train_size": 4}, source, 1, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["image_files", "cifar"])
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (
+            lambda s: (s / "train-1.parquet").symlink_to("train.parquet"),
+            "train-1.parquet: the same",
+        ),
+        (
+            lambda s: [
+                (s / "test.parquet").unlink(),
+                (s / "test.parquet").symlink_to(s / "train.parquet"),
+            ],
+            "test.parquet: the same as",
+        ),
+        (
+            lambda s: (s / "train.parquet").rename(s / "train-00000-of-00002.parquet"),
+            "no .*train-00001-of-00002.parquet",
+        ),
+    ],
+    ids=["linked twice", "test linked to train", "half of the shards"],
+)
+def test_parquet_files_that_are_there_twice_or_not(fault, message, kind, tmp_path):
+    source = parquet(tmp_path / "pets", {"label": [0, 1, 0, 1]})
+    fault(source)
+    if kind == "image_files":
+        assert re.search(message, refused(source, tmp_path, train_size=4))
+    else:
+        with pytest.raises(NoiselabError, match=message):
+            cifar(SPEC | {"kind": kind, "train_size": 4, "test_size": 2}, source)
+
+
+def test_cifars_hidden_parquet_files_do_not_count(tmp_path):
+    source = parquet(tmp_path / "pets", {"label": [0, 1, 0, 1]})
+    for name in (".cache/train-1.parquet", ".train-2.parquet", "._test.parquet"):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"half")
+    train, _, _ = cifar(SPEC | {"kind": "cifar", "train_size": 4, "test_size": 2}, source)
+    assert train.y.tolist() == [0, 1, 0, 1]
+
+
+def test_labels_are_numbers_in_both_splits_or_names_in_both(tmp_path):
+    source = parquet(tmp_path / "pets", {"label": ["0", "1"] * 2}, {"label": [0, 1, 0, 1]})
+    assert "numbers in one split, names in the other" in refused(source, tmp_path, train_size=4)
+
+
+def test_small_floats_are_labels_without_a_warning(tmp_path, recwarn):
+    label = pa.array(np.array([0, 1, 1, 0], np.float16))
+    source = parquet(tmp_path / "pets", {"label": label})
+    image_files.prepare(SPEC | {"train_size": 4}, source, 1, tmp_path / "out")
+    assert np.load(tmp_path / "out" / "train_y.npy").tolist() == [0, 1, 1, 0]
+    assert not recwarn.list
 
 
 # ------------------------------------------------------------------------------------- scripts

@@ -11,6 +11,7 @@ from noiselab.data.prepared import Split, check_labels, class_balanced
 from noiselab.errors import NoiselabError
 
 ARCHIVES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+_SPLITS = ("train", "test")
 _IN_ARCHIVE = {
     "cifar10": [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"],
     "cifar100": ["train", "test", "meta"],
@@ -29,7 +30,8 @@ def cifar(spec: dict, folder: Path) -> tuple[Split, Split, str]:
             "test": _torchvision(spec, folder, False),
         }
     else:
-        splits = {split: _parquet(spec, folder, split) for split in ("train", "test")}
+        parquet.check_files([f for split in _SPLITS for f in parquet.named(folder, split)])
+        splits = {split: _parquet(spec, folder, split) for split in _SPLITS}
     chosen = [_subset(spec, name, split) for name, split in splits.items()]
     return *chosen, f"{spec['name']} read from {folder.name}"
 
@@ -96,7 +98,7 @@ def _torchvision(spec: dict, folder: Path, train: bool) -> Split:
 
 
 def _parquet_files(spec: dict, folder: Path, split: str) -> list[Path]:
-    files = sorted(folder.rglob(f"{split}*.parquet"))
+    files = parquet.named(folder, split)
     if not files:
         raise NoiselabError(f"data set {spec['name']}: no {split}*.parquet in {folder}")
     return files

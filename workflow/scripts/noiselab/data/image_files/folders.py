@@ -12,6 +12,7 @@ from noiselab.errors import NoiselabError
 
 _SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _SUFFIXES |= {".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jfif"}
+_NOT_READ = {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".tga", ".psd"}
 _OF_SYSTEMS = {"__MACOSX", "@eaDir"}  # folders that systems put beside those of users
 
 
@@ -20,21 +21,20 @@ def found(spec: dict, source: Path) -> Found:
     in their order. NoiselabError names what is missing, or is no image though it is called so."""
     folders = {split: _split_folder(source, split) for split in SPLITS}
     names = _class_names(spec, folders)
-    paths, labels, watched = {}, {}, [source, *folders.values()]
+    paths, labels, tree = {}, {}, Tree(source)  # one: no test image may be a training image, too
     for split, folder in folders.items():
-        tree = Tree(source)
         # A name that the folder does not have is a class without an image.
         there = set(class_folders(folder))
         files = [tree.images(folder / name) if name in there else [] for name in names]
-        tree.check_links()
         paths[split] = [path for f in files for path in f]
         labels[split] = np.repeat(np.arange(len(names)), [len(f) for f in files])
-        watched += tree.folders
+    tree.check_links()
 
     def contents(split: str, used: np.ndarray) -> Iterator[Item]:
         return (Item(paths[split][i], source / paths[split][i]) for i in np.flatnonzero(used))
 
     where = {split: str(folder) for split, folder in folders.items()}
+    watched = [source, *folders.values(), *tree.folders]
     return Found(names, labels, paths, contents, where, watched)
 
 
@@ -49,6 +49,10 @@ def plain_folder(source: Path, split: str, what: str = "of images") -> Path:
 
 def _split_folder(source: Path, split: str) -> Path:
     folder = plain_folder(source, split, "with a folder per class")
+    if both := sorted(f for name in SPLITS[split] for f in source.glob(f"{name}*.parquet")):
+        raise NoiselabError(
+            f"{both[0]}: beside folders of classes in {folder.name}/; which is meant?"
+        )
     if not class_folders(folder):
         raise NoiselabError(
             f"{folder}: its images must be sorted into class folders first, like those of train/"
@@ -105,6 +109,8 @@ class Tree:
                 path = Path(entry.path)
                 if _is_folder(entry):
                     waiting.append(path)
+                elif _suffix(entry) in _NOT_READ:
+                    raise NoiselabError(f"{path}: such images are not read; save it as PNG")
                 elif _is_image(entry):
                     self._check_file(entry, path)
                     found.append(os.path.relpath(path, self.source))
@@ -174,7 +180,11 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 def _is_image(entry: os.DirEntry) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in _SUFFIXES
+    return _suffix(entry) in _SUFFIXES
+
+
+def _suffix(entry: os.DirEntry) -> str:
+    return os.path.splitext(entry.name)[1].lower()
 
 
 def check(spec: dict, source: Path) -> complete.Source:

@@ -1,5 +1,6 @@
 """Images in parquet files, as on the Hugging Face hub."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from noiselab.data.image_files.source import (
     class_list,
     wanted_classes,
 )
+from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json
 
@@ -40,8 +42,13 @@ def found(spec: dict, source: Path) -> Found:
     """The images of each split. Classes are called by their names, WordNet ids or numbers.
     NoiselabError names what is missing, or what is no label."""
     files = {split: split_files(source, split) for split in SPLITS}
+    check_files([file for part in files.values() for file in part])
     columns = {file: _columns(spec, file) for part in files.values() for file in part}
     given = {split: _labels(part, columns) for split, part in files.items()}
+    if given["train"].dtype != given["test"].dtype:
+        raise NoiselabError(
+            f"{source}: labels are numbers in one split, names in the other; write them alike"
+        )
     _check_test(spec, source, given)
     names, numbers = _classes(spec, source, files["train"], columns, given["train"])
     ours = {split: _renumbered(given[split], numbers) for split in SPLITS}
@@ -61,15 +68,30 @@ def read(spec: dict, files: list[Path]) -> tuple[np.ndarray, Iterator[Item]]:
 def split_files(source: Path, split: str) -> list[Path]:
     """The parquet files of a split, sorted; hidden ones do not count."""
     for name in SPLITS[split]:
-        there = sorted(source.rglob(f"{name}*.parquet"))
-        if files := [f for f in there if not _hidden(f.relative_to(source))]:
+        if files := named(source, name):
             return files
     wanted = " nor ".join(f"{name}*.parquet" for name in SPLITS[split])
     raise NoiselabError(f"{source}: no {wanted}, and no class folders in {source / 'train'}")
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def named(source: Path, name: str) -> list[Path]:
+    """The parquet files that begin so, there and below, sorted; hidden ones do not count."""
+    there = sorted(source.rglob(f"{name}*.parquet"))
+    return [f for f in there if not any(map(hidden, f.relative_to(source).parts))]
+
+
+def check_files(files: list[Path]) -> None:
+    """NoiselabError where a file is there twice, by a link, or one is not there that the names of
+    others speak of."""
+    seen: dict[str, Path] = {}
+    for file in sorted(files, key=Path.is_symlink):
+        if (other := seen.setdefault(os.path.realpath(file), file)) != file:
+            raise NoiselabError(
+                f"{file}: the same as {other}, by a link; its images would be counted twice, so "
+                "remove one of them"
+            )
+    if lacking := complete.missing_shards(files):
+        raise NoiselabError(f"no {complete.named(lacking)}")
 
 
 @contextmanager
@@ -257,7 +279,7 @@ def _item(file: Path, row: int, column: str, image: dict | bytes | None) -> Item
     if not content:
         raise NoiselabError(f"{file}: row {row} of column {column} has no bytes")
     path = image.get("path") if isinstance(image, dict) else None
-    return Item(f"{file}: row {row} ({path})", content)
+    return Item(f"{file}: row {row}" + (f" ({path})" if path else ""), content)
 
 
 def count(spec: dict, file: Path) -> int:

@@ -31,11 +31,7 @@ def reader(spec: dict, source: Path) -> ModuleType:
         raise NoiselabError(f"data set {spec['name']}: no folder {source}")
     if spec.get("labels"):
         return flat
-    if not folders.class_folders(source / "train"):
-        return parquet
-    if both := sorted(source.glob("train*.parquet")):
-        raise NoiselabError(f"{both[0]}: beside folders of classes in train/; which is meant?")
-    return folders
+    return folders if folders.class_folders(source / "train") else parquet
 
 
 def completed(spec: dict, source: Path) -> dict:
@@ -77,7 +73,7 @@ def _pictures(spec: dict, there: Found, used: dict[str, np.ndarray]) -> dict:
         return facts | {"pixels": None}
     sizes = Counter((head.width, head.height) for head in heads)
     if len(sizes) > 1:
-        (w, h), (width, height) = (f(sizes, key=np.prod) for f in (min, max))
+        (w, h), (width, height) = (f(sizes, key=lambda s: (s[0] * s[1], s)) for f in (min, max))
         raise NoiselabError(
             f"config key datasets.{spec['name']}.size: must be set, for images are of {len(sizes)} "
             f"sizes, from {w} x {h} to {width} x {height} pixels"
