@@ -56,7 +56,7 @@ MISTAKES = [
                 "table2": {"datasets": ["digits"], "noise_ratios": [0.3333333, 0.33333333]}
             }
         },
-        "experiments.table2: two runs would be called classifier/digits/uniform_label-r0.333333",
+        "experiments.table2.noise_ratios: two rates differ in the seventh digit only",
     ),
     ({"tier": "../tiers/smoke"}, "tier: no tier '../tiers/smoke'"),
     ({"experiments": SELF}, "the configuration cannot be read as data"),

@@ -1,5 +1,6 @@
 """Labels that were given: by row or file, with clean ones beside them or without."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +209,37 @@ def test_annotators(tmp_path):
     assert not set(other.experiments["own"][1:]) & set(plan.experiments["own"])
     with pytest.raises(NoiselabError, match=r"own.annotator.share"):
         planned(**changes, annotator={"share": 0})
+
+
+def planned_labels(**labels) -> dict:
+    """Plan an experiment of given labels."""
+    own = {"family": "classifier", "datasets": ["digits"], "corruption": "given_labels"}
+    own |= {"resample": "fixed", "budget": "fixed_total", "seeds": [0], "protocol": "text"}
+    changes = {"only": ["mine"], "experiments": {"mine": own | {"labels": labels}}}
+    return runs.plan(config.load(changes, tier="smoke"), "results/smoke").experiments["mine"]
+
+
+@pytest.mark.parametrize("column", ["a/b", "../../x", "a b", "{c}", "$(touch x)", "x" * 300, "ä"])
+def test_a_column_of_any_name_is_a_run_of_a_plain_name(tmp_path, column):
+    file = tmp_path / "labels.csv"
+    pd.DataFrame({"row": [0], "index": [0], column: [1]}).to_csv(file, index=False)
+    ids = [planned_labels(file=str(file), column=column, items=i)[1] for i in ("row", "index")]
+    assert ids[0] != ids[1]
+    assert all(re.fullmatch(r"classifier/digits/[a-z0-9_-]{,80}", run) for run in ids)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"labels: .*labels\.csv: empty"),
+        ("row;label\n0;1\n", r"labels: .*labels\.csv: no column label"),
+        ("row,label\n0,1\n0,2\n", r"labels: .*labels\.csv: 2 labels of row 0, need one"),
+        ("row,label\n-1,2\n", r"labels: .*labels\.csv: column row has '-1'"),
+        ("row,label\n0\n", r"labels: .*labels\.csv: line 2 has 1 columns, not 2"),
+    ],
+)
+def test_a_csv_is_looked_at_while_planning(tmp_path, content, message):
+    file = tmp_path / "labels.csv"
+    file.write_text(content)
+    with pytest.raises(NoiselabError, match=r"^config key experiments\.mine\." + message):
+        planned_labels(file=str(file))

@@ -84,7 +84,10 @@ def test_at_rate_1_the_ratio_is_not_a_number_and_comes_last():
         ({"error_rates": 0.5}, r"mine\.error_rates: 0\.5 is not of type 'array'"),
         ({"error_rates": []}, r"mine\.error_rates: \[\] should be non-empty"),
         ({"error_rates": [0.2, 0.20]}, r"mine\.error_rates: \[0\.2, 0\.2\] has non-unique"),
-        ({"error_rates": [0.12345671, 0.12345672]}, r"mine: two runs would be called"),
+        (
+            {"error_rates": [0.12345671, 0.12345672]},
+            r"mine\.error_rates: two rates differ in the seventh digit only",
+        ),
         ({"error_rates": [0.5], "noise_ratios": [1.0]}, r"mine\.error_rates: not together with"),
         ({}, r"mine\.noise_ratios: missing; say noise_ratios"),
         ({"error_rate": [0.5]}, r"mine\.error_rate: unknown key \(did you mean error_rates\?\)"),

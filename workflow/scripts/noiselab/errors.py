@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Callable
 
+LONGEST = 600  # characters of a message; what is longer shows its beginning and its end
+END = 150
+
 
 class NoiselabError(Exception):
     """Something a user can mend; the message names the key or file in one line."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = printable(super().__str__())
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - END]} … {text[-END:]}"
 
 
 class InputError(NoiselabError, ValueError):
@@ -16,11 +20,23 @@ class InputError(NoiselabError, ValueError):
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; a NoiselabError becomes one line on stderr and exit code 1."""
+    """Run a script's `main`; a NoiselabError becomes one line on stderr and exit code 1, as does a
+    lack of memory."""
     try:
         main()
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        why = printable(first_line(error))[:LONGEST] or "of this computer"
+        sys.exit(f"noiselab: not enough memory ({why}); are settings too large?")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory is short; torch says so with a RuntimeError, and overflows where sizes do."""
+    signs = ("allocate memory", "out of memory", "size calculation overflowed", "numel: integer")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def printable(text: str) -> str:

@@ -1,10 +1,12 @@
 """Files that are either there and whole, or not there."""
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,7 +94,10 @@ def read_json(path: str | Path) -> dict:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's content. OSError: it cannot be read."""
+    """SHA-256 of a file's content. OSError: it cannot be read, or is a pipe or device that would be
+    waited for."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

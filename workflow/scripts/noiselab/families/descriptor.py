@@ -140,11 +140,11 @@ def scoring(family: str, *, cheap: bool = True, reads: dict[str, File], **more) 
 
 
 # JSON schema of settings that several networks and recipes have.
-COUNT = {"type": "integer", "minimum": 1}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
 POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 COUNTS = {"type": "array", "minItems": 1, "items": COUNT}
-SOME = {"type": ["integer", "null"], "minimum": 1}
+SOME = {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000_000}
 
 
 def heads_mistake(model: dict, spec: dict, recipe: dict) -> str | None:

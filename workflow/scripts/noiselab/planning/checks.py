@@ -19,6 +19,7 @@ from noiselab.run import Run
 
 GPT2 = 50257  # entries of its tokenizer
 LONGEST = 1_000_000  # epochs
+MOST_STEPS = LARGEST_BATCH = 1_000_000_000
 
 
 def check(config: dict) -> None:
@@ -141,13 +142,28 @@ def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> N
 
 
 def check_length(run: Run) -> None:
-    """A training is longer than its warm-up; where a multiplier divides it, that is as planned."""
+    """A training can end, and is longer than its warm-up; where a multiplier divides it, that is as
+    planned."""
     steps, warmup = run.training["steps"], run.training["warmup_steps"]
+    if steps > MOST_STEPS:
+        raise NoiselabError(
+            f"config key {run.family}: {run.run_id} would take {steps:.3g} steps, more than "
+            f"{MOST_STEPS:,}"
+        )
+    if (batch := run.training["batch_size"]) > LARGEST_BATCH:
+        raise NoiselabError(
+            f"config key {run.family}.batch_size: {run.run_id} would have batches of {batch:.3g} "
+            f"examples, more than {LARGEST_BATCH:,}"
+        )
     if warmup > steps and run.batch_multiplier == 1:
         raise NoiselabError(
-            f"config key {run.family}.schedule: a warm-up of {warmup} steps is longer than the "
-            f"training of {run.run_id}, {steps} steps"
+            f"config key {run.family}.schedule: a warm-up of {_count(warmup)} steps is longer than "
+            f"the training of {run.run_id}, {steps} steps"
         )
+
+
+def _count(number: int) -> str:
+    return f"{number}" if number < MOST_STEPS else f"{number:.3g}"
 
 
 def _check_batch(key: str, batch: int, micro: int | None, processes: int) -> None:

@@ -1,18 +1,17 @@
 """Data sets as the configuration has them: their specifications, complete and checked."""
 
-import re
-
 from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning.config import merge
 from noiselab.planning.hints import hint
+from noiselab.planning.unused import GLYPHS
 
 
 def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
     """Specification of data set `name`. `glyphs-N` (N classes) comes from the template `glyphs`,
     and `glyphs-NxM` (M training images per class) from `glyphs-N`, each with its own changes."""
     spec = definitions.get(name)
-    match = re.fullmatch(r"glyphs-([1-9][0-9]*)(?:x([1-9][0-9]*))?", name)
+    match = GLYPHS.fullmatch(name)
     if match:
         of_classes = definitions.get(f"glyphs-{match.group(1)}", {})
         own = {"train_per_class": int(match.group(2))} if match.group(2) else {}

@@ -53,23 +53,40 @@ CLEAN_RATE = Rate.from_ratio(0.0)
 
 def rates(experiment: dict, noise: dict, where: str) -> list[Rate]:
     """The rates of an experiment's runs. noise: what its corruption adds to run.json; where: what
-    stands before the name of a key in a message. NoiselabError: the budget `fixed_clean` cannot
-    be, as a rate is 1 or not known."""
+    stands before the name of a key in a message. NoiselabError: two are the same to six digits, or
+    the budget `fixed_clean` cannot be, as a rate is 1 or not known."""
     kind = CORRUPTIONS[experiment["corruption"]]
     if not kind.rated:
         own = _own(kind.planned_rate(noise))
         found = [CLEAN_RATE, own] if noise.get("clean_labels", True) else [own]
     elif "error_rates" in experiment:
         found = [Rate.from_error(float(error)) for error in experiment["error_rates"]]
+        _check_different(found, f"{where}error_rates")
     else:
         found = [Rate.from_ratio(float(ratio)) for ratio in experiment["noise_ratios"]]
-    if experiment["budget"] == "fixed_clean" and any(r.noise_ratio is None for r in found):
-        unknown = any(r.error_rate is None for r in found)
-        why = "how many targets are wrong is not known" if unknown else "no target would be right"
-        raise NoiselabError(
-            f"{where}budget: {why}, so the number of right ones cannot be fixed; use fixed_total"
-        )
+        _check_different(found, f"{where}noise_ratios")
+    check_budget(experiment["budget"], found, f"{where}budget")
     return found
+
+
+def _check_different(found: list[Rate], key: str) -> None:
+    """Ids of runs, and tables, show six digits."""
+    shown = [f"{rate.error_rate:g}" for rate in found]
+    if twice := [error for error in shown if shown.count(error) > 1]:
+        raise NoiselabError(
+            f"{key}: two rates differ in the seventh digit only (error rate {twice[0]}); leave one"
+        )
+
+
+def check_budget(budget: str, found: list[Rate], key: str) -> None:
+    """NoiselabError: there are no right targets whose number could be fixed, or it is not known."""
+    if budget != "fixed_clean" or all(rate.noise_ratio is not None for rate in found):
+        return
+    unknown = any(rate.error_rate is None for rate in found)
+    why = "how many targets are wrong is not known" if unknown else "no target would be right"
+    raise NoiselabError(
+        f"{key}: {why}, so the number of right ones cannot be fixed; use fixed_total"
+    )
 
 
 def _own(error: float | None) -> Rate:

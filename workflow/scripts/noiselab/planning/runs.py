@@ -17,7 +17,7 @@ from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
-from noiselab.planning.rates import CLEAN_RATE, Rate, rates
+from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
 from noiselab.planning.recipes import batch_multiplier, recipe, training
 from noiselab.run import Run
 
@@ -75,18 +75,27 @@ def plan(config: dict, results: str) -> Plan:
                 if run.run_id in experiments[name]:
                     raise NoiselabError(
                         f"config key experiments.{name}: two runs would be called {run.run_id}; "
-                        "rates that differ in the seventh digit only are one"
+                        "numbers that differ in the seventh digit only are one"
                     )
                 experiments[name].append(run.run_id)
-                runs |= {run.run_id: run}
-                for parent in _parents(config, results, experiment, spec, run):
-                    runs.setdefault(parent.run_id, parent)
+                for needed in (run, *_parents(config, results, experiment, spec, run)):
+                    _check_shared(needed, runs.setdefault(needed.run_id, needed), name)
     for run in runs.values():
         check_length(run)
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
             datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
     return Plan(runs, experiments, datasets)
+
+
+def _check_shared(run: Run, other: Run, name: str) -> None:
+    """A run that an experiment shares with others is the same for all. other: of the same id."""
+    differing = [key for key, value in run.content().items() if other.get(key) != value]
+    if differing:
+        raise NoiselabError(
+            f"config key experiments.{name}: {run.run_id} would be a run of another experiment, "
+            f"too, which has another {differing[0]}; say the same in both"
+        )
 
 
 def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
@@ -159,6 +168,8 @@ def _initial(
     dataset = init.get("dataset", other["datasets"][0])
     spec = resolved(config, results, dataset, f"experiments.{name}.init.dataset")
     other = other | {"seeds": experiment["seeds"]}
+    if spec["kind"] not in FAMILIES[other["family"]].kinds:
+        raise NoiselabError(f"{key}.dataset: {dataset} is not for a {other['family']}")
     _check(init["experiment"], other, spec)
     other |= _initial(config, results, init["experiment"], other, (*after, name))
     other = _trained(init["experiment"], other, spec)
@@ -181,9 +192,11 @@ def _initial_rate(init: dict, other: dict, key: str) -> Rate:
             raise NoiselabError(f"{key}.{given[0]}: {other['corruption']} has a rate of its own")
         if len(given) > 1:
             raise NoiselabError(f"{key}.error_rate: not together with noise_ratio")
-    if "error_rate" in init:
-        return Rate.from_error(float(init["error_rate"]))
-    return Rate.from_ratio(float(init.get("noise_ratio", 0)))
+    if "error_rate" not in init:
+        return Rate.from_ratio(float(init.get("noise_ratio", 0)))
+    rate = Rate.from_error(float(init["error_rate"]))
+    check_budget(other["budget"], [rate], f"{key}.error_rate")
+    return rate
 
 
 def _content(path: str, key: str) -> str:

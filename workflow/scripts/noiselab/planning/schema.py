@@ -27,7 +27,10 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
     defs, top = schema["$defs"], schema["properties"]
     common = defs.pop("recipe_changes")
     for family in FAMILIES.values():
-        changes = _recipe(common, family)
+        released = _recipe(common, family)
+        defs[f"{family.name}_released"] = released
+        again = {"released": {"$ref": f"#/$defs/{family.name}_released"}}
+        changes = released | {"properties": released["properties"] | again}
         defs[f"{family.name}_changes"] = changes
         defs[family.name] = changes | {"required": REQUIRED}
         top[family.name] = {"$ref": f"#/$defs/{family.name}"}
@@ -47,12 +50,11 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
 
 
 def _recipe(common: dict, family: Family) -> dict:
-    """Changes of a family's recipe; what the published code changes in it has the same form."""
+    """Changes of a family's recipe, as the published code has them."""
     networks = {"name": {"enum": list(family.models)}}
     for model in family.models.values():
         networks |= model.settings | model.optional
     own = {"model": settings(**networks)} | dict(family.recipe)
-    own["released"] = {"$ref": f"#/$defs/{family.name}_changes"}
     return common | {"properties": common["properties"] | own}
 
 

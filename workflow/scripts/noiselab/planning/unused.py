@@ -4,12 +4,15 @@ What the files of the project say is not looked at: a tier scales down experimen
 are for other data sets, and so on.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
+from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.planning.hints import hint
 
+GLYPHS = re.compile(r"glyphs-([1-9][0-9]*)(?:x([1-9][0-9]*))?")
 # Settings of an optimiser beside its name and learning rate.
 OPTIMIZERS = {
     "sgd": ("momentum", "weight_decay"),
@@ -28,10 +31,17 @@ def check(given: dict, config: dict) -> None:
         _check_multipliers(training.get("batch_multiplier", {}), [experiment], f"{key}.training.")
         recipe = _laid_over(config[experiment["family"]], experiment.get("training", {}))
         _check_recipe(training, recipe, f"{key}.training")
+        if "released" in training and experiment["protocol"] != "released":
+            raise NoiselabError(
+                f"config key {key}.training.released: protocol {experiment['protocol']} does not "
+                "use it; say protocol: released"
+            )
     for family in (key for key in given if key in FAMILIES):
         users = [e for e in config["experiments"].values() if e["family"] == family]
         _check_multipliers(given[family].get("batch_multiplier", {}), users, f"{family}.")
         _check_recipe(given[family], config[family], family)
+        _check_released(given[family].get("released", {}), f"{family}.released")
+    _check_datasets(given.get("datasets", {}))
     _check_analyses(given.get("analyses", {}), config)
     _check_cost(given.get("cost", {}).get("data", {}), config)
 
@@ -61,6 +71,17 @@ def _check_multipliers(multipliers: dict, experiments: list[dict], key: str) -> 
         _check_twice(multiplier, place)
         for ratio in multiplier:
             _check_ratio(ratio, experiments, f"{place}.{ratio}")
+
+
+def _check_released(changes: dict, key: str) -> None:
+    """Multipliers of the published code are for noise ratios that its users may have."""
+    ratios = changes.get("batch_multiplier", {})
+    _check_twice(ratios, f"config key {key}.batch_multiplier")
+    for ratio in ratios:
+        if not 0 <= float(ratio) <= 1:
+            raise NoiselabError(
+                f"config key {key}.batch_multiplier.{ratio}: a noise ratio is from 0 to 1"
+            )
 
 
 def _check_twice(ratios: Iterable[str], place: str) -> None:
@@ -110,6 +131,22 @@ def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
         raise NoiselabError(
             f"config key {key}.epochs: steps: {recipe['steps']} counts instead; set steps: null"
         )
+
+
+def _check_datasets(changes: dict) -> None:
+    """One of two ways to say how many images there are; what a name says of glyphs is so."""
+    for name, change in changes.items():
+        key = f"config key datasets.{name}"
+        for split in ("train", "test"):
+            both = change.get(f"{split}_per_class") and change.get(f"{split}_size")
+            if both and change.get("kind") not in (*FILE_KINDS, *FOUND_KINDS):
+                raise NoiselabError(f"{key}.{split}_size: not together with {split}_per_class")
+        if glyphs := GLYPHS.fullmatch(name):
+            said = {"kind": "glyphs", "classes": int(glyphs[1])}
+            said |= {"train_per_class": int(glyphs[2])} if glyphs[2] else {}
+            for setting, value in said.items():
+                if change.get(setting, value) != value:
+                    raise NoiselabError(f"{key}.{setting}: the name says that it is {value}")
 
 
 def _check_analyses(sections: dict, config: dict) -> None:

@@ -20,6 +20,7 @@ from noiselab.errors import NoiselabError, first_line, run_script
 LARGEST = 2_000_000  # bytes
 DEEPEST = 40
 MOST = 200_000  # values, those that aliases repeat included
+LONGEST_NUMBER = 400  # digits; Python reads no longer ones than 4,300
 TAG = "tag:yaml.org,2002:"
 PLAIN = {f"{TAG}{name}" for name in ("null", "bool", "int", "float", "str", "map", "seq")}
 ODD = {"timestamp": "a date", "value": "the sign =", "merge": "the merge key <<"}
@@ -127,7 +128,7 @@ class _Collection:
     mapping: bool
     anchor: str | None
     line: int
-    keys: dict[str, int] = field(default_factory=dict)  # of a mapping -> its line
+    keys: dict[object, int] = field(default_factory=dict)  # of a mapping -> its line
     count: int = 0  # of what is directly in it
     values: int = 1  # of all that is in it, aliases followed
 
@@ -204,11 +205,11 @@ class _Checked:
             self._refuse(f"{event.value!r}; settings have keys at the top level, as in tier: smoke")
         self._check_tag(event.tag)
         key = bool(self.open) and self.open[-1].wants_key
-        text = event.value
-        if event.tag is None and event.implicit[0]:
-            text = self._plain(event.value, key)
+        value = event.value
+        if event.tag not in (None, "!", f"{TAG}str") or (event.tag is None and event.implicit[0]):
+            value = self._plain(event.value, event.tag, key)
         if key:
-            self._key(text)
+            self._key(value)
         if event.anchor:
             self.anchors[event.anchor] = 1
         self._add(1)
@@ -225,9 +226,12 @@ class _Checked:
             shown = tag.replace(TAG, "!!")
             self._refuse(f"the tag {shown}; settings are plain texts, numbers, lists and mappings")
 
-    def _plain(self, value: str, key: bool) -> str:
-        """A scalar without quotes; as a key, its text in JSON."""
+    def _plain(self, value: str, tag: str | None, key: bool) -> object:
+        """A scalar without quotes, or of a tag that says what it is; a key as it is read."""
         kind = _RESOLVER.resolve(yaml.ScalarNode, value, (True, False)).removeprefix(TAG)
+        named = (tag or kind).removeprefix(TAG)
+        if named != kind and (named, kind) != ("float", "int"):
+            self._refuse(f"{value!r} is no !!{named}")
         if kind in ODD and not (kind == "merge" and key):
             self._refuse(f"{value} is {ODD[kind]}; put a text in quotes")
         if kind in ("int", "float") and ":" in value:
@@ -235,13 +239,15 @@ class _Checked:
         digits = value.lstrip("+-")
         if kind == "int" and digits[0] == "0" and digits.strip("0_").isdigit():
             self._refuse(f"{value} is a number to base 8; drop the 0 in front, or quote it")
-        if key and kind not in ("str", "merge"):
-            read = yaml.load(value, Loader=LOADER)
-            return str(read) if kind in ("int", "float") else json.dumps(read)
-        return value
+        if kind == "int" and len(value) > LONGEST_NUMBER:
+            self._refuse(f"a number of {len(value)} digits is too large")
+        return yaml.load(value, Loader=LOADER) if key and kind not in ("str", "merge") else value
 
-    def _key(self, key: str) -> None:
+    def _key(self, key: object) -> None:
+        """Keys are one where Python has them as one (1, 1.0 and true), or JSON (1 and "1")."""
         keys = self.open[-1].keys
-        if key in keys:
-            self._refuse(f"key {key!r} is there twice, first in line {keys[key]}; remove one")
-        keys[key] = self.line
+        text = key if isinstance(key, str) else json.dumps(key)
+        for form in (key, text):
+            if form in keys:
+                self._refuse(f"key {text!r} is there twice, first in line {keys[form]}; remove one")
+        keys |= {key: self.line, text: self.line}

@@ -1,5 +1,6 @@
 """Labels that were given: by people, another model, or whoever labelled the data."""
 
+import re
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from noiselab import items
 from noiselab.errors import NoiselabError
-from noiselab.files import read_json, sha256
+from noiselab.files import digest, read_json, sha256
 from noiselab.noise import label_file
 from noiselab.noise.corruptions.labels import Transitions
 from noiselab.run import Run
+
+PLAIN = re.compile("[A-Za-z0-9_-]{1,40}")
 
 
 class GivenLabels(Transitions):
@@ -67,8 +70,12 @@ class GivenLabels(Transitions):
             if not Path(path).is_file():  # a pipe would be waited for
                 raise NoiselabError(f"{key}: no file {path}")
             found = {**labels, "sha256": sha256(path)}
+            if Path(path).suffix.lower() in label_file.SEPARATORS:  # quick to read
+                label_file.read(path, labels.get("column"), labels.get("items"))
         except OSError as error:
             raise NoiselabError(f"{key}: cannot read {path} ({error.strerror})") from error
+        except NoiselabError as error:
+            raise NoiselabError(f"{key}: {str(error).removeprefix(f'{key}: ')}") from error
         return {"labels": found, "clean_labels": clean}
 
     @classmethod
@@ -76,7 +83,12 @@ class GivenLabels(Transitions):
         labels = planned["labels"]
         if labels is None:
             return ""
-        return f"-{labels['sha256'][:6]}" + (f"-{labels['column']}" if "column" in labels else "")
+        chosen = {key: labels[key] for key in ("column", "items") if key in labels}
+        part = ""
+        if chosen:  # a column's name can be anything, that of a run is a file's, too
+            plain = list(chosen) == ["column"] and PLAIN.fullmatch(chosen["column"])
+            part = f"-{chosen['column'] if plain else digest(chosen)[:6]}"
+        return f"-{labels['sha256'][:6]}{part}"
 
     @classmethod
     def from_run(cls, run: Run) -> Self:
