@@ -343,7 +343,7 @@ def test_measured_transitions_are_shares_of_labels():
 def test_the_page_prints_what_it_says():
     """The blocks of docs/LIBRARY.md, one after the other."""
     blocks = EXAMPLES.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict = {}
     for program, printed in blocks:
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -57,6 +57,7 @@ PLAN += ["analyses={loss_stability: {experiment: table7}, gradient_coherence: {b
 # Asks the network; have no embedded data.
 TOOLS = {"make_results", "warm_start"}  # no rule calls them as a job
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
+ASIDE |= {"annotate"}  # no experiment of the studies has such noise
 
 
 def namespace() -> tuple:

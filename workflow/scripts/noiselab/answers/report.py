@@ -28,6 +28,7 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from noiselab import reading
+from noiselab.answers.claims import NO_RUN
 from noiselab.answers.layouts import INTERVALS, NAMES
 from noiselab.answers.verdicts import estimate, number, on_one_training, parts, power
 from noiselab.errors import NoiselabError
@@ -397,7 +398,8 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
     """The claims with a verdict on what was run here, and how many have which. own: settings of
     somebody's own, which are not about claims where they test none."""
     rows = read_json(path)["claims"]
-    if own and not any(row["tests"] for row in rows):
+    tests = [test for row in rows for test in row["tests"]]
+    if own and not any(test["where"] != NO_RUN for test in tests):
         return None
     for row in rows:
         row["here"] = verdict_here([test["verdict"] for test in row["tests"]])
@@ -410,7 +412,7 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
         "single": on_one_training(rows),
         "published": _count(row["verdict"] for row in rows),
         "here": _count(row["here"] for row in rows),
-        "stand_in": any(not test["paper_data"] for row in rows for test in row["tests"]),
+        "stand_in": any(not test["paper_data"] for test in tests),
         "downloads": _beside(path),
     }
 

@@ -104,6 +104,7 @@ class Project:
         front = next((item for item in items if item["name"] == FRONT), None)
         pieces = {name: f"{places.answers}/{file}" for name, file in PIECES.items()}
         own_settings = places.answers.startswith(f"{places.results}/own/")
+        own_settings = own_settings and graph.config["only"] is None
         return {
             "tier": graph.config["tier"],
             "results": places.results,
