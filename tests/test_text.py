@@ -244,6 +244,16 @@ def test_the_tokenizer_has_not_seen_the_validation_split(tmp_path):
     assert len(tokenizer.encode("zyxzyxzyx").ids) == 9
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("run", ["x", "ACGT", "7", " ", "=", "\n", "é"])
+def test_a_tokenizer_learns_no_more_of_a_run_than_its_first_characters(run):
+    """Of a word as long as a book it would learn for hours."""
+    words = "some words, 12 of them. " * 30
+    kept, long = (words + (run * n)[:n] + "|" for n in (10_000, 1_000_000))
+    first, second = (text.bpe_tokenizer([words, t], 262).to_str() for t in (kept, long))
+    assert first == second
+
+
 def test_the_tokenizer_is_trained_on_the_first_characters_only(monkeypatch):
     monkeypatch.setattr(text, "_BPE_CHARACTERS", 5000)
     documents = sample_documents()

@@ -31,6 +31,10 @@ END_OF_TEXT = "<|endoftext|>"
 
 _SPACE, _WORD = re.compile(r"\s"), 50  # characters, of which a word has fewer
 _BPE_CHARACTERS = 20_000_000  # read to train a tokenizer: merges have settled long before
+_RUN = 10_000  # characters; a tokenizer's training takes the square of the longest word's length
+_RUNS = re.compile(
+    "|".join(rf"((?:{c}){{{_RUN}}})(?:{c})+" for c in (r"[^\W\d_]", r"\d", r"\s", r"[^\w\s]|_"))
+)
 _SHARD_DOCUMENTS = 2_000
 _SHARD_CHARACTERS = 8_000_000  # bounds memory where documents are books
 
@@ -152,9 +156,14 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary: int, special: Sequence[str] 
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(map(_without_long_runs, texts), trainer)
     few = "; there is too little text for more, so set `vocabulary` to this or less"
     return _checked(tokenizer, vocabulary, special, "a tokenizer trained on this text", few)
+
+
+def _without_long_runs(text: str) -> str:
+    """The text with runs of letters, of digits, of blanks or of signs cut to 10,000 characters."""
+    return text if len(text) <= _RUN else _RUNS.sub(lambda run: run[run.lastindex], text)
 
 
 def gpt2_tokenizer(folder: Path, vocabulary: int):
