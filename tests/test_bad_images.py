@@ -180,6 +180,11 @@ def test_what_may_not_be_read_is_named(pets, tmp_path):
     (pets / "train" / "cat").chmod(0)
     assert "cat: Permission denied" in refused(pets, tmp_path)
     (pets / "train" / "cat").chmod(0o700)
+    pets.chmod(0)
+    assert "pets: Permission denied" in refused(pets, tmp_path)
+    with pytest.raises(NoiselabError, match="pets: Permission denied"):
+        cifar(SPEC | {"kind": "cifar", "name": "cifar10"}, pets)
+    pets.chmod(0o700)
 
 
 CLASSES = {
@@ -422,6 +427,27 @@ def test_small_floats_are_labels_without_a_warning(tmp_path, recwarn):
     image_files.prepare(SPEC | {"train_size": 4}, source, 1, tmp_path / "out")
     assert np.load(tmp_path / "out" / "train_y.npy").tolist() == [0, 1, 1, 0]
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"label": 0}',
+        "[1]",
+        "null",
+        '[{"label": "0", "wnid": "n1"}]',
+        '[{"label": true, "wnid": "n1"}]',
+        '[{"label": 0, "wnid": 5}]',
+        '[{"label": 0, "wnid": "n1"}, {"label": 0, "wnid": "n2"}]',
+        '[{"label": 0, "wnid": "n1"}, {"label": 1, "wnid": "n1"}]',
+        "[" * 100_000,
+    ],
+    ids=lambda content: content[:50],
+)
+def test_names_of_labels_that_are_none(content, tmp_path):
+    source = parquet(tmp_path / "pets", {"label": [0, 1, 0, 1]})
+    (source / "classes.json").write_text(content)
+    assert "classes.json: " in refused(source, tmp_path, train_size=4)
 
 
 # ------------------------------------------------------------------------------------- scripts

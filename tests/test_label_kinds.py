@@ -253,9 +253,10 @@ def test_a_file_that_is_no_such_matrix_is_refused(tmp_path, content, message):
     assert found.startswith(f"{KEY}transitions: {message.format(path)}")
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_bytes_that_are_no_text_are_refused(tmp_path, encoding):
     path = tmp_path / "t.csv"
-    path.write_text(FLIP, encoding="utf-16")
+    path.write_text(FLIP, encoding=encoding)
     found = refused(corruption="transition_matrix", transitions=str(path))
     assert found == f"{KEY}transitions: {path} is no text in UTF-8; save it as csv in UTF-8"
 

@@ -36,6 +36,12 @@ def test_the_least_that_a_preparation_needs_is_taken_as_it_is(kind):
     assert read(SPECS[kind]) == SPECS[kind]
 
 
+def test_keys_of_embedded_data_are_not_looked_at_where_there_are_files():
+    assert read(TEXT, packages=[])["packages"] == []
+    with pytest.raises(NoiselabError, match="packages"):
+        read(TEXT, kind="docstrings", packages=[])
+
+
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_what_the_configuration_has_is_taken(tier):
     given = config.validate(config.load(tier=tier))["datasets"]
@@ -99,6 +105,7 @@ def test_a_key_that_a_preparation_needs_must_be_there(kind, key):
         ("images", {"kind": "imagess"}, "did you mean images"),
         ("text", {"name": 5}, "name"),
         ("text", {"name": ""}, "name"),
+        ("cifar", {"classes": 10}, "train_size: 8 images are fewer than 10 classes"),
         ("text", {"tokenizer": "bppe"}, "tokenizer: no 'bppe' .did you mean bpe"),
         ("text", {"documents": ["line"]}, "documents"),
         ("text", {"parts": []}, "parts"),

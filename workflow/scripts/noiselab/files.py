@@ -89,6 +89,8 @@ def read_json(path: str | Path) -> dict:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise NoiselabError(f"cannot read {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise NoiselabError(f"{path}: not valid JSON (nested too deep)") from error
     except ValueError as error:
         raise NoiselabError(f"{path}: not valid JSON ({error})") from error
 

@@ -84,7 +84,10 @@ def _name(spec: dict) -> str:
 def _is_archive(spec: dict, folder: Path) -> bool:
     if not folder.is_dir():
         raise NoiselabError(f"data set {spec['name']}: no folder {folder}")
-    return (folder / ARCHIVES.get(_name(spec), "-")).is_dir()
+    try:
+        return (folder / ARCHIVES.get(_name(spec), "-")).is_dir()
+    except OSError as error:
+        raise NoiselabError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _torchvision(spec: dict, folder: Path, train: bool) -> Split:

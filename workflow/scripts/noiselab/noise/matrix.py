@@ -58,6 +58,8 @@ def _cached(path: str, size: int, time: int) -> tuple[list[list[float]], str]:
         with open(path, "rb") as file:
             content = file.read()
         text = content.decode("utf-8-sig")  # spreadsheets write a mark in front
+        if "\0" in text:  # as Latin letters of UTF-16 have between them
+            raise UnicodeDecodeError("utf-8", content, content.index(0), content.index(0) + 1, "0")
     except OSError as error:
         raise NoiselabError(f"cannot read {path} ({error.strerror})") from error
     except UnicodeDecodeError as error:

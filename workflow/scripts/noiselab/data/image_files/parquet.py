@@ -201,10 +201,17 @@ def _wordnet_ids(
 
 
 def _from_json(file: Path) -> dict[int, str]:
+    form = 'a list of {"label": 0, "wnid": "n…"}'
     try:
-        return {entry["label"]: entry["wnid"] for entry in read_json(file)}
+        pairs = [(entry["label"], entry["wnid"]) for entry in read_json(file)]
+        found = dict(pairs)
     except (TypeError, KeyError) as error:
-        raise NoiselabError(f'{file}: not a list of {{"label": 0, "wnid": "n…"}}') from error
+        raise NoiselabError(f"{file}: not {form}") from error
+    if any(type(label) is not int or type(wnid) is not str for label, wnid in pairs):
+        raise NoiselabError(f"{file}: not {form}")
+    if not len(found) == len(set(found.values())) == len(pairs):
+        raise NoiselabError(f"{file}: a label or a wnid is there twice")
+    return found
 
 
 def _image_paths(files: list[Path], columns: dict, rows: np.ndarray) -> list[str | None]:

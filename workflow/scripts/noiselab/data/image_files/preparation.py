@@ -59,7 +59,10 @@ def check(spec: dict, source: Path) -> complete.Source:
 
 def _reader(source: Path) -> ModuleType:
     """The module that knows what the source consists of."""
-    return folders if folders.class_folders(source / "train") else parquet
+    try:
+        return folders if folders.class_folders(source / "train") else parquet
+    except OSError as error:
+        raise NoiselabError(f"cannot read {source}: {error.strerror}") from error
 
 
 def _description(spec: dict, source: Path, names: list[str]) -> dict:

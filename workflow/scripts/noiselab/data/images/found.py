@@ -22,7 +22,10 @@ _ARCHIVES = {
 
 def archive(source: Path) -> str | None:
     """The data set whose archive, as torchvision unpacks it, is in a folder."""
-    return next((n for n, f in cifar.ARCHIVES.items() if (source / f).is_dir()), None)
+    try:
+        return next((n for n, f in cifar.ARCHIVES.items() if (source / f).is_dir()), None)
+    except OSError as error:
+        raise NoiselabError(f"cannot read {source}: {error.strerror}") from error
 
 
 def reader(spec: dict, source: Path) -> ModuleType:
