@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -160,7 +161,8 @@ def validate(config: dict) -> dict:
     _check_values(config)
     errors = [e for e in _validator().iter_errors(config) if not _was_text(e, config, plain)]
     if errors:
-        raise NoiselabError(_one_line(min(errors, key=lambda e: (len(e.path), str(e.path)))))
+        first = min(errors, key=lambda e: (len(e.path), str(e.path)))
+        raise NoiselabError(_one_line(first) + _meant(first, config))
     _check_root(config["data"].get("root"))
     return config
 
@@ -256,6 +258,16 @@ def _one_line(error: jsonschema.ValidationError) -> str:
     unknown = next(k for k in error.instance if k not in known)
     prefix = "" if key == "(top level)" else f"{key}."
     return f"config key {prefix}{unknown}: unknown key ({hint(unknown, known)})"
+
+
+def _meant(error: jsonschema.ValidationError, config: dict) -> str:
+    """Which entry was meant, where a misspelt one lacks what a new one needs."""
+    path = list(error.absolute_path)
+    if error.validator != "required" or len(path) != 2:
+        return ""
+    others = [name for name in config[path[0]] if name != path[1]]
+    close = get_close_matches(path[1], others, n=1)
+    return f"; did you mean {path[0]}.{close[0]}?" if close else ""
 
 
 def _is_integer(checker, value) -> bool:

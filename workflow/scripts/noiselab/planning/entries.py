@@ -99,9 +99,20 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
         )
 
 
+OF_ANALYSES = ("settings", "options", "files", "resources")  # keys
+
+
 def _check_settings(entry: dict, config: dict, key: str) -> None:
-    """Options of an analysis are in its section."""
+    """Options of an analysis are in its section; a table or figure has none."""
     settings = entry.get("settings")
+    if entry["kind"] != "analysis":
+        for part in OF_ANALYSES:
+            if part in entry:
+                raise NoiselabError(f"{key}.{part}: only an analysis has it, not a {entry['kind']}")
+    if "options" in entry and settings is None:
+        raise NoiselabError(f"{key}.settings: missing; options are of a section of analyses")
+    if "resources" in entry:
+        _check_name(entry["resources"], config["resources"], f"{key}.resources")
     if settings is not None:
         _check_name(settings, config["analyses"], f"{key}.settings")
     for option in entry.get("options", ()):

@@ -41,7 +41,7 @@ def check(given: dict, config: dict) -> None:
         _check_multipliers(given[family].get("batch_multiplier", {}), users, f"{family}.")
         _check_recipe(given[family], config[family], family)
         _check_released(given[family].get("released", {}), f"{family}.released")
-    _check_datasets(given.get("datasets", {}))
+    _check_datasets(given.get("datasets", {}), config)
     _check_analyses(given.get("analyses", {}), config)
     _check_cost(given.get("cost", {}).get("data", {}), config)
 
@@ -133,10 +133,17 @@ def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
         )
 
 
-def _check_datasets(changes: dict) -> None:
-    """One of two ways to say how many images there are; what a name says of glyphs is so."""
+def _check_datasets(changes: dict, config: dict) -> None:
+    """One of two ways to say how many images there are; what a name says of glyphs is so; changes
+    of recipes change something."""
     for name, change in changes.items():
         key = f"config key datasets.{name}"
+        for family, recipe in change.get("overrides", {}).items():
+            place = f"datasets.{name}.overrides.{family}"
+            _check_recipe(recipe, _laid_over(config[family], recipe), place)
+            users = [e for e in config["experiments"].values() if name in e["datasets"]]
+            users = [e for e in users if e["family"] == family]
+            _check_multipliers(recipe.get("batch_multiplier", {}), users, f"{place}.")
         for split in ("train", "test"):
             both = change.get(f"{split}_per_class") and change.get(f"{split}_size")
             if both and change.get("kind") not in (*FILE_KINDS, *FOUND_KINDS):
