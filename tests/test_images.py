@@ -290,6 +290,11 @@ def test_an_archive_is_what_it_is_known_to_be(tmp_path, monkeypatch):
         write_encoded(spec, source, tmp_path / "encoded")
 
 
+def test_fewer_training_images_than_classes_are_refused(pets):
+    found = refused(pets.parent, train_size=1)
+    assert "datasets.pets.train_size: 1 images are fewer than 2 classes" in found
+
+
 def test_folders_and_parquet_files_in_one_place_are_not_guessed_at(pets):
     (pets / "train-0.parquet").write_bytes(b"")
     assert "train-0.parquet: beside folders of classes in train/" in refused(pets.parent)

@@ -105,6 +105,11 @@ def test_a_key_that_a_preparation_needs_must_be_there(kind, key):
         ("images", {"kind": "imagess"}, "did you mean images"),
         ("text", {"name": 5}, "name"),
         ("text", {"name": ""}, "name"),
+        (
+            "image_files",
+            {"resize": 15},
+            "resize: pictures of 15 pixels are smaller than the size, 16",
+        ),
         ("cifar", {"classes": 10}, "train_size: 8 images are fewer than 10 classes"),
         ("text", {"tokenizer": "bppe"}, "tokenizer: no 'bppe' .did you mean bpe"),
         ("text", {"documents": ["line"]}, "documents"),

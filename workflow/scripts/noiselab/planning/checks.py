@@ -103,11 +103,7 @@ def _unit(name: str) -> str:
 
 def _check_images(spec: dict, key: str, there: int | None) -> None:
     """Sizes of an image data set. there: images of its kind; None: that is not known."""
-    if spec["train_size"] < spec["classes"]:
-        raise NoiselabError(
-            f"{key}.train_size: {spec['train_size']} images are fewer than "
-            f"{spec['classes']} classes"
-        )
+    check_lengths(spec, key)
     if spec["test_size"] < 2:
         raise NoiselabError(f"{key}.test_size: an interval needs 2 images or more")
     if there and spec["train_size"] + spec["test_size"] > there:
@@ -117,6 +113,20 @@ def _check_images(spec: dict, key: str, there: int | None) -> None:
         )
     if spec.get("crop", 0) >= spec["size"]:
         raise NoiselabError(f"{key}.crop: a shift of {spec['crop']} pixels leaves no image")
+
+
+def check_lengths(spec: dict, key: str) -> None:
+    """An image data set has an image of each class to train on, and stored pictures are not smaller
+    than views of them. What is not known yet is not looked at."""
+    if (spec.get("train_size") or 1) < (spec.get("classes") or 1):
+        raise NoiselabError(
+            f"{key}.train_size: {spec['train_size']} images are fewer than "
+            f"{spec['classes']} classes"
+        )
+    if (spec.get("size") or 0) > (resize := spec.get("resize") or float("inf")):
+        raise NoiselabError(
+            f"{key}.resize: pictures of {resize} pixels are smaller than the size, {spec['size']}"
+        )
 
 
 def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from noiselab.data.kinds import KINDS, PAIR_KINDS, TEXT_KINDS
 from noiselab.errors import NoiselabError
-from noiselab.planning import config
+from noiselab.planning import checks, config
 from noiselab.planning.hints import hint
 
 _FOUND = ("name", "contents", "pixels", "grey", "mixed")  # that planning adds
@@ -84,11 +84,7 @@ def _check(spec: dict, name: str, kind: str) -> None:
     unused = _EMBEDDED if KINDS[kind].download else ()
     given = {k: v for k, v in spec.items() if (v is not None and k not in unused) or k in needed}
     config.check_dataset(name, given, _definition(kind))
-    if (spec.get("train_size") or 1) < (spec.get("classes") or 1):
-        raise NoiselabError(
-            f"{key}.train_size: {spec['train_size']} images are fewer than "
-            f"{spec['classes']} classes"
-        )
+    checks.check_lengths(spec, key)
 
 
 def _definition(kind: str) -> str:

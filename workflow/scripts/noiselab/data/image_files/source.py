@@ -97,6 +97,11 @@ def used_images(spec: dict, source: Path, split: str, labels: np.ndarray) -> np.
     if limit is not None:
         used[used] = rank_in_class(labels[used], labels.max() + 1) < limit
     wanted = spec.get(f"{split}_size")
+    if split == "train" and wanted is not None and wanted <= labels.max():
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.train_size: {wanted} images are fewer than "
+            f"{labels.max() + 1} classes"
+        )
     if wanted is not None and wanted < used.sum() and spec["kind"] != "image_files":
         rows = np.flatnonzero(used)
         used[:] = False
