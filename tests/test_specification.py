@@ -36,6 +36,13 @@ def test_the_least_that_a_preparation_needs_is_taken_as_it_is(kind):
     assert read(SPECS[kind]) == SPECS[kind]
 
 
+@pytest.mark.parametrize(
+    "known", [{"classes": 3}, {"train_size": 1}, {"size": 32}, {"resize": 8}, {"channels": 1}]
+)
+def test_what_is_left_open_is_found_out_later(known):
+    assert read(IMAGES, **known) == IMAGES | known
+
+
 def test_keys_of_embedded_data_are_not_looked_at_where_there_are_files():
     assert read(TEXT, packages=[])["packages"] == []
     with pytest.raises(NoiselabError, match="packages"):

@@ -118,10 +118,9 @@ def _check_images(spec: dict, key: str, there: int | None) -> None:
 def check_lengths(spec: dict, key: str) -> None:
     """An image data set has an image of each class to train on, and stored pictures are not smaller
     than views of them. What is not known yet is not looked at."""
-    if (spec.get("train_size") or 1) < (spec.get("classes") or 1):
+    if (images := spec.get("train_size") or float("inf")) < (spec.get("classes") or 1):
         raise NoiselabError(
-            f"{key}.train_size: {spec['train_size']} images are fewer than "
-            f"{spec['classes']} classes"
+            f"{key}.train_size: {images} images are fewer than {spec['classes']} classes"
         )
     if (spec.get("size") or 0) > (resize := spec.get("resize") or float("inf")):
         raise NoiselabError(
