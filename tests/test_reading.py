@@ -14,7 +14,7 @@ from noiselab.errors import NoiselabError
 from noiselab.families.classifier import score as classifier
 from noiselab.families.diffusion import score as diffusion
 from noiselab.families.seq2seq import score as seq2seq
-from noiselab.files import save_arrays
+from noiselab.files import read_json, save_arrays
 from noiselab.measures import frechet
 from noiselab.training.weights import load_weights, save_weights
 
@@ -191,3 +191,18 @@ def test_weights_of_another_run_are_refused(tmp_path):
         load_weights(path, nn.Linear(2, 3), CPU, known)
     for _ in damaged(path):
         refused(path, load_weights, path, nn.Linear(2, 3), CPU, None)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"text"'])
+def test_json_that_is_no_mapping_is_refused(tmp_path, content):
+    file = tmp_path / "dataset.json"
+    file.write_text(content)
+    with pytest.raises(NoiselabError, match=r"dataset\.json: holds no mapping; remove it"):
+        read_json(file)
+
+
+def test_metrics_lack_no_column(tmp_path):
+    file = tmp_path / "table2.csv"
+    file.write_text("run_id,metric,valu,noise_ratio,error_rate\na,accuracy,1,0,0\n")
+    with pytest.raises(NoiselabError, match=r"table2\.csv: has no column value; remove it"):
+        reading.metrics(file)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from noiselab.errors import run_script
+from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file
 
 RUN_KEYS = [
@@ -38,12 +38,22 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="csv")
     arguments = parser.parse_args()
-    contents = [read_json(path) for path in arguments.metrics]
+    contents = [_content(path) for path in arguments.metrics]
     if arguments.snapshots:
         contents = [_snapshot(content) for content in contents]
     rows = [row for content in contents for row in _rows(content)]
     with whole_file(arguments.out) as path:
         pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def _content(path: str) -> dict:
+    """metrics.json of a run. NoiselabError: it lacks a part."""
+    content = read_json(path)
+    parts = [content.get(part) for part in ("run", "training", "metrics")]
+    whole = all(isinstance(part, dict) for part in parts)
+    if not whole or not set(TRAINING_KEYS) <= set(content["training"]):
+        raise NoiselabError(f"{path}: lacks a part; remove it, and it is made again")
+    return content
 
 
 def _rows(content: dict) -> list[dict]:

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", help="default: all")
     parser.add_argument("--out", type=Path, required=True, help="csv; the others lie beside it")
     arguments = parser.parse_args()
-    metrics = {path.stem: reading.table(path) for path in arguments.metrics}
+    metrics = {path.stem: reading.metrics(path) for path in arguments.metrics}
     gradients = reading.table(arguments.gradients) if arguments.gradients else None
     table = audit.audit_table(config.audit(arguments.studies), metrics, gradients)
     for suffix, render in audit.FORMATS.items():

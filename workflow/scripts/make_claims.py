@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = claims.Measured(
         arguments.tier,
-        {path.stem: reading.table(path) for path in arguments.metrics},
+        {path.stem: reading.metrics(path) for path in arguments.metrics},
         _read(arguments.gradients),
         _read(arguments.loss_stability),
     )

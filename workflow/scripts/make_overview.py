@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="dataset.json files")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    metrics = pd.concat([reading.table(path) for path in arguments.metrics])
+    metrics = pd.concat([reading.metrics(path) for path in arguments.metrics])
     runs = metrics.drop_duplicates("run_id")
     body = _summary(runs) + _grid("Data", _data(arguments.data)) + _grid("Runs", _runs(runs))
     write_text(arguments.out, page(f"What was run: tier {runs['tier'].iloc[0]}", body))

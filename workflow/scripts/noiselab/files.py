@@ -15,6 +15,7 @@ from pathlib import Path
 from noiselab.errors import NoiselabError
 
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
+KINDS = {dict: "mapping", list: "list"}  # of JSON
 
 
 @contextmanager
@@ -83,16 +84,20 @@ def save_arrays(path: str | Path, arrays: dict) -> None:
         np.savez(file, **arrays)
 
 
-def read_json(path: str | Path) -> dict:
-    """Read a JSON file; NoiselabError where it is missing or broken."""
+def read_json(path: str | Path, kind: type = dict):
+    """Read a JSON file, a mapping or what `kind` says; NoiselabError where it is missing or
+    broken."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise NoiselabError(f"cannot read {path}: {error.strerror}") from error
     except RecursionError as error:
         raise NoiselabError(f"{path}: not valid JSON (nested too deep)") from error
     except ValueError as error:
         raise NoiselabError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(content, kind):
+        raise NoiselabError(f"{path}: holds no {KINDS[kind]}; remove it, and it is made again")
+    return content
 
 
 def sha256(path: str | Path) -> str:

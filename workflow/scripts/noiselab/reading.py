@@ -80,6 +80,14 @@ def table(path: str | Path, *columns: str):
     return found
 
 
+METRICS = ("run_id", "metric", "value", "noise_ratio", "error_rate")  # columns, among others
+
+
+def metrics(path: str | Path):
+    """The rows of an experiment's metrics, as `table`."""
+    return table(path, *METRICS)
+
+
 def tables(paths: Iterable[str | Path], *columns: str) -> list:
     """The rows of several csv files."""
     return [table(path, *columns) for path in paths]

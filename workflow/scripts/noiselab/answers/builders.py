@@ -48,11 +48,12 @@ class Sources:
 
     def frames(self) -> list[pd.DataFrame]:
         """The csv files."""
-        return reading.tables(self.files)
+        of_runs = {"metrics": reading.metrics}  # a file's folder says what is in it
+        return [of_runs.get(file.parent.name, reading.table)(file) for file in self.files]
 
     def metrics(self) -> dict[str, pd.DataFrame]:
         """Experiment -> its csv file, of a table that is made from experiments."""
-        return {file.stem: reading.table(file) for file in self.files}
+        return {file.stem: reading.metrics(file) for file in self.files}
 
     def contents(self) -> list[dict]:
         """The JSON files."""

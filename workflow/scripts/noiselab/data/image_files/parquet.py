@@ -203,7 +203,7 @@ def _wordnet_ids(
 def _from_json(file: Path) -> dict[int, str]:
     form = 'a list of {"label": 0, "wnid": "n…"}'
     try:
-        pairs = [(entry["label"], entry["wnid"]) for entry in read_json(file)]
+        pairs = [(entry["label"], entry["wnid"]) for entry in read_json(file, list)]
         found = dict(pairs)
     except (TypeError, KeyError) as error:
         raise NoiselabError(f"{file}: not {form}") from error
