@@ -98,7 +98,7 @@ def test_a_broken_image_is_named(broken):
     (broken / "test.bin").write_bytes(content)
     _, _, test = prepared.read(broken)
     assert test.x[2].size
-    message = "^data set photos: test image 3: not an image of a known format$"
+    message = "^data set photos: test image 3: not an image of a known format; save it as PNG$"
     for workers in (0, 1):
         with pytest.raises(NoiselabError, match=message):
             list(views(test.x, range(8), 2, workers))
