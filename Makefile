@@ -20,9 +20,10 @@ quick: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDIES),--config studies=$(STUDIES))
 	@echo "The report: results/quick/report.html"
 
-# On two cores, each test on one of them; a file's tests share what they were prepared with.
+# On two cores, each test on one of them; a file's tests share what they were prepared with. Long files
+# come first (tests/conftest.py).
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # On a Slurm cluster that it brings up here: as root, on Debian. Elsewhere the tests are skipped.
 test-slurm: setup
