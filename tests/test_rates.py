@@ -218,6 +218,13 @@ def test_a_floor_that_nobody_knows_is_left_out_with_the_reason():
     assert found["kl"] == scores["kl"]
 
 
+def test_a_table_in_which_all_diverged_was_run():
+    rows = [row(r, r / (1 + r), None, reason="training diverged") for r in (0, 1.0)]
+    (first, *_) = layouts.notes(tables.runs_table(pd.DataFrame(rows), {}), "smoke", "a floor.")
+    assert first.startswith("Tier smoke")
+    assert "Seeds per cell" not in first
+
+
 def test_rows_of_given_labels_say_what_was_measured():
     assert tables.ratio_label(0.5, 1 / 3) == "100:50"
     assert tables.ratio_label(None, 1.0) == "0:100"

@@ -306,9 +306,10 @@ INTERVALS = {
 def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     """What a reader must know to read the numbers. floor: what the floor of this table is."""
     kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
-    seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())))
-    lines = [f"Tier {tier}."] if table["ours"].notna().any() else ["Nothing of this was run here."]
-    if tier != "paper" and table["ours"].notna().any():
+    seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())) if n)
+    was_run = table[["ours", "reason"]].notna().any(axis=None)  # what diverged was run, too
+    lines = [f"Tier {tier}."] if was_run else ["Nothing of this was run here."]
+    if tier != "paper" and was_run:
         lines[0] = f"Tier {tier}: networks, data or training are smaller than the paper's."
     if seeds:
         lines[0] += f" Seeds per cell: {seeds}."
