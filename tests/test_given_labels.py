@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import example_run
+from helpers import example_run, random_images
 from noiselab import items
+from noiselab.data import prepared as prepared_images
 from noiselab.errors import NoiselabError
-from noiselab.files import sha256, write_json
+from noiselab.families.classifier.score import scores
+from noiselab.files import save_arrays, sha256, write_json
 from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
@@ -80,6 +82,30 @@ def test_without_clean_labels_there_is_no_floor(tmp_path):
     taught, corrupted = taught_labels(noise, run, CLEAN, np.arange(8), 0, 8)
     assert np.array_equal(taught, GIVEN)
     assert not corrupted.any()
+
+
+def test_scores_without_clean_labels_compare_with_nothing(tmp_path):
+    """Neither with a clean run nor with true training labels: there are none."""
+    rng, about = np.random.default_rng(0), {"kind": "digits", "name": "any", "classes": 3}
+    train, test = random_images(9, 1, 4, 3), random_images(30, 1, 4, 3)
+    sizes = {"channels": 1, "size": 4, "train_size": 9, "test_size": 30}
+    prepared_images.write(tmp_path, about | sizes, train, test, "random")
+    changes = {"corruption": "given_labels", "resample": "fixed", "classes": 3}
+    run = example_run(**changes, data=str(tmp_path), error_rate=None, noise_ratio=None)
+    run |= {"labels": None, "clean_labels": False}
+    arrays = {"test": rng.dirichlet(np.ones(3), 30).astype(np.float32)}
+    arrays |= {"train_rows": np.arange(9), "train_decided": train.y}
+    save_arrays(tmp_path / "p.npz", arrays)
+    (tmp_path / "history.jsonl").write_text('{"step": 1, "test_accuracy": 50.0}\n')
+    files = {"history": tmp_path / "history.jsonl"}
+    files |= {"predictions": tmp_path / "p.npz", "clean": tmp_path / "p.npz"}
+    found = scores(run, files)
+    right = 100 * (arrays["test"].argmax(1) == test.y).mean()
+    assert found["accuracy"]["value"] == pytest.approx(right)
+    assert found["accuracy"]["floor"] is None
+    for name in ("accuracy_drop", "accuracy_relative_drop", "train_accuracy"):
+        assert found[name]["value"] is None
+        assert "no clean labels" in found[name]["reason"]
 
 
 def test_labels_of_the_data_set_itself(tmp_path):
