@@ -1,5 +1,6 @@
 """Whether the files of a source are all there, told from their names and footers alone."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +42,17 @@ def missing_shards(files: Iterable[Path]) -> list[Path]:
             names = (f"{head}{i:05}-of-{of}{tail}" for i in range(int(of)))
             wanted |= {file.with_name(name) for name in names}
     return sorted(wanted - files)
+
+
+def check_links(files: Iterable[Path], consequence: str) -> None:
+    """NoiselabError where a file is there twice, by a link. consequence: of that, for the
+    message."""
+    seen: dict[str, Path] = {}
+    for file in sorted(files, key=Path.is_symlink):  # a link is named, not what it leads to
+        if (other := seen.setdefault(os.path.realpath(file), file)) != file:
+            raise NoiselabError(
+                f"{file}: the same as {other}, by a link; {consequence}, so remove one of them"
+            )
 
 
 def parts(files: list[Path]) -> Source:

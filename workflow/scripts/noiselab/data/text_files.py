@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import count, groupby
 from pathlib import Path
 
+from noiselab.data import complete
 from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
 
@@ -66,21 +67,10 @@ def files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
             folders[:] = sorted(name for name in folders if not hidden(name))
             tops += (p for p in (Path(place, name) for name in folders) if p.is_symlink())
             found += (Path(place, n) for n in names if _suffix(n) in suffixes and not hidden(n))
-    return _each_once(sorted(_regular(file) for file in found))
-
-
-def _each_once(found: list[Path]) -> list[Path]:
-    """The same. NoiselabError: one of them is a link to another."""
-    if not any(file.is_symlink() for file in found):
-        return found
-    seen: dict[str, Path] = {}
-    for file in sorted(found, key=Path.is_symlink):
-        if (other := seen.setdefault(os.path.realpath(file), file)) != file:
-            raise NoiselabError(
-                f"{file}: the same as {other}, by a link; it would be read twice, so remove one of "
-                "them"
-            )
-    return found
+    files = sorted(_regular(file) for file in found)
+    if any(file.is_symlink() for file in files):
+        complete.check_links(files, "it would be read twice")
+    return files
 
 
 def matching(found: list[Path], folder: Path, pattern: str) -> list[Path]:

@@ -27,8 +27,6 @@ from noiselab.data import pairs, prepared, text
 from noiselab.data.batches import Order, TokenBatches
 from noiselab.data.pair_batches import noisy_targets
 from noiselab.files import whole_file
-from noiselab.noise.corruptions.given import GivenLabels
-from noiselab.noise.corruptions.instance import InstanceDependent
 from noiselab.noise.draws import taught_labels, taught_tokens
 from noiselab.noise.registry import CORRUPTIONS, corruption
 from noiselab.run import Run
@@ -63,6 +61,8 @@ def label_mask(run: Run, limit: int) -> Mask:
     _, train, _ = prepared.read(run.data)
     labels, noise = np.asarray(train.y), corruption(run)
     names = np.array(items.read(run.data))
+    clean = np.ma.array(labels, mask=np.full(len(labels), not noise.knows_clean))
+    probabilities = noise.error_probabilities()
     fresh = run.resample == "fresh"
     targets = run.training["steps"] * run.training["batch_size"] if fresh else len(labels)
     covered = min(targets, limit) if fresh else targets
@@ -73,18 +73,12 @@ def label_mask(run: Run, limit: int) -> Mask:
         taught, corrupted = taught_labels(noise, run, labels, index, start, stop)
         columns = {"position": np.arange(start, stop)} if fresh else {}
         columns |= {"example": index, "item": pyarrow.array(names[index], pyarrow.string())}
-        columns |= _columns(_clean_labels(noise, labels)[index], taught, corrupted)
-        if isinstance(noise, InstanceDependent):
-            columns["error_probability"] = noise.error_probability(noise.train)[index]
+        columns |= _columns(clean[index], taught, corrupted)
+        if probabilities is not None:
+            columns["error_probability"] = probabilities[index]
         return pyarrow.table(columns)
 
     return targets, covered, (piece(*ends) for ends in _pieces(covered))
-
-
-def _clean_labels(noise, labels: np.ndarray) -> np.ma.MaskedArray:
-    """The true labels, masked where nobody knows them."""
-    unknown = isinstance(noise, GivenLabels) and noise.clean is None
-    return np.ma.array(labels, mask=np.full(len(labels), unknown))
 
 
 def token_mask(run: Run, limit: int) -> Mask:

@@ -86,6 +86,16 @@ class Corruption:
         `draw` has them. targets: those of all examples, int64 [N]; index: int64 [n]."""
         return self.draw(targets[index], u)
 
+    @property
+    def knows_clean(self) -> bool:
+        """Whether the true targets are known."""
+        return True
+
+    def error_probabilities(self) -> np.ndarray | None:
+        """Probability that the target of each training example is corrupted, float64 [N]; None
+        where it does not depend on the example."""
+        return None
+
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
         """What each target becomes if it is corrupted. v: uniform numbers of its shape; one that
         is below 1 can have been rounded to 1."""

@@ -1,6 +1,5 @@
 """Images in parquet files, as on the Hugging Face hub."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,13 +82,7 @@ def named(source: Path, name: str) -> list[Path]:
 def check_files(files: list[Path]) -> None:
     """NoiselabError where a file is there twice, by a link, or one is not there that the names of
     others speak of."""
-    seen: dict[str, Path] = {}
-    for file in sorted(files, key=Path.is_symlink):
-        if (other := seen.setdefault(os.path.realpath(file), file)) != file:
-            raise NoiselabError(
-                f"{file}: the same as {other}, by a link; its images would be counted twice, so "
-                "remove one of them"
-            )
+    complete.check_links(files, "its images would be counted twice")
     if lacking := complete.missing_shards(files):
         raise NoiselabError(f"no {complete.named(lacking)}")
 

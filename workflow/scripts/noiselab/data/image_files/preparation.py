@@ -44,7 +44,8 @@ def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
             stored = in_order(pool, store, images.items, AHEAD * threads)
             sha256 |= write_split(out, split, stored, images.labels)
     sha256["train_items"] = items.write(out, splits["train"].names)
-    content = _description(spec, source, found.classes) | {"sha256": sha256}
+    content = description(spec, source, found.classes) | {"sha256": sha256}
+    content |= {"mean": encoded.MEAN, "std": encoded.STD}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content)
 
@@ -65,16 +66,15 @@ def _reader(source: Path) -> ModuleType:
         raise NoiselabError(f"cannot read {source}: {error.strerror}") from error
 
 
-def _description(spec: dict, source: Path, names: list[str]) -> dict:
+def description(spec: dict, source: Path, names: list[str]) -> dict:
+    """What dataset.json says of encoded images but for their statistics. names: of the classes."""
     return {
         "name": spec["name"],
         "kind": spec["kind"],
         "origin": f"{spec['name']} read from {source.name}",
         "classes": spec["classes"],
         "class_names": names,
-        "shape": [3, spec["size"], spec["size"]],
-        "mean": encoded.MEAN,
-        "std": encoded.STD,
+        "shape": [spec["channels"], spec["size"], spec["size"]],
         "train_size": spec["train_size"],
         "test_size": spec["test_size"],
         "storage": PACKED,

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from noiselab import items
-from noiselab.data.encoded import FILES, PACKED, square_view, with_shorter_side
+from noiselab.data.encoded import FILES, square_view, with_shorter_side
 from noiselab.data.image_files import parquet
-from noiselab.data.image_files.preparation import QUALITY, write_split
+from noiselab.data.image_files.preparation import QUALITY, description, write_split
 from noiselab.data.image_files.processes import AHEAD, in_order, processes
 from noiselab.data.image_files.source import Item, chosen
 from noiselab.data.images import pictures
@@ -45,25 +45,10 @@ def encode(spec: dict, source: Path, threads: int, out: Path) -> None:
             stored = _stored(made, total[split], marks[split])
             sha256 |= write_split(out, split, stored, images.labels)
             sha256 |= {"train_items": items.write(out, images.names)} if split == "train" else {}
-    content = _description(spec, source, there.classes) | pictures.moments(total["train"])
+    content = description(spec, source, there.classes) | pictures.moments(total["train"])
     content |= {"copies": pictures.copies(spec["name"], marks["train"], marks["test"])}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content | {"sha256": sha256})
-
-
-def _description(spec: dict, source: Path, names: list[str]) -> dict:
-    return {
-        "name": spec["name"],
-        "kind": spec["kind"],
-        "origin": f"{spec['name']} read from {source.name}",
-        "classes": spec["classes"],
-        "class_names": names,
-        "shape": [spec["channels"], spec["size"], spec["size"]],
-        "train_size": spec["train_size"],
-        "test_size": spec["test_size"],
-        "storage": PACKED,
-        "resize": spec.get("resize"),
-    }
 
 
 def _stored(made: Iterable[Kept], total: np.ndarray, marks: list[bytes]) -> Iterator[bytes]:

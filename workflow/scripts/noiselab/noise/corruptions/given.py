@@ -106,6 +106,10 @@ class GivenLabels(Transitions):
         wrong = np.zeros(len(given), bool) if self.clean is None else given != self.clean[index]
         return given, wrong
 
+    @property
+    def knows_clean(self) -> bool:
+        return self.clean is not None
+
     def observed(self, p: np.ndarray) -> np.ndarray | None:
         return None if self.clean is None else super().observed(p)
 

@@ -81,6 +81,9 @@ class InstanceDependent(Corruption):
         """q of each example, float64 [n]."""
         return np.minimum(1.0, self.scale * of.chance)
 
+    def error_probabilities(self) -> np.ndarray:
+        return self.error_probability(self.train)
+
     def taught(self, labels: np.ndarray, index: np.ndarray, u: np.ndarray):
         """Labels that examples number `index` are taught, int64 [n], and which are wrong, bool."""
         of = Doubts(*(values[index] for values in self.train))
