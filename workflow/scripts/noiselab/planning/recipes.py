@@ -1,5 +1,6 @@
 """How a run is trained: its family's recipe, changed by data set, experiment and protocol."""
 
+from itertools import chain
 from math import ceil
 
 from noiselab.errors import NoiselabError
@@ -58,11 +59,28 @@ def _check_model(family: str, recipe: dict, spec: dict) -> None:
 
 def batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float | None) -> int:
     """k of the experiment, or of the protocol, at this noise ratio: batch x k, steps / k."""
-    of_experiment = experiment.get("batch_multiplier", {})
-    if any(isinstance(k, dict) for k in of_experiment.values()):  # one map per data set
-        of_experiment = of_experiment.get(spec["name"], {})
-    chosen = recipe.get("batch_multiplier", {}) | of_experiment
-    return {float(r): k for r, k in chosen.items()}.get(ratio, 1)
+    of_experiment = _at_noise_ratios(experiment.get("batch_multiplier", {}), spec["name"])
+    return (_at_noise_ratios(recipe.get("batch_multiplier", {})) | of_experiment).get(ratio, 1)
+
+
+def seeds(experiment: dict, dataset: str, ratio: float | None) -> list[int]:
+    """Seeds of an experiment's runs on a data set at a noise ratio: its own, then `replicas`."""
+    more = _at_noise_ratios(experiment.get("replicas", {}), dataset).get(ratio, ())
+    return list(dict.fromkeys([*experiment["seeds"], *more]))
+
+
+def all_seeds(experiment: dict) -> list[int]:
+    """Seeds of any of an experiment's runs."""
+    more = experiment.get("replicas", {})
+    parts = (part.values() if isinstance(part, dict) else [part] for part in more.values())
+    return list(dict.fromkeys([*experiment["seeds"], *chain(*chain(*parts))]))
+
+
+def _at_noise_ratios(setting: dict, dataset: str = "") -> dict[float, object]:
+    """noise ratio -> value of a setting that may have one such mapping per data set."""
+    if any(isinstance(value, dict) for value in setting.values()):
+        setting = setting.get(dataset, {})
+    return {float(ratio): value for ratio, value in setting.items()}
 
 
 def training(

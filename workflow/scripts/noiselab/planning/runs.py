@@ -18,7 +18,7 @@ from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
-from noiselab.planning.recipes import batch_multiplier, recipe, training
+from noiselab.planning.recipes import all_seeds, batch_multiplier, recipe, seeds, training
 from noiselab.run import Run
 
 
@@ -113,8 +113,8 @@ def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
         raise NoiselabError(f"config key only: no enabled experiment {unknown[0]!r} ({known})")
     if not enabled:
         raise NoiselabError("config key experiments: none is enabled, so there is nothing to do")
-    seeds = {"seeds": config["seeds"]} if config["seeds"] else {}
-    return {n: e | seeds for n, e in enabled.items() if only is None or n in only}
+    same = {"seeds": config["seeds"], "replicas": {}} if config["seeds"] else {}
+    return {n: e | same for n, e in enabled.items() if only is None or n in only}
 
 
 def reads_snapshots(experiment: dict) -> bool:
@@ -139,9 +139,11 @@ def _runs(config: dict, results: str, experiment: dict, spec: dict):
     own = FAMILIES[experiment["family"]].experiment
     values = [[(a, v) for v in experiment.get(key, [a.default])] for key, a in own.items()]
     multipliers = experiment.get("batch_multipliers", [None])
-    for point in product(experiment["seeds"], *values, multipliers, experiment["rates"]):
+    for point in product(all_seeds(experiment), *values, multipliers, experiment["rates"]):
         seed, *axes, multiplier, rate = point
-        yield _run(config, results, experiment, spec, Place(rate, seed, tuple(axes), multiplier))
+        if seed in seeds(experiment, spec["name"], rate.noise_ratio):
+            place = Place(rate, seed, tuple(axes), multiplier)
+            yield _run(config, results, experiment, spec, place)
 
 
 def _initial(
@@ -157,7 +159,7 @@ def _initial(
         start = Start(
             {"init": {"weights": init["weights"], "sha256": _content(init["weights"], key)}}
         )
-        return {"initial": dict.fromkeys(experiment["seeds"], start)}
+        return {"initial": dict.fromkeys(all_seeds(experiment), start)}
     other = config["experiments"].get(init["experiment"])
     if other is None or other["family"] != experiment["family"]:
         same = [n for n, e in config["experiments"].items() if e["family"] == experiment["family"]]
@@ -167,7 +169,7 @@ def _initial(
         raise NoiselabError(f"{key}.experiment: {init['experiment']} would start from itself")
     dataset = init.get("dataset", other["datasets"][0])
     spec = resolved(config, results, dataset, f"experiments.{name}.init.dataset")
-    other = other | {"seeds": experiment["seeds"]}
+    other = other | {"seeds": all_seeds(experiment)}
     if spec["kind"] not in FAMILIES[other["family"]].kinds:
         raise NoiselabError(f"{key}.dataset: {dataset} is not for a {other['family']}")
     _check(init["experiment"], other, spec)
@@ -176,7 +178,7 @@ def _initial(
     own = FAMILIES[other["family"]].experiment.values()
     axes = tuple((axis, axis.default) for axis in own)
     starts = {}
-    for seed in experiment["seeds"]:
+    for seed in all_seeds(experiment):
         place = Place(_initial_rate(init, other, key), seed, axes)
         first = _run(config, results, other, spec, place)
         weights = f"{results}/runs/{first.run_id}/weights.safetensors"
@@ -292,7 +294,7 @@ def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tup
     a student shares neither initial weights nor order with it."""
     own = recipe(config, experiment, spec)
     step, seed = own["teacher"]["step"], own["teacher"]["seed"]
-    if seed in experiment["seeds"]:
+    if seed in all_seeds(experiment):
         raise NoiselabError(
             f"config key seq2seq.teacher.seed: {seed} is a student's seed, too; both would begin "
             "with the same weights"

@@ -27,8 +27,10 @@ def check(given: dict, config: dict) -> None:
         experiment = config["experiments"][name]
         training = changes.get("training", {})
         key = f"experiments.{name}"
-        _check_multipliers(changes.get("batch_multiplier", {}), [experiment], f"{key}.")
-        _check_multipliers(training.get("batch_multiplier", {}), [experiment], f"{key}.training.")
+        for setting in ("batch_multiplier", "replicas"):
+            _check_by_ratio(changes.get(setting, {}), [experiment], f"{key}.{setting}")
+        place = f"{key}.training.batch_multiplier"
+        _check_by_ratio(training.get("batch_multiplier", {}), [experiment], place)
         recipe = _laid_over(config[experiment["family"]], experiment.get("training", {}))
         _check_recipe(training, recipe, f"{key}.training")
         if "released" in training and experiment["protocol"] != "released":
@@ -38,7 +40,8 @@ def check(given: dict, config: dict) -> None:
             )
     for family in (key for key in given if key in FAMILIES):
         users = [e for e in config["experiments"].values() if e["family"] == family]
-        _check_multipliers(given[family].get("batch_multiplier", {}), users, f"{family}.")
+        multipliers = given[family].get("batch_multiplier", {})
+        _check_by_ratio(multipliers, users, f"{family}.batch_multiplier")
         _check_recipe(given[family], config[family], family)
         _check_released(given[family].get("released", {}), f"{family}.released")
     _check_datasets(given.get("datasets", {}), config)
@@ -52,24 +55,22 @@ def _laid_over(base: dict, changes: dict) -> dict:
     return base | changes | nested
 
 
-def _check_multipliers(multipliers: dict, experiments: list[dict], key: str) -> None:
-    """A multiplier is for a noise ratio of an experiment, or for a data set's."""
-    if len({type(multiplier) for multiplier in multipliers.values()}) > 1:
-        raise NoiselabError(
-            f"config key {key}batch_multiplier: either noise ratios or data sets are its keys"
-        )
-    if multipliers and not any(isinstance(k, dict) for k in multipliers.values()):
-        _check_twice(multipliers, f"config key {key}batch_multiplier")
-    for name, multiplier in multipliers.items():
-        place = f"config key {key}batch_multiplier.{name}"
-        if not isinstance(multiplier, dict):
+def _check_by_ratio(setting: dict, experiments: list[dict], key: str) -> None:
+    """Values are for noise ratios of an experiment, or for those of a data set."""
+    if len({type(value) for value in setting.values()}) > 1:
+        raise NoiselabError(f"config key {key}: either noise ratios or data sets are its keys")
+    if setting and not any(isinstance(value, dict) for value in setting.values()):
+        _check_twice(setting, f"config key {key}")
+    for name, value in setting.items():
+        place = f"config key {key}.{name}"
+        if not isinstance(value, dict):
             _check_ratio(name, experiments, place)
             continue
         datasets = [d for e in experiments for d in e["datasets"]]
         if name not in datasets:
             raise NoiselabError(f"{place}: no data set of it ({hint(name, datasets)})")
-        _check_twice(multiplier, place)
-        for ratio in multiplier:
+        _check_twice(value, place)
+        for ratio in value:
             _check_ratio(ratio, experiments, f"{place}.{ratio}")
 
 
@@ -143,7 +144,8 @@ def _check_datasets(changes: dict, config: dict) -> None:
             _check_recipe(recipe, _laid_over(config[family], recipe), place)
             users = [e for e in config["experiments"].values() if name in e["datasets"]]
             users = [e for e in users if e["family"] == family]
-            _check_multipliers(recipe.get("batch_multiplier", {}), users, f"{place}.")
+            multipliers = recipe.get("batch_multiplier", {})
+            _check_by_ratio(multipliers, users, f"{place}.batch_multiplier")
         for split in ("train", "test"):
             both = change.get(f"{split}_per_class") and change.get(f"{split}_size")
             if both and change.get("kind") not in (*FILE_KINDS, *FOUND_KINDS):
