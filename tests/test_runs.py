@@ -549,3 +549,45 @@ def test_released_pairs_and_diffusion_are_trained_as_the_authors_code_does():
         optimizer = {k: training["optimizer"][k] for k in ("name", "learning_rate", "weight_decay")}
         assert optimizer == {"name": "adamw", "learning_rate": 8e-4, "weight_decay": 0.01}
         assert training["precision"] == "fp32"
+
+
+def _seeds(result, name):
+    """noise ratio -> seeds of an experiment's runs."""
+    found = {}
+    for run in (result.runs[i] for i in result.experiments[name]):
+        found.setdefault(run["noise_ratio"], []).append(run["seed"])
+    return found
+
+
+def test_replicas_are_further_seeds_at_the_noise_ratios_that_are_named():
+    more = {"0": [1, 2], "1.0": [2, 0]}
+    own = {"datasets": ["digits"], "noise_ratios": [0, 0.3, 1.0], "replicas": more}
+    result = plan({"experiments": {"table2": own}})
+    assert _seeds(result, "table2") == {0.0: [0, 1, 2], 0.3: [0], 1.0: [0, 2]}
+
+
+def test_replicas_may_be_those_of_one_data_set():
+    changes = {"datasets": ["digits", "glyphs-100"], "replicas": {"digits": {"1": [1]}}}
+    result = plan({"experiments": {"table2": changes | {"noise_ratios": [0, 1.0]}}})
+    own = [result.runs[i] for i in result.experiments["table2"]]
+    assert {(r["dataset"], r["noise_ratio"]) for r in own if r["seed"]} == {("digits", 1.0)}
+    # the clean run of the same seed, which its loss is taken from, is trained for it
+    assert "classifier/digits/clean-s1" in result.runs
+
+
+def test_seeds_of_all_experiments_leave_replicas_out():
+    changes = {"datasets": ["digits"], "noise_ratios": [0, 1.0], "replicas": {"1.0": [1]}}
+    result = plan({"seeds": [3, 4], "experiments": {"table2": changes}})
+    assert _seeds(result, "table2") == {0.0: [3, 4], 1.0: [3, 4]}
+
+
+def test_a_replica_starts_from_the_run_of_its_own_seed():
+    tuned = {"init": {"experiment": "table2"}, "replicas": {"1.0": [7]}, "noise_ratios": [1.0]}
+    result = plan({"experiments": {"table10": tuned, "table2": {"noise_ratios": [0]}}})
+    own = {result.runs[i]["seed"]: result.runs[i] for i in result.experiments["table10"]}
+    assert own[7].parents["init"] == "classifier/cifar10/clean-s7"
+
+
+def test_a_teacher_has_no_seed_of_a_replica():
+    with pytest.raises(NoiselabError, match="teacher.seed: 100 is a student's seed, too"):
+        plan({"experiments": {"table9": {"replicas": {"1.0": [100]}}}})
