@@ -7,6 +7,7 @@ from torchvision.models import resnet18
 
 from noiselab.errors import NoiselabError
 from noiselab.models.gpt2 import gpt2
+from noiselab.models.marian import Symbols, marian
 from noiselab.models.resnet import resnet
 from noiselab.models.settings import network_settings
 
@@ -36,3 +37,22 @@ def test_a_setting_that_a_network_does_not_have_is_refused():
     assert gpt2(10, **network_settings(gpt2, model)).config.n_positions == 8
     with pytest.raises(NoiselabError, match="model gpt2: it has no setting dropout"):
         network_settings(gpt2, model | {"dropout": 0.1})
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_logits_at_some_positions_are_those_of_all_positions_there(norm):
+    torch.manual_seed(0)
+    sizes = {"layers": 1, "heads": 2, "width": 8, "feedforward": 16, "dropout": 0.0}
+    model = marian(20, 12, Symbols(0, 1, 2), **sizes, shared_embeddings=False, norm=norm)
+    source, target = torch.randint(3, 20, (2, 3, 9))
+    kept = torch.rand(target.shape) < 0.6
+    given = {"input_ids": source, "attention_mask": torch.ones_like(source)}
+    some = model(**given, decoder_input_ids=target, kept=kept)
+    every = model(**given, decoder_input_ids=target).logits
+    torch.testing.assert_close(some, every[kept])
+    slopes = []
+    for logits in (some, every[kept]):
+        model.zero_grad()
+        logits.square().sum().backward()
+        slopes.append([p.grad for p in model.parameters()])
+    torch.testing.assert_close(*slopes)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from torch import Tensor
 from transformers import MarianConfig, MarianMTModel, PreTrainedModel
 
 
@@ -11,6 +12,30 @@ class Symbols(NamedTuple):
     padding: int
     begin: int
     end: int
+
+
+class AtPositions:
+    """Logits where they are wanted alone: a third of a batch is padding, and the output layer is the
+    most work of a small network, or of a large vocabulary."""
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        kept: Tensor | None = None,
+        **kwargs,
+    ):
+        """transformers' own, but with `kept`, bool [n, T]: logits [positions that are kept, V]."""
+        given = {"attention_mask": attention_mask, "decoder_input_ids": decoder_input_ids}
+        if kept is None:
+            return super().forward(input_ids, **given, **kwargs)
+        states = self.model(input_ids, **given, **kwargs)[0]
+        return self.lm_head(states[kept])  # their final_logits_bias is 0, as nothing trains it
+
+
+class Marian(AtPositions, MarianMTModel):
+    """Normalised after each branch."""
 
 
 def marian(
@@ -28,7 +53,7 @@ def marian(
     """Encoder and decoder of `layers` each: ReLU, sinusoidal positions.
 
     Sources int64 [n, S] and decoder inputs int64 [n, T] in, S and T at most `positions`; logits
-    [n, T, vocabulary] out. Embeddings of source, target and output are separate unless
+    [n, T, vocabulary] out, or those of the positions `kept`. Embeddings of source, target and output are separate unless
     `shared_embeddings`. norm: `post`, layers are normalised after each branch, as the paper has it,
     or `pre`, before it and once more at the end, with which small networks learn faster (Xiong et
     al. 2020): transformers has that as Pegasus.
@@ -58,7 +83,7 @@ def marian(
     if norm == "pre":
         return _pre_norm(settings)
     settings["share_encoder_decoder_embeddings"] = shared_embeddings
-    return MarianMTModel(MarianConfig(**settings))
+    return Marian(MarianConfig(**settings))
 
 
 def _pre_norm(settings: dict) -> PreTrainedModel:
@@ -67,7 +92,10 @@ def _pre_norm(settings: dict) -> PreTrainedModel:
     trainings of several processes."""
     from transformers import PegasusConfig, PegasusForConditionalGeneration
 
-    model = PegasusForConditionalGeneration(PegasusConfig(**settings))
+    class Pegasus(AtPositions, PegasusForConditionalGeneration):
+        """Normalised before each branch."""
+
+    model = Pegasus(PegasusConfig(**settings))
     if not settings["tie_word_embeddings"]:
         model.model.shared = model.model.encoder.embed_tokens
     return model

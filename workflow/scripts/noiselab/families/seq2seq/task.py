@@ -71,9 +71,10 @@ def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
 def loss(model: nn.Module, batch: Batch) -> Tensor:
     """Cross-entropy in nats against the targets as given, corrupted or not, as this part's share
     of the mean over the tokens of the whole batch."""
-    return token_nll(
-        model, batch.inputs.source, batch.inputs.decoder_input, batch.targets
-    ).sum() * (batch.inputs.weight)
+    source, decoder_input, weight = batch.inputs
+    logits = token_logits(model, source, decoder_input, batch.targets != PAD)
+    kept = batch.targets[batch.targets != PAD]
+    return cross_entropy(logits, kept, reduction="sum") * weight
 
 
 def token_nll(model: nn.Module, source: Tensor, decoder_input: Tensor, labels: Tensor) -> Tensor:
@@ -81,13 +82,20 @@ def token_nll(model: nn.Module, source: Tensor, decoder_input: Tensor, labels: T
 
     source: int64 [n, S]; decoder_input, labels: int64 [n, T].
     """
-    logits = model(
+    kept = labels != PAD
+    nll = torch.zeros(labels.shape, device=labels.device)
+    logits = token_logits(model, source, decoder_input, kept)
+    return nll.masked_scatter(kept, cross_entropy(logits, labels[kept], reduction="none"))
+
+
+def token_logits(model: nn.Module, source: Tensor, decoder_input: Tensor, kept: Tensor) -> Tensor:
+    """Logits float32 [positions that are kept, V], row by row. kept: bool [n, T]."""
+    return model(
         input_ids=source,
         attention_mask=(source != PAD).long(),
         decoder_input_ids=decoder_input,  # causal, and padded at the end: needs no mask
-    ).logits.float()
-    nll = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PAD, reduction="none")
-    return nll.view(labels.shape)
+        kept=kept,
+    ).float()
 
 
 # --------------------------------------------------------------------------- evaluation
