@@ -22,11 +22,15 @@ def _list(values: pd.Series) -> str:
 
 def sentence(made: pd.DataFrame) -> str:
     """What `table` says, in a sentence. made: its rows, as they were read."""
+    seeds = {seed for text in made["seeds"].astype(str) for seed in text.split(", ")}
+    devices = dict.fromkeys(name for text in made["devices"] for name in text.split(", "))
+    trainings, minutes = int(made["trainings"].sum()), made["minutes"].sum()
+    parts = [f"{trainings:,} {_word('training', trainings)}", f"{minutes:,.0f} minutes in all"]
+    parts.append(f"{_word('seed', len(seeds))} {', '.join(sorted(seeds, key=int))}")
+    parts.append(f"on {', '.join(devices)}")
     revisions = ", ".join(f"`{revision}`" for revision in made["revision"])
-    seeds = sorted({seed for text in made["seeds"].astype(str) for seed in text.split(", ")})
-    devices = dict.fromkeys(d for text in made["devices"] for d in text.split(", "))
-    return (
-        f"Code revision{'s' * (len(made) > 1)} {revisions}: {made['trainings'].sum():,} trainings, "
-        f"{made['minutes'].sum():,.0f} minutes in all, seed{'s' * (len(seeds) > 1)} "
-        f"{', '.join(seeds)}, on {', '.join(devices)}."
-    )
+    return f"Code {_word('revision', len(made))} {revisions}: {', '.join(parts)}."
+
+
+def _word(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
