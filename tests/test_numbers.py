@@ -11,6 +11,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+import make_results
 from claim_rows import PUBLISHED, row
 from noiselab.answers import claims, competence, documents, provenance, verdicts
 from noiselab.answers.audit import COLUMNS
@@ -23,9 +24,9 @@ RESULTS = ROOT / "docs" / "results"
 ALLOWED = yaml.safe_load((ROOT / "tests" / "typed_numbers.yaml").read_text("utf-8"))
 PAGES = documents.pages(ROOT)
 
-UNITS = "%|points?|nats|seconds?|minutes?|hours?|s|ms|[kMG]i?B|times"
+UNITS = r"%|points?|nats|seconds?|minutes?|hours?|s|ms|[kMG]i?B|times|(?:\w+ )?per \w+"
 NUMBER = re.compile(
-    rf"(?<![\w.,])[−+-]?\d(?:[\d,]*\d)?(?:\.\d+(?!\.?\d)|(?=\s*(?:{UNITS})(?![\w/])))(?!\.?\d)"
+    rf"(?<![\w.,])[−+-]?\d(?:[\d,]*\d)?(?:\.\d+(?!\.?\d)|(?=[\s-]*(?:{UNITS})(?!\w)))(?!\.?\d)"
 )
 # What is no measurement, by its form: versions, numbers of papers and their parts, settings.
 NAMED = re.compile(
@@ -169,6 +170,9 @@ def test_no_folder_of_results_is_left_that_nothing_cites():
         "<!-- begin run quick -->\n\n7.5\n\n<!-- end -->\n\n8.5",
         "twice 1.5 times as fast",
         "It was 95 % of all.",
+        "a 12-point loss",
+        "3 nats/token, at 250 MB/s",
+        "151 photos per second",
     ],
 )
 def test_a_typed_measurement_is_found(typed):
@@ -457,3 +461,49 @@ def test_gates_are_a_table(results):
         ["table9", "name2doc", "shuffled_source", "", "at least 0.3000", "no"],
         ["table2", "digits", "chance", "97.00", "at least 20.00", "yes"],
     ]
+
+
+# ----------------------------------------------------------------------------- make results
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with a page and results of another tier, as make_results sees it."""
+    for folder in ("docs", "config"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text("no number")
+    place = "Of <!-- = smoke/provenance show=trainings decimals=0 -->?<!-- / --> trainings"
+    (tmp_path / "README.md").write_text(place)
+    (tmp_path / "docs" / "RESULTS.md").write_text(
+        "# Results\n\n# Tier smoke\n\nold\n\n# Tier real\n\nkept\n\n# Tier lab\n\nkept, too\n"
+    )
+    monkeypatch.setattr(make_results, "ROOT", tmp_path)
+    monkeypatch.setattr(make_results, "DOCS", tmp_path / "docs")
+    return tmp_path
+
+
+def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys):
+    folder = repository / "results" / "smoke"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "metrics").mkdir()
+    (folder / "tables" / "table2.md").write_text("## Table 2\n")
+    (folder / "tables" / "table2.csv").write_text("ours\n1.5\n")
+    scores = [row("table2", "digits", "accuracy", v, ratio=r) for v, r in ((98, 0.0), (90, 1.0))]
+    found = [runs(run_id=str(i)) | score for i, score in enumerate(scores)]
+    pd.DataFrame(found).to_csv(folder / "metrics" / "table2.csv", index=False)
+    monkeypatch.setattr("sys.argv", ["make_results", "--results", str(folder)])
+    make_results.main()
+    assert capsys.readouterr().out == "README.md: numbers as in docs/results\n"
+    assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()
+    written = {path: path.read_text() for path in (repository / "docs").rglob("*.*")}
+    results = repository / "docs" / "results" / "smoke"
+    assert {"table2.csv", "provenance.csv", "competence.csv"} == {p.name for p in results.iterdir()}
+    page = written[repository / "docs" / "RESULTS.md"]
+    assert re.findall(r"^#+ .*", page, re.MULTILINE) == [
+        *("# Results", "# Tier smoke", "## Table 2", "# Tier real", "# Tier lab")
+    ]
+    assert "old" not in page
+    assert page.endswith("kept\n\n# Tier lab\n\nkept, too\n")
+    make_results.main()
+    assert {path: path.read_text() for path in written} == written
+    assert capsys.readouterr().out == ""

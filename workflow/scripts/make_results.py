@@ -73,7 +73,7 @@ def _write_results(folders: list[Path]) -> None:
     page = DOCS / "RESULTS.md"
     there = page.read_text(encoding="utf-8") if page.is_file() else ""
     for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL):
-        parts += [] if tier in [folder.name for folder in folders] else [part]
+        parts += [] if tier in [f.name for f in folders] else [part.rstrip("\n") + "\n"]
     write_text(page, "\n".join(parts))
 
 
