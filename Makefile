@@ -40,9 +40,10 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/bench.py --quick
 
-# docs/RESULTS.md from results/quick and, where it was run, results/real.
+# docs/RESULTS.md and docs/results/ from results/quick and results/real, as far as they were run; then the
+# marked numbers of README and docs from docs/results/.
 results: setup
-	$(BIN)/python workflow/scripts/make_results.py --results results/quick $(wildcard results/real)
+	$(BIN)/python workflow/scripts/make_results.py --results $(wildcard results/quick results/real)
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

@@ -129,22 +129,6 @@ none of these
     assert " ".join(words(text)) == "One two three four seven eight, nine ten eleven twelve"
 
 
-# --------------------------------------------------------------------------- numbers
-
-
-def test_the_numbers_of_the_readme_follow_from_the_printed_ones():
-    """Tables 1 and 2 of the paper, CIFAR-10, r = 0 and 1; the floor of a sampler of uniform noise,
-    (1 - e) a + e (1 - a) / 9 at e = 1/2, in per cent."""
-    clean, noisy, clean_classifier, noisy_classifier = 94.082, 40.630, 95.30, 85.35
-    floor = clean / 2 + (100 - clean) / 18
-    shares = [(clean - noisy) / clean, (clean - floor) / clean, (floor - noisy) / clean]
-    shares.append((clean_classifier - noisy_classifier) / clean_classifier)
-    loss, lost_by_floor, excess, classifier = (f"{100 * share:.0f}" for share in shares)
-    text = " ".join(README.read_text("utf-8").split())
-    assert f"loses {loss} %, of which {lost_by_floor} are the floor" in text
-    assert f"loses more, {classifier} % against {excess} %" in text
-
-
 # --------------------------------------------------------------------------- commands
 
 

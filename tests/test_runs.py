@@ -589,5 +589,5 @@ def test_a_replica_starts_from_the_run_of_its_own_seed():
 
 
 def test_a_teacher_has_no_seed_of_a_replica():
-    with pytest.raises(NoiselabError, match="teacher.seed: 100 is a student's seed, too"):
+    with pytest.raises(NoiselabError, match=r"teacher.seed: 100 is a student's seed, too"):
         plan({"experiments": {"table9": {"replicas": {"1.0": [100]}}}})

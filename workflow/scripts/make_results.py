@@ -1,14 +1,18 @@
-"""Write docs/RESULTS.md, docs/results/ and docs/images/ from the results of one tier or more."""
+"""Write docs/RESULTS.md, docs/results/ and docs/images/ from the results of one tier or more, and
+the numbers in README and docs that are marked to come from there."""
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from noiselab import reading
+from noiselab.answers import competence, documents, provenance
 from noiselab.errors import NoiselabError, run_script
-from noiselab.files import ROOT, write_text
+from noiselab.files import ROOT, whole_file, write_text
+from noiselab.planning import config
 
 DOCS = ROOT / "docs"
 TABLES = [
@@ -41,21 +45,36 @@ TIER = """\
 - Code revision {revisions}.
 - Tables as csv: [results/{tier}](results/{tier}).
 """
+SECTION = r"^(# Tier (\w+)\n.*?)(?=^# Tier |\Z)"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, nargs="+", required=True, help="folders of tiers")
+    parser.add_argument(
+        "--results", type=Path, nargs="*", default=[], help="folders of tiers; none: fill the pages"
+    )
     arguments = parser.parse_args()
+    if arguments.results:
+        _write_results(arguments.results)
+    for page in documents.fill(ROOT):
+        print(f"{page}: numbers as in docs/results")
+
+
+def _write_results(folders: list[Path]) -> None:
+    """The page of results; what it has of other tiers stays."""
     parts = [HEAD]
-    for number, results in enumerate(arguments.results):
+    for number, results in enumerate(folders):
         parts += _tier(results)
         suffix = "" if number == 0 else f"_{results.name}"
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
             parts.append(f"![{figure.stem}, tier {results.name}]({image})\n")
-    write_text(DOCS / "RESULTS.md", "\n".join(parts))
+    page = DOCS / "RESULTS.md"
+    there = page.read_text(encoding="utf-8") if page.is_file() else ""
+    for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL):
+        parts += [] if tier in [f.name for f in folders] else [part.rstrip("\n") + "\n"]
+    write_text(page, "\n".join(parts))
 
 
 def _tier(results: Path) -> list[str]:
@@ -68,8 +87,15 @@ def _tier(results: Path) -> list[str]:
     for data in (*results.glob("tables/*.csv"), results / "claims.csv", results / "cost.csv"):
         if data.is_file():
             _copy(data, DOCS / "results" / results.name / data.name)
-    files = sorted(results.glob("metrics/*.csv"))
-    runs = pd.concat(reading.tables(files)).drop_duplicates("run_id")
+    metrics = {path.stem: reading.table(path) for path in sorted(results.glob("metrics/*.csv"))}
+    runs = pd.concat(metrics.values()).drop_duplicates("run_id")
+    tables = {
+        "provenance": provenance.table(runs),
+        "competence": competence.tried(metrics, config.published()),
+    }
+    for name, table in tables.items():
+        with whole_file(DOCS / "results" / results.name / f"{name}.csv") as path:
+            table.to_csv(path, index=False)
     return [_head(results.name, runs), *(path.read_text(encoding="utf-8") for path in made)]
 
 

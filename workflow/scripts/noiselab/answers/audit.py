@@ -135,7 +135,7 @@ def _gradients(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
             yield keys | _numbers(before, after, difference(after, before))
 
 
-def _grid(table: pd.DataFrame) -> pd.DataFrame:
+def grid(table: pd.DataFrame) -> pd.DataFrame:
     """The table that people read."""
     rows = []
     for row in table.to_dict("records"):
@@ -168,15 +168,15 @@ def _text(row: dict, side: str) -> str:
 
 def markdown(table: pd.DataFrame, tier: str) -> str:
     """The audit as Markdown."""
-    grid = _grid(table).to_markdown(index=False, disable_numparse=True)
-    return "\n\n".join([f"## {TITLE}", f"Tier {tier}.", grid, *NOTES]) + "\n"
+    rows = grid(table).to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join([f"## {TITLE}", f"Tier {tier}.", rows, *NOTES]) + "\n"
 
 
 def html_page(table: pd.DataFrame, tier: str) -> str:
     """The audit as a page of its own."""
-    grid = _grid(table).to_html(index=False, border=0, escape=True)
+    rows = grid(table).to_html(index=False, border=0, escape=True)
     notes = "".join(f"<p>{note}</p>" for note in [f"Tier {tier}.", *NOTES])
-    return page(TITLE, f'<div class="scroll wrap">{grid}</div>{notes}')
+    return page(TITLE, f'<div class="scroll wrap">{rows}</div>{notes}')
 
 
 FORMATS = {"md": markdown, "html": html_page}

@@ -10,6 +10,7 @@ experiment has gates in claims.yaml, which its clean models must pass:
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -20,7 +21,16 @@ from noiselab.errors import NoiselabError
 
 WEAK = "model too weak"
 DEFAULT = "default"  # of all data sets that a gate does not name
+COLUMNS = ["experiment", "dataset", "gate", "value", "needed", "passed"]  # of `tried`
 SCORES = ("accuracy", "consistency")  # that have a chance level, 100 / classes
+
+
+class Tried(NamedTuple):
+    """A gate at which a clean model was tried."""
+
+    value: float | None  # None: it was not measured
+    needed: float | None  # None: the gate asks nothing here
+    why: str | None  # the model is too weak; None: it passes
 
 
 class Judge:
@@ -87,14 +97,37 @@ def weaknesses(
     claim, for the gate `margin`, which nothing but a claim has.
     """
     dataset = rows["dataset"].iloc[0]
+    gates = _at_gates(rows, limits, rule, ruler).values()
+    return [f"{dataset}: {gate.why}" for gate in gates if gate.why]
+
+
+def _at_gates(
+    rows: pd.DataFrame, limits: dict, rule: dict | None = None, ruler: str | None = None
+) -> dict[str, Tried]:
+    """Kind -> gate, of those that the data set of the rows has; as for `weaknesses`."""
+    dataset = rows["dataset"].iloc[0]
     clean = rows[(rows["noise_ratio"] == 0) & (rows["source_share"].fillna(1) == 1)]
     clean = clean[clean["batch_multiplier"] == clean["batch_multiplier"].min()]
-    found = []
+    found = {}
     for kind, limit in limits.items():
         limit = limit.get(dataset, limit.get(DEFAULT)) if isinstance(limit, dict) else limit
         if limit is not None:
-            found.append(KINDS[kind](clean, limit, rule, ruler))
-    return [f"{dataset}: {why}" for why in found if why]
+            found[kind] = KINDS[kind](clean, limit, rule, ruler)
+    return found
+
+
+def tried(metrics: dict[str, pd.DataFrame], published: dict) -> pd.DataFrame:
+    """A row per experiment, data set and gate that its clean models were tried at. metrics:
+    experiment -> rows of collect_metrics."""
+    rows = [
+        (experiment, dataset, kind, gate.value, gate.needed, gate.why is None)
+        for experiment, limits in gates(published).items()
+        if experiment in metrics
+        for dataset, own in metrics[experiment].groupby("dataset", sort=False)
+        for kind, gate in _at_gates(own, limits).items()
+        if gate.needed is not None or gate.why
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def marked(table: pd.DataFrame, metrics: dict[str, pd.DataFrame], published: dict) -> pd.DataFrame:
@@ -116,21 +149,23 @@ def _mean(rows: pd.DataFrame, metric: str) -> float | None:
     return None if len(values) == 0 or values.isna().any() else float(values.mean())
 
 
-def _bigram(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+def _bigram(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
+    """By the NLL, which must be below what is needed."""
     own, counts, single = (_mean(clean, m) for m in ("nll", "bigram_nll", "unigram_nll"))
     if own is None or counts is None:
-        return "its NLL and that of bigram counts were not measured"
-    if own < counts - limit:
-        return None
+        needed = None if counts is None else counts - limit
+        return Tried(own, needed, "its NLL and that of bigram counts were not measured")
     single = "" if single is None else f" (of unigram counts: {single:.2f})"
-    return f"its clean NLL of {own:.2f} is not below that of bigram counts, {counts:.2f}{single}"
+    why = f"its clean NLL of {own:.2f} is not below that of bigram counts, {counts:.2f}{single}"
+    return Tried(own, counts - limit, None if own < counts - limit else why)
 
 
-def _shuffled_source(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+def _shuffled_source(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
     cost = _mean(clean, "shuffled_source_cost")
     if cost is None:
-        return "what another pair's source costs was not measured"
-    return None if cost >= limit else f"another pair's source costs {cost:.2f} nats, not {limit:g}"
+        return Tried(None, limit, "what another pair's source costs was not measured")
+    why = f"another pair's source costs {cost:.2f} nats, not {limit:g}"
+    return Tried(cost, limit, None if cost >= limit else why)
 
 
 def _score(clean: pd.DataFrame):
@@ -142,31 +177,31 @@ def _score(clean: pd.DataFrame):
     return None
 
 
-def _chance(clean: pd.DataFrame, limit: float, rule, ruler) -> str | None:
+UNSCORED = Tried(None, None, "its clean score was not measured")
+
+
+def _chance(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
+    """By the lower end of the interval of the score."""
     if (score := _score(clean)) is None:
-        return "its clean score was not measured"
+        return UNSCORED
     metric, estimate, chance = score
     low = estimate.value if estimate.ci_low is None else estimate.ci_low
-    if low >= chance + limit:
-        return None
-    return f"its clean {metric}, {estimate.value:.1f} %, is not {limit:g} points above chance"
+    why = f"its clean {metric}, {estimate.value:.1f} %, is not {limit:g} points above chance"
+    return Tried(low, chance + limit, None if low >= chance + limit else why)
 
 
-def _margin(clean: pd.DataFrame, limit: float, rule: dict | None, ruler) -> str | None:
+def _margin(clean: pd.DataFrame, limit: float, rule: dict | None, ruler) -> Tried:
     """A rule that lets little be lost says nothing of a model that has little."""
     high = None if rule is None else bounds(rule)[1]
     if high is None or not 0 < high < float("inf") or ruler is None:
-        return None
+        return Tried(None, None, None)
     if (score := _score(clean)) is None:
-        return "its clean score was not measured"
+        return UNSCORED
     metric, estimate, chance = score
     most = estimate.value - chance
     most = 100 * most / estimate.value if ruler == "relative" else most
-    if most >= limit * high:
-        return None
-    return (
-        f"its {metric} can fall by {most:.1f}, less than {limit:g} times the {high:g} of the rule"
-    )
+    why = f"its {metric} can fall by {most:.1f}, less than {limit:g} times the {high:g} of the rule"
+    return Tried(most, limit * high, None if most >= limit * high else why)
 
 
 KINDS = {

@@ -158,9 +158,13 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
 ONE = ("wilson_items", "bootstrap_items", "t_sequences", "t_items", "chi2_batches", "none")
 
 
+def on_one_training(n_seeds: float, interval: str) -> bool:
+    """Whether a number, by its seeds and its kind of interval, rests on one training."""
+    return n_seeds == 1 and interval in ONE
+
+
 def _of_one(row) -> bool:
-    """Whether a cell rests on one training."""
-    return row.n_seeds == 1 and row.interval in ONE
+    return on_one_training(row.n_seeds, row.interval)
 
 
 def _ours_title(part: pd.DataFrame) -> str:
@@ -211,9 +215,12 @@ def _numbers(part: pd.DataFrame, column: str, sign: str = "") -> pd.Series:
     return pd.Series([number_text(value, metric, sign) for value, metric in pairs], part.index)
 
 
-def number_text(value: float | None, metric: str, sign: str = "") -> str:
-    """A number with the decimals of its metric; empty where there is none."""
-    return "" if pd.isna(value) else f"{value:{sign},.{DECIMALS.get(metric, 3)}f}"
+def number_text(
+    value: float | None, metric: str, sign: str = "", decimals: int | None = None
+) -> str:
+    """A number with so many decimals, or those of its metric; empty where there is none."""
+    decimals = DECIMALS.get(metric, 3) if decimals is None else decimals
+    return "" if pd.isna(value) else f"{value:{sign},.{decimals}f}"
 
 
 def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:

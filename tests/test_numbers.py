@@ -1,0 +1,509 @@
+"""Numbers in README and docs: marked places hold what docs/results has, and no other number is a
+measurement."""
+
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+import make_results
+from claim_rows import PUBLISHED, row
+from noiselab.answers import claims, competence, documents, provenance, verdicts
+from noiselab.answers.audit import COLUMNS
+from noiselab.answers.claims import Measured
+from noiselab.answers.documents import answer, filled
+from noiselab.errors import NoiselabError
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+ALLOWED = yaml.safe_load((ROOT / "tests" / "typed_numbers.yaml").read_text("utf-8"))
+PAGES = documents.pages(ROOT)
+
+UNITS = r"%|points?|nats|seconds?|minutes?|hours?|s|ms|[kMG]i?B|times|(?:\w+ )?per \w+"
+NUMBER = re.compile(
+    rf"(?<![\w.,])[−+-]?\d(?:[\d,]*\d)?(?:\.\d+(?!\.?\d)|(?=[\s-]*(?:{UNITS})(?!\w)))(?!\.?\d)"
+)
+# What is no measurement, by its form: versions, numbers of papers and their parts, settings.
+NAMED = re.compile(
+    r"\b(?:Python|arXiv|[Vv]ersion|Section|Table|Figure) \d[\d.]*\d|\d+(?:\.\d+){2,}"
+    r"|\b[re] = \d\.\d+|\[?95 % (?:CI|(?:confidence |t-)?intervals?)\b"
+)
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def prose(text: str) -> list[str]:
+    """The texts of a page that somebody typed: no code, no targets of links, no marked places."""
+    found, block = [], False
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "html_block" and token.content.startswith("<!-- begin "):
+            block = True
+        elif token.type == "html_block" and token.content.startswith("<!-- end"):
+            block = False
+        elif not block and token.type == "html_block":  # Markdown shows what is beside comments
+            found.append(re.sub(r"<!--.*?-->", "", token.content, flags=re.DOTALL))
+        elif not block and token.children:
+            found.append(_typed(token.children))
+    return found
+
+
+def _typed(parts: list) -> str:
+    text, marked = "", False
+    for part in parts:
+        if part.type == "html_inline":
+            marked = part.content.startswith("<!-- = ") or (
+                marked and not part.content.startswith("<!-- / ")
+            )
+            text += " … " if marked else ""
+        elif part.type in ("softbreak", "hardbreak"):
+            text += " "
+        elif part.type == "text" and not marked:
+            text += part.content
+        elif part.children and not marked:
+            text += _typed(part.children)
+        elif part.type == "code_inline":
+            text += " ` "
+    return text
+
+
+@cache
+def printed() -> tuple[float, ...]:
+    """The numbers that papers print, of tables and of claims."""
+    tables = {name: table for name, table in PUBLISHED.items() if name != "claims"}
+    claimed = [claim["printed"] for claim in PUBLISHED["claims"].values()]
+    return (*_numbers(tables), *_numbers(claimed))
+
+
+def _numbers(content):
+    if isinstance(content, dict | list):
+        for part in content.values() if isinstance(content, dict) else content:
+            yield from _numbers(part)
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield float(content)
+
+
+def of_the_paper(number: str) -> bool:
+    """Whether the paper prints a number, perhaps with more decimals; of three digits or more, or
+    nearly every number would be one."""
+    digits = number.lstrip("−+-").replace(",", "")
+    if len(digits.replace(".", "").lstrip("0")) < 3 or "." not in digits:
+        return False
+    decimals = len(digits.partition(".")[2])
+    return any(f"{abs(known):.{decimals}f}" == digits for known in printed())
+
+
+def measurements(text: str, allowed: list[str] = ()) -> list[str]:
+    """Typed numbers of a page that look like measurements, with what stands around them."""
+    found = []
+    for block in prose(text):
+        for passage in allowed:
+            block = block.replace(passage, " … ")
+        block = NAMED.sub(" … ", block)
+        found += [
+            block[max(0, match.start() - 30) : match.end() + 20]
+            for match in NUMBER.finditer(block)
+            if not of_the_paper(match[0])
+        ]
+    return found
+
+
+def allowed(page: str) -> list[str]:
+    """Passages of a page whose numbers are no measurements of ours; the longest first."""
+    passages = [p for name in ("every page", page) for p in ALLOWED.get(name, {})]
+    return sorted(passages, key=len, reverse=True)
+
+
+# ----------------------------------------------------------------------------- the pages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_marked_places_hold_what_the_results_have(page):
+    """`make results` fills them."""
+    text = page.read_text("utf-8")
+    assert filled(text, name(page), RESULTS) == text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_measurement_is_typed(page):
+    """Mark it (docs/ARCHITECTURE.md), or say in typed_numbers.yaml what else it is."""
+    assert measurements(page.read_text("utf-8"), allowed(name(page))) == []
+
+
+@pytest.mark.parametrize("page", [p for p in ALLOWED if p != "every page"])
+def test_nothing_is_allowed_that_is_not_there(page):
+    text = (ROOT / page).read_text("utf-8")
+    needed = ALLOWED[page]
+    typed = "\n".join(prose(text))
+    assert [passage for passage in needed if passage not in typed] == []
+    assert [passage for passage in needed if not measurements(passage)] == [], "needs no entry"
+    assert all(needed.values()), "without a reason"
+
+
+def test_no_folder_of_results_is_left_that_nothing_cites():
+    pages = " ".join(page.read_text("utf-8") for page in PAGES)
+    pages += (ROOT / "docs/RESULTS.md").read_text("utf-8")
+    kept = [folder.name for folder in RESULTS.iterdir() if folder.is_dir()]
+    assert [folder for folder in kept if folder not in pages] == []
+
+
+# ----------------------------------------------------------------------------- the scanner
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "The loss is 12.7 points.",
+        "It takes 14 seconds, or 3 minutes.",
+        "Accuracy falls by 13 %, the NLL to 4.17.",
+        "| a | −0.02 |\n|---|---|\n| b | c |",
+        "- in **bold**: 268 MB",
+        "[1.23](a.md) and ![0.987](b.png)",
+        "a <!-- = quick/x -->5<!-- / --> and 6.5",
+        "<!-- a line of HTML --> and 6.5",
+        "<!-- begin run quick -->\n\n7.5\n\n<!-- end -->\n\n8.5",
+        "twice 1.5 times as fast",
+        "It was 95 % of all.",
+        "a 12-point loss",
+        "3 nats/token, at 250 MB/s",
+        "151 photos per second",
+    ],
+)
+def test_a_typed_measurement_is_found(typed):
+    assert measurements(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "`12.7 %` and [a](b-12.7.md)",
+        "```\n12.7 %\n```",
+        "Python 3.11, version 0.1.0, arXiv 2512.11912, Section 3.2",
+        "a 95 % interval [95 % CI] at r = 0.5",
+        "The paper's accuracies are 95.30 % and 85.35 %; a rise of 25.1 %.",
+        "is <!-- = quick/x -->12.7 %<!-- / -->",
+        "<!-- begin run quick -->\n\n12.7 %\n\n<!-- end -->",
+        "48 tokens of 1,797 images, in 2026",
+        "1/2 of 10 classes, batch × 8",
+    ],
+)
+def test_what_is_no_measurement_passes(typed):
+    assert measurements(typed) == []
+
+
+def test_an_allowed_passage_passes_and_its_neighbour_does_not():
+    assert measurements("0.75⁴ is 32 %, and 33 %", ["0.75⁴ is 32 %"]) == [" … , and 33 %"]
+
+
+# ----------------------------------------------------------------------------- filling
+
+RANGE = "0.0191 [−0.0200, 0.2100; smallest and largest]"
+TABLE = """\
+dataset,row,noise_ratio,metric,unit,ours,ci_low,ci_high,interval,n_seeds,floor,excess,excess_low,excess_high,reason
+digits,100:0,0.0,accuracy,%,99.2,97.961,99.688,wilson_items,1,99.2,-0.0001,,,
+digits,100:100,1.0,accuracy,%,1234.5,-1,3,t_seeds,3,2,-0.75,-1.5,0.25,
+glyphs-10,100:100,1.0,accuracy,%,,,,,1,,,,,it diverged
+glyphs-10,100:0,0.0,mean,nats,0.019137,-0.02,0.21,range,1,,,,,
+"""
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "table2.csv").write_text(TABLE)
+    (tmp_path / "by_hand.csv").write_text("name,value,unit\na b,0.25,MB\nc,12345.678,\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("quick/table2 dataset=digits noise_ratio=0", "99.20"),
+        ("quick/table2 dataset=digits noise_ratio=0 decimals=0 with=unit", "99 %"),
+        (
+            "quick/table2 dataset=digits noise_ratio=0 with=interval",
+            "99.20 [97.96, 99.69; one training]",
+        ),
+        (
+            "quick/table2 noise_ratio=1 dataset=digits with=unit,interval",
+            "1,234.50 % [−1.00, 3.00; 3 seeds]",
+        ),
+        (
+            "quick/table2 row=100:100 dataset=digits show=excess with=interval,unit sign=+",
+            "−0.75 points [−1.50, +0.25; 3 seeds]",
+        ),
+        ("quick/table2 row=100:0 dataset=digits show=excess", "0.00"),
+        ("quick/table2 row=100:0 dataset=digits show=floor with=interval", "99.20 (no interval)"),
+        (
+            "quick/table2 metric=mean with=interval",
+            "0.0191 [−0.0200, 0.2100; smallest and largest]",
+        ),
+        ("quick/table2 dataset=glyphs-10 ours= show=reason", "it diverged"),
+        ("by_hand name='a b' with=unit", "0.2500 MB"),
+        ("by_hand name=c\n  decimals=1", "12,345.7"),
+    ],
+)
+def test_a_query_is_answered(results, query, text):
+    assert answer(query, results) == text
+    page = f"It is\nso: <!-- = {query} -->old<!-- / -->."
+    once = filled(page, "page.md", results)
+    assert once == page.replace("old", text)
+    assert filled(once, "page.md", results) == once
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("= quick/tabel2 row=100:0", "no quick/tabel2.csv (did you mean quick/table2?)"),
+        ("= ../secret a=b", "no ../secret.csv"),
+        ("= quick/table2 dateset=digits", "no column dateset (did you mean dataset?)"),
+        ("= quick/table2 dataset=digit", "no row with dataset=digit"),
+        ("= quick/table2 noise_ratio=one", "no row with noise_ratio=one"),
+        ("= quick/table2 dataset=digits", "2 rows with dataset=digits; say one of row,"),
+        ("= quick/table2 dataset=digits row=100:0 show=exces", "did you mean excess?"),
+        ("= quick/table2 dataset=glyphs-10 row=100:100", "ours is empty (it diverged)"),
+        ("= quick/table2 dataset=digits row=100:0 with=units", "did you mean unit?"),
+        ("= quick/table2 dataset=digits row=100:0 decimals=x", "decimals a number"),
+        ("= quick/table2 digits", "digits is no column=value"),
+        ("= quick/table2 row='100:0", "not read"),
+        ("= quick/table2 a=b|c", "| would end a cell"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(results, place, told):
+    with pytest.raises(NoiselabError) as error:
+        filled(f"So: <!-- {place} -->1<!-- / -->", "docs/PAGE.md", results)
+    message = str(error.value)
+    assert message.startswith(f"docs/PAGE.md: <!-- {place}")
+    assert told in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("So: <!-- = by_hand name=c -->1", "no beginning or no end"),
+        ("So: <!-- = by_hand name=c -->1 <!-- = by_hand name=c -->1<!-- / -->", "no end"),
+        ("So: 1<!-- / -->", "no beginning"),
+        ("<!-- begin run quick -->\n\na\n", "no end"),
+        ("a\n<!-- end -->", "no beginning"),
+        ("- <!-- = by_hand name=c -->1<!-- / --> is", "begins its line"),
+        ("a\n<!-- = by_hand name=c -->1<!-- / --> is", "begins its line"),
+        ("a <!-- begin run quick -->\n<!-- end -->", "must begin its line"),
+        ("<!-- begin runs quick -->\n<!-- end -->", "no block 'runs' (did you mean run?)"),
+        ("<!-- begin run -->\n<!-- end -->", "names no folder"),
+        ("<!-- begin run quick -->\n<!-- end -->", "no quick/provenance.csv"),
+    ],
+)
+def test_places_that_are_none_are_one_line(results, text, told):
+    with pytest.raises(NoiselabError, match=re.escape(told)):
+        filled(text, "page.md", results)
+
+
+def test_code_is_left_alone(results):
+    text = "`<!-- = a -->`, ``<!-- ` end -->``\n\n```md\n<!-- begin b -->\n```\n"
+    assert filled(text, "page.md", results) == text
+
+
+def test_pages_are_filled_together_or_not_at_all(tmp_path, results):
+    for folder in ("docs", "config"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text("no number")
+    shutil.copytree(results / "quick", tmp_path / "docs" / "results" / "quick")
+    page = "so: <!-- = quick/table2 metric=mean decimals=2 -->?<!-- / -->"
+    (tmp_path / "README.md").write_text(page)
+    (tmp_path / "docs" / "Z.md").write_text("so: <!-- = nothing -->?<!-- / -->")
+    with pytest.raises(NoiselabError, match=r"^docs/Z.md: "):
+        documents.fill(tmp_path)
+    assert (tmp_path / "README.md").read_text() == page
+    (tmp_path / "docs" / "Z.md").unlink()
+    assert documents.fill(tmp_path) == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == page.replace("?", "0.02")
+    assert documents.fill(tmp_path) == []
+
+
+SOURCES = {"audit": "audit", "verdicts": "claims", "run": "provenance", "competence": "competence"}
+
+
+def cited(text: str) -> set[str]:
+    """The csv files that the marked places of a page are filled from, without suffix."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    blocks = re.findall(r"^<!-- begin (\w+) (\w+)", text, re.MULTILINE)
+    files = {f"{tier}/{SOURCES[kind]}" for kind, tier in blocks}
+    return files | set(re.findall(r"<!-- = (\S+)", text))
+
+
+def test_another_number_in_a_csv_makes_a_page_stale(tmp_path):
+    """Of each page, every csv file that it cites is changed, one at a time."""
+    keys = ["noise_ratio", "error_rate", "number"]
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for file in cited(text):
+            folder = tmp_path / name(page) / file
+            shutil.copytree(RESULTS, folder)
+            table = pd.read_csv(folder / f"{file}.csv")
+            numbers = [c for c in table.select_dtypes("number") if c not in keys]
+            table[numbers] = table[numbers] * 2 + 1
+            table.to_csv(folder / f"{file}.csv", index=False)
+            assert filled(text, name(page), folder) != text, f"{page}: {file}"
+
+
+def test_the_floors_of_the_printed_numbers_follow_from_these():
+    """Tables 1 and 2 of the paper, CIFAR-10, r = 0 and 1; the floor of a sampler of uniform noise,
+    (1 - e) a + e (1 - a) / 9 at e = 1/2, in per cent."""
+    clean, noisy, clean_classifier, noisy_classifier = 94.082, 40.630, 95.30, 85.35
+    floor = clean / 2 + (100 - clean) / 18
+    shares = [(clean - noisy) / clean, (clean - floor) / clean, (floor - noisy) / clean]
+    shares.append((clean_classifier - noisy_classifier) / clean_classifier)
+    kinds = ["diffusion show=published", "diffusion show=floor", "diffusion show=excess"]
+    kinds.append("classifier show=excess")
+    cells = "quick/published_floors dataset=cifar10 noise_ratio=1 decimals=4 family="
+    assert [answer(cells + kind, RESULTS) for kind in kinds] == [f"{100 * s:.4f}" for s in shares]
+
+
+# ----------------------------------------------------------------------------- blocks
+
+
+def block(results, words):
+    text = filled(f"<!-- begin {words} -->\n<!-- end -->", "page.md", results)
+    assert filled(text, "page.md", results) == text
+    return text.removeprefix(f"<!-- begin {words} -->\n\n").removesuffix("\n\n<!-- end -->")
+
+
+def rows(markdown):
+    """Cells of a table, as a reader sees them."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    cells = [t.content for t in tokens if t.type == "inline"]
+    width = sum(t.type == "th_open" for t in tokens)
+    assert width
+    return [cells[i : i + width] for i in range(0, len(cells), width)]
+
+
+def runs(**more):
+    base = {"run_id": "a", "revision": "abc", "seed": 0, "seconds": 90.0, "device": "a CPU"}
+    return base | {"dataset": "digits"} | more
+
+
+def test_a_sentence_says_what_was_run(results):
+    trainings = [runs(), runs(seed=2, dataset="glyphs-10"), runs(revision="def+changed", seed=10)]
+    provenance.table(pd.DataFrame(trainings)).to_csv(
+        results / "quick" / "provenance.csv", index=False
+    )
+    told = "Code revisions `abc`, `def+changed`: 3 trainings, 4 minutes in all, seeds 0, 2, 10, on"
+    assert block(results, "run quick") == f"{told} a CPU."
+    assert answer("quick/provenance revision=abc decimals=0", results) == "2"
+    provenance.table(pd.DataFrame([runs()])).to_csv(
+        results / "quick" / "provenance.csv", index=False
+    )
+    told = "Code revision `abc`: 1 training, 2 minutes in all, seed 0, on a CPU."
+    assert block(results, "run quick") == told
+
+
+def test_the_audit_is_a_table(results):
+    measured = {"number": 1, "difference": "d", "dataset": "digits", "metric": "accuracy"}
+    measured |= {"unit": "%", "noise_ratio": 1.0, "text": 99.2, "text_low": 98, "text_high": 100}
+    measured |= {"released": 85.8, "released_low": 82, "released_high": 88, "n_seeds": 3}
+    measured |= {"effect": -13.4, "effect_low": -16.8, "effect_high": -10.4}
+    measured |= {"interval": "t_seeds", "says": "released is lower", "p_holm": 0.01}
+    one = measured | {"number": 2, "n_seeds": 1, "interval": "wilson_items"}
+    missing = {"number": 16, "difference": "e", "reason": "not run: audit_pairs"}
+    table = pd.DataFrame([measured, one, missing]).reindex(columns=COLUMNS)
+    table.to_csv(results / "quick" / "audit.csv", index=False)
+    head, first, second, third = rows(block(results, "audit quick"))
+    assert head[4:6] == ["effect [95 % CI]", "seeds"]
+    numbers = ["99.20 [98.00, 100.00]", "85.80 [82.00, 88.00]", "−13.40 [−16.80, −10.40]"]
+    assert first == ["1", "accuracy, %, digits", *numbers, "3", "released is lower"]
+    assert second == ["2", *first[1:5], "one training", "released is lower"]
+    assert third == ["16", "—", "", "", "", "", "not run: audit_pairs"]
+
+
+def test_verdicts_are_a_table(results):
+    scores = [row("table2", "digits", "accuracy", 98.0, ratio=0.0, of="cifar10", half=1)]
+    scores += [row("table2", "digits", "accuracy", 90.0, of="cifar10", half=1)]
+    scores += [row("table2", "digits", "accuracy_drop", 8.0, of="cifar10", half=1)]
+    decided = claims.decide(
+        PUBLISHED, Measured("quick", {"table2": pd.DataFrame(scores)}, None, None)
+    )
+    verdicts.tidy(decided).to_csv(results / "quick" / "claims.csv", index=False)
+    told = PUBLISHED["claims"]
+    ran, not_run = "classifiers_decline", "language_model_resilient"
+    assert {ran, not_run} <= set(told)
+    _, first, second = rows(block(results, f"verdicts quick {ran} {not_run}"))
+    assert first[0] == told[ran]["claim"]
+    assert first[2:5] == ["9.950 points", "8.000 points [7.000, 9.000]", first[4]]
+    assert "digits" in first[4]
+    assert "one training" in first[4]
+    assert second[0] == told[not_run]["claim"]
+    assert second[3:] == ["—", "nothing", "not run"]
+    assert len(rows(block(results, "verdicts quick"))) > len(told)
+    with pytest.raises(NoiselabError, match="no claim nothing"):
+        block(results, "verdicts quick nothing")
+
+
+def test_gates_are_a_table(results):
+    text = [
+        row("table7", "docstrings", m, v, ratio=0.0) for m, v in (("nll", 4), ("bigram_nll", 3))
+    ]
+    images = [row("table2", "digits", "accuracy", 98.0, ratio=0.0, half=1.0)]
+    unmeasured = [row("table9", "name2doc", "nll", 3.0, ratio=0.0)]
+    metrics = {"table7": text, "table2": images, "table9": unmeasured, "mine": images}
+    metrics = {name: pd.DataFrame(found) for name, found in metrics.items()}
+    table = competence.tried(metrics, PUBLISHED)
+    table.to_csv(results / "quick" / "competence.csv", index=False)
+    assert rows(block(results, "competence quick")) == [
+        ["experiment", "dataset", "gate", "value", "needed", "passed"],
+        ["table7", "docstrings", "bigram", "4.000", "below 3.000", "no"],
+        ["table9", "name2doc", "shuffled_source", "", "at least 0.3000", "no"],
+        ["table2", "digits", "chance", "97.00", "at least 20.00", "yes"],
+    ]
+
+
+# ----------------------------------------------------------------------------- make results
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with a page and results of another tier, as make_results sees it."""
+    for folder in ("docs", "config"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text("no number")
+    place = "Of <!-- = smoke/provenance show=trainings decimals=0 -->?<!-- / --> trainings"
+    (tmp_path / "README.md").write_text(place)
+    (tmp_path / "docs" / "RESULTS.md").write_text(
+        "# Results\n\n# Tier smoke\n\nold\n\n# Tier real\n\nkept\n\n# Tier lab\n\nkept, too\n"
+    )
+    monkeypatch.setattr(make_results, "ROOT", tmp_path)
+    monkeypatch.setattr(make_results, "DOCS", tmp_path / "docs")
+    return tmp_path
+
+
+def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys):
+    folder = repository / "results" / "smoke"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "metrics").mkdir()
+    (folder / "tables" / "table2.md").write_text("## Table 2\n")
+    (folder / "tables" / "table2.csv").write_text("ours\n1.5\n")
+    scores = [row("table2", "digits", "accuracy", v, ratio=r) for v, r in ((98, 0.0), (90, 1.0))]
+    found = [runs(run_id=str(i)) | score for i, score in enumerate(scores)]
+    pd.DataFrame(found).to_csv(folder / "metrics" / "table2.csv", index=False)
+    monkeypatch.setattr("sys.argv", ["make_results", "--results", str(folder)])
+    make_results.main()
+    assert capsys.readouterr().out == "README.md: numbers as in docs/results\n"
+    assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()
+    written = {path: path.read_text() for path in (repository / "docs").rglob("*.*")}
+    results = repository / "docs" / "results" / "smoke"
+    assert {"table2.csv", "provenance.csv", "competence.csv"} == {p.name for p in results.iterdir()}
+    page = written[repository / "docs" / "RESULTS.md"]
+    assert re.findall(r"^#+ .*", page, re.MULTILINE) == [
+        *("# Results", "# Tier smoke", "## Table 2", "# Tier real", "# Tier lab")
+    ]
+    assert "old" not in page
+    assert page.endswith("kept\n\n# Tier lab\n\nkept, too\n")
+    make_results.main()
+    assert {path: path.read_text() for path in written} == written
+    assert capsys.readouterr().out == ""

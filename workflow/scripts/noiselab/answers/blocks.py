@@ -1,0 +1,96 @@
+"""Tables and sentences in README and docs that are made from the results of a tier.
+
+Each takes the folder docs/results, the folder of a tier in it, and what else the block's name says.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from noiselab import reading
+from noiselab.answers import audit, provenance, verdicts
+from noiselab.errors import NoiselabError
+from noiselab.planning import config
+from noiselab.planning.hints import hint
+
+MINUS = re.compile(r"(?<![\w)\]])-(?=\d)")
+
+
+def audit_block(results: Path, tier: str) -> str:
+    """What the differences between text and code do: the rows of audit.csv."""
+    table = _read(results, tier, "audit", "number", "metric", "n_seeds")
+    grid = audit.grid(table).drop(columns="difference")
+    seeds = table["n_seeds"].map("{:g}".format, na_action="ignore").fillna("")
+    grid.insert(len(grid.columns) - 1, "seeds", seeds.replace("1", "one training").to_list())
+    return _markdown(grid.rename(columns={"effect": "effect [95 % CI]"}))
+
+
+def verdicts_block(results: Path, tier: str, *names: str) -> str:
+    """Claims of these names, or all: the paper's number, ours, and the verdict on what was run."""
+    table = _read(results, tier, "claims", "claim", "where", "value", "verdict_here")
+    table = table.drop_duplicates(["claim", "where"])  # the others are by other rulers
+    told = config.published()["claims"]
+    rows = []
+    for name in names or table["claim"].unique():
+        own = table[table["claim"] == name]
+        if name not in told or len(own) == 0:
+            raise NoiselabError(f"no claim {name} ({hint(name, table['claim'])})")
+        rows += [_claim(row, told[name]["claim"]) for row in own.to_dict("records")]
+    return _markdown(pd.DataFrame(rows))
+
+
+def _claim(row: dict, sentence: str) -> dict:
+    row = {key: None if pd.isna(value) else value for key, value in row.items()}
+    paper = verdicts.number(row["published"])
+    return {
+        "claim": sentence,
+        "measured": row["ruler"],
+        "paper": f"{paper} {row['unit']}" if paper else "",
+        "ours [95 % CI]": verdicts.estimate(row, row["unit"]) if row["where"] else "—",
+        "run": row["where"] or "nothing",
+        "on what was run": row["verdict_here"] or "not run",
+    }
+
+
+def run_block(results: Path, tier: str) -> str:
+    """Revisions, seeds, trainings, time and machines, in a sentence."""
+    return provenance.sentence(_read(results, tier, "provenance", *provenance.COLUMNS))
+
+
+def competence_block(results: Path, tier: str) -> str:
+    """What the clean models have learned, gate by gate."""
+    columns = ("experiment", "dataset", "gate", "value", "needed", "passed")
+    table = _read(results, tier, "competence", *columns)
+    table["value"] = table["value"].map(verdicts.number)
+    words = table["gate"].map({"bigram": "below"}).fillna("at least")
+    table["needed"] = words + " " + table["needed"].map(verdicts.number)
+    table["passed"] = table["passed"].map({True: "yes", False: "no"})
+    return _markdown(table[list(columns)])
+
+
+def _read(results: Path, tier: str, name: str, *columns: str) -> pd.DataFrame:
+    path = results / tier / f"{name}.csv"
+    if not path.is_file():
+        raise NoiselabError(f"docs/results has no {tier}/{name}.csv")
+    return reading.table(path, *columns)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A table of Markdown, whose cells have true minus signs."""
+    texts = table.fillna("").map(lambda cell: _minus(str(cell).replace("|", r"\|")))
+    rows = [texts.columns, ["---"] * texts.shape[1], *texts.to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _minus(text: str) -> str:
+    """A text in which a hyphen before a number is a minus sign."""
+    return MINUS.sub("−", text)
+
+
+BLOCKS = {
+    "audit": audit_block,
+    "verdicts": verdicts_block,
+    "run": run_block,
+    "competence": competence_block,
+}
