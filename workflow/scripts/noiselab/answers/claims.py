@@ -77,9 +77,10 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
     row = {"where": where, "paper_data": own}
     row |= {"datasets": list(test.datasets), "seeds": test.seeds, "reason": test.reason}
     asked = own or claim["transfers"]
+    main = next(iter(test.by_ruler), "")
     rulers = [
-        _by(name, ruled, claim, printed, test.seeds if asked else None, main=i == 0)
-        for i, (name, ruled) in enumerate(test.by_ruler.items())
+        _by(name, ruled, claim, printed, test.seeds if asked else None, main)
+        for name, ruled in test.by_ruler.items()
     ]
     keys = ("value", "ci_low", "ci_high", "interval", "p")
     if not rulers:
@@ -90,15 +91,16 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
     return row | {key: first[key] for key in keys} | {"verdict": verdict, "rulers": others}
 
 
-def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, main: bool) -> dict:
-    """By another ruler than the claim's own a rule still decides where it is in the same unit, or
-    where only the sign counts. seeds: None where nothing is asked."""
+def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, main: str) -> dict:
+    """By the claim's own ruler, as measured and above the floor, the rule decides; other rulers stay
+    numbers, as each further verdict would make all others harder to reach. A closed form is certain.
+    seeds: None where nothing is asked."""
     rule, estimate, unit = claim["rule"], *ruled
-    same = main or unit == claim["unit"]
     found = {"ruler": name, "unit": unit, "published": printed.get(name)} | estimate._asdict()
-    if seeds is None or not (same or rule == {"above": 0}):
+    decides = name in (main, f"{main}, above the floor") or estimate.interval == "closed_form"
+    if seeds is None or not decides:
         return found | {"verdict": None, "p": None}
-    smallest = claim.get("smallest_effect", 0) if same else 0
+    smallest = claim.get("smallest_effect", 0)
     spread = degrees(estimate.interval, seeds)
     if spread is None:
         return found | {"verdict": apply_rule(rule, estimate, smallest), "p": None}

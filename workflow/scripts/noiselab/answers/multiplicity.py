@@ -2,7 +2,7 @@
 
 A verdict by itself is wrong with a chance of 5 % at most; of forty, one or two would be. So a
 verdict stands only where its p-value stays below 5 % after Holm's correction over all verdicts of
-the study, by whatever ruler. The others become undecided, and say so.
+the study, as measured or above the floor. The others become undecided, and say so.
 """
 
 import numpy as np

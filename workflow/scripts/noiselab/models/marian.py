@@ -15,8 +15,8 @@ class Symbols(NamedTuple):
 
 
 class AtPositions:
-    """Logits where they are wanted alone: a third of a batch is padding, and the output layer is the
-    most work of a small network, or of a large vocabulary."""
+    """Logits where they are wanted alone: a third of a batch is padding, and the output layer is
+    most of the work of a small network, or of a large vocabulary."""
 
     def forward(
         self,
@@ -53,10 +53,10 @@ def marian(
     """Encoder and decoder of `layers` each: ReLU, sinusoidal positions.
 
     Sources int64 [n, S] and decoder inputs int64 [n, T] in, S and T at most `positions`; logits
-    [n, T, vocabulary] out, or those of the positions `kept`. Embeddings of source, target and output are separate unless
-    `shared_embeddings`. norm: `post`, layers are normalised after each branch, as the paper has it,
-    or `pre`, before it and once more at the end, with which small networks learn faster (Xiong et
-    al. 2020): transformers has that as Pegasus.
+    [n, T, vocabulary] out, or those of the positions `kept`. Embeddings of source, target and
+    output are separate unless `shared_embeddings`. norm: `post`, layers are normalised after each
+    branch, as the paper has it, or `pre`, before it and once more at the end, with which small
+    networks learn faster (Xiong et al. 2020): transformers has that as Pegasus.
     """
     settings = {
         "vocab_size": vocabulary,
