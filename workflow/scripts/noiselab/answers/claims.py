@@ -92,9 +92,9 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
 
 
 def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, main: str) -> dict:
-    """By the claim's own ruler, as measured and above the floor, the rule decides; other rulers stay
-    numbers, as each further verdict would make all others harder to reach. A closed form is certain.
-    seeds: None where nothing is asked."""
+    """By the claim's own ruler, as measured and above the floor, the rule decides; other rulers
+    stay numbers, as each further verdict would make all others harder to reach. A closed form is
+    certain. seeds: None where nothing is asked."""
     rule, estimate, unit = claim["rule"], *ruled
     found = {"ruler": name, "unit": unit, "published": printed.get(name)} | estimate._asdict()
     decides = name in (main, f"{main}, above the floor") or estimate.interval == "closed_form"
