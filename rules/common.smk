@@ -20,6 +20,8 @@ os.environ.update(PATH=_PATH, SCRIPTS=SCRIPTS, SNAKEFILE=str(workflow.main_snake
 # for files: folders may be called as they like.
 shell.prefix("set -euo pipefail; set -f; IFS=$'\\n'; ")
 
+FIRST = 10  # priority of what trainings wait for; theirs are lower (Wiring.priority)
+
 # Jobs use no network, which their computers may not have: libraries that could look for something
 # newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
 os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env\n-u\nHF_HUB_OFFLINE")

@@ -64,6 +64,7 @@ for preparation in DATA.preparations():
             f"{RESULTS}/benchmarks/prepare/{{dataset}}.tsv"
         wildcard_constraints:
             dataset=preparation.pattern,
+        priority: FIRST
         conda:
             ENV
         threads: WIRING.threads(preparation.rule)

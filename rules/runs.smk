@@ -15,6 +15,7 @@ rule run_config:
         f"{RESULTS}/logs/run_config/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/run_config/{{run}}.tsv"
+    priority: FIRST
     conda:
         ENV
     params:
@@ -38,6 +39,7 @@ for stage in WIRING.stages:
             f"{RESULTS}/benchmarks/{WIRING.name(stage)}.tsv"
         wildcard_constraints:
             **WIRING.constraints(stage),
+        priority: WIRING.priority(stage)
         localrule: stage.local
         conda:
             ENV
