@@ -89,3 +89,14 @@ def test_several_gpus_share_the_threads_of_their_job(fixed, computing):
     assert words[:2] == ["env", "THREADS=12"]  # of 96 on 8 GPUs
     libraries = ("OMP", "MKL", "OPENBLAS")
     assert words[2:5] == [f"{name}_NUM_THREADS={computing}" for name in libraries]
+
+
+def test_longer_chains_begin_first_and_what_is_cheap_last():
+    """A teacher must be trained, must write and only then teaches: begun last, it would leave the
+    other cores idle at the end."""
+    wiring = Wiring(project.plan(config.load(tier="quick"), "results/quick").graph, force=print)
+    first = {stage.rule: wiring.priority(stage) for stage in wiring.stages}
+    assert first["train_diffusion"] > first["train_seq2seq"] > first["train_classifier"] > 0
+    assert first["decode_teacher"] == first["train_seq2seq"]
+    assert first["sample_images"] == first["train_diffusion"]
+    assert first["evaluate_classifier"] == first["evaluate_diffusion"] == 0

@@ -326,6 +326,16 @@ def test_notes_say_how_floors_depend_on_what_is_a_tie():
     assert note.endswith("as wide: digits 100:100: 42.00 to 49.80.")
 
 
+def test_noise_ratios_of_the_paper_that_were_not_run_are_named():
+    table = pd.DataFrame({"noise_ratio": [0, 0.3, 0.1], "ours": [1.0, 2.0, None], "reason": None})
+    (line,) = layouts.left_out(table, [0, 0.1, 0.3, 0.5, 1.0])
+    assert "100:10, 100:50, 100:100." in line
+    assert layouts.left_out(table, [0, 0.3]) == layouts.left_out(table, []) == []
+    diverged = table.assign(reason=[None, None, "training diverged"])
+    assert "100:50, 100:100." in layouts.left_out(diverged, [0, 0.1, 0.3, 0.5, 1.0])[0]
+    assert layouts.left_out(table.assign(ours=None), [0.5]) == []  # nothing was run
+
+
 def test_a_model_that_is_too_weak_is_marked_in_its_cells_and_in_the_notes():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     marked = table.assign(competence="digits: worse than counting")

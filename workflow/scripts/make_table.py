@@ -25,6 +25,7 @@ def main() -> None:
     place, title = (sources.entry.get(key) for key in ("place", "title"))
     title = f"{place or sources.name}: {title or 'test scores'}"
     notes = layouts.notes(table, arguments.tier, chosen.floor)
+    notes += layouts.left_out(table, sources.published().get("noise_ratios", []))
     for suffix, render in layouts.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(table, title, notes))
     with whole_file(arguments.out) as path:

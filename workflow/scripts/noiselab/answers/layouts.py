@@ -2,6 +2,7 @@
 
 import html
 
+import numpy as np
 import pandas as pd
 
 from noiselab.noise.registry import CORRUPTIONS
@@ -343,6 +344,17 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
             "paper's columns are for comparing the course of the numbers, not their level."
         )
     return lines
+
+
+def left_out(table: pd.DataFrame, printed: list[float]) -> list[str]:
+    """A line about those of the paper's noise ratios that were not run, where others were."""
+    ran = table.loc[table[["ours", "reason"]].notna().any(axis=1), "noise_ratio"].dropna()
+    missing = [f"100:{100 * r:g}" for r in printed if not np.isclose(ran, r).any()]
+    if len(ran) == 0 or not missing:
+        return []
+    return [
+        f"Of the paper's noise ratios not run here: {', '.join(missing)}. Larger tiers have them."
+    ]
 
 
 def _true_rates(table: pd.DataFrame) -> list[str]:

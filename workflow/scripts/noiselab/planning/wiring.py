@@ -133,8 +133,8 @@ class Wiring:
         return files | {"record": f"{self.graph.places.results}/records/{self.name(stage)}"}
 
     def priority(self, stage: Stage) -> int:
-        """The larger, the earlier it is begun: families of more stages first, or one of their chains
-        would be left alone at the end; what is cheap when nothing else can begin."""
+        """The larger, the earlier it is begun: families of more stages first, or one of their
+        chains would be left alone at the end; what is cheap when nothing else can begin."""
         planned = {name.split("/")[0] for name in self.graph.jobs}
         own = (s for s in self.stages if s.family == stage.family and s.name in planned)
         return 0 if stage.modules else len(list(own))
