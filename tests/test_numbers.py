@@ -425,7 +425,8 @@ def test_the_audit_is_a_table(results):
 def test_verdicts_are_a_table(results):
     scores = [row("table2", "digits", "accuracy", 98.0, ratio=0.0, of="cifar10", half=1)]
     scores += [row("table2", "digits", "accuracy", 90.0, of="cifar10", half=1)]
-    scores += [row("table2", "digits", "accuracy_drop", 8.0, of="cifar10", half=1)]
+    lost = {"of": "cifar10", "half": 1, "floor": 0.5, "unit": "points"}
+    scores += [row("table2", "digits", "accuracy_drop", 8.0, **lost)]
     decided = claims.decide(
         PUBLISHED, Measured("quick", {"table2": pd.DataFrame(scores)}, None, None)
     )
@@ -435,11 +436,12 @@ def test_verdicts_are_a_table(results):
     assert {ran, not_run} <= set(told)
     _, first, second = rows(block(results, f"verdicts quick {ran} {not_run}"))
     assert first[0] == told[ran]["claim"]
-    assert first[2:5] == ["9.950 points", "8.000 points [7.000, 9.000]", first[4]]
+    assert first[1:3] == ["9.950 points", "8.000 points [7.000, 9.000]: holds"]
+    assert first[3] == "7.500 points [6.500, 8.500]: holds"
     assert "digits" in first[4]
     assert "one training" in first[4]
     assert second[0] == told[not_run]["claim"]
-    assert second[3:] == ["—", "nothing", "not run"]
+    assert second[2:] == ["not run", "", ""]
     assert len(rows(block(results, "verdicts quick"))) > len(told)
     with pytest.raises(NoiselabError, match="no claim nothing"):
         block(results, "verdicts quick nothing")

@@ -27,30 +27,38 @@ def audit_block(results: Path, tier: str) -> str:
 
 
 def verdicts_block(results: Path, tier: str, *names: str) -> str:
-    """Claims of these names, or all: the paper's number, ours, and the verdict on what was run."""
+    """Claims of these names, or all: the paper's number, and ours with the verdict on what was run,
+    as measured and above the floor."""
     table = _read(results, tier, "claims", "claim", "where", "value", "verdict_here")
-    table = table.drop_duplicates(["claim", "where"])  # the others are by other rulers
+    table = table.astype(object).where(table.notna(), None)
     told = config.published()["claims"]
     rows = []
     for name in names or table["claim"].unique():
         own = table[table["claim"] == name]
         if name not in told or len(own) == 0:
             raise NoiselabError(f"no claim {name} ({hint(name, table['claim'])})")
-        rows += [_claim(row, told[name]["claim"]) for row in own.to_dict("records")]
+        tests = own.groupby("where", sort=False, dropna=False)
+        rows += [_claim(test.to_dict("records"), told[name]["claim"]) for _, test in tests]
     return _markdown(pd.DataFrame(rows))
 
 
-def _claim(row: dict, sentence: str) -> dict:
-    row = {key: None if pd.isna(value) else value for key, value in row.items()}
-    paper = verdicts.number(row["published"])
+def _claim(rulers: list[dict], sentence: str) -> dict:
+    """A row of the table. rulers: of one test, the claim's own first."""
+    main, *others = rulers
+    paper = verdicts.number(main["published"])
+    above = [r for r in others if r["verdict_here"] and str(r["ruler"]).endswith("above the floor")]
     return {
         "claim": sentence,
-        "measured": row["ruler"],
-        "paper": f"{paper} {row['unit']}" if paper else "",
-        "ours [95 % CI]": verdicts.estimate(row, row["unit"]) if row["where"] else "—",
-        "run": row["where"] or "nothing",
-        "on what was run": row["verdict_here"] or "not run",
+        "paper": f"{paper} {main['unit']}" if paper else "",
+        "measured": _told(main) if main["where"] else "not run",
+        "above the floor": _told(above[0]) if above else "",
+        "run": main["where"] or "",
     }
+
+
+def _told(row: dict) -> str:
+    """A number with its interval, and the verdict by it."""
+    return f"{verdicts.estimate(row, row['unit'])}: {row['verdict_here']}"
 
 
 def run_block(results: Path, tier: str) -> str:
