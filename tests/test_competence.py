@@ -14,6 +14,7 @@ from noiselab.answers.competence import WEAK, weaknesses
 from noiselab.answers.rules import HOLDS
 from noiselab.data.batches import TokenBatches
 from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
 from noiselab.families.language_model import task as language_model
 from noiselab.families.language_model.score import count_scores
 from noiselab.families.seq2seq.score import source_score
@@ -224,5 +225,17 @@ def test_a_table_marks_the_rows_of_a_weak_model():
     assert "11.00 [10.00, 12.00] †" in text
     assert "97.00 [96.00, 98.00] †" not in text
     assert "† Model too weak: glyphs-100: its clean accuracy, 11.0 %," in text
-    own = competence.marked(table, {"mine": frame}, PUBLISHED)  # has no gates
-    assert own["competence"].isna().all()
+
+
+def test_an_experiment_of_ones_own_has_the_gates_of_its_family_where_they_can_be_measured():
+    def marks(*rows):
+        frame = pd.DataFrame(rows).assign(family="classifier")
+        marked = competence.marked(frame, {"mine": frame}, PUBLISHED)
+        return dict(zip(marked["dataset"], marked["competence"].notna(), strict=True))
+
+    good, chance = clean("accuracy", 97.0), clean("accuracy", 11.0, dataset="glyphs-100")
+    assert marks(good, chance) == {"digits": False, "glyphs-100": True}
+    assert marks(row("table2", "digits", "accuracy", 11.0)) == {"digits": False}  # no clean run
+    assert marks(clean("kl", 0.5)) == {"digits": False}  # no clean labels to score by
+    for family in FAMILIES.values():
+        assert set(family.gates) <= set(competence.KINDS), family.name

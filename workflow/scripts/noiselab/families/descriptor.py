@@ -98,6 +98,9 @@ class Family:
     # (run, dataset.json) -> why the run cannot be trained on the data as they are, or None.
     data_mistake: Callable[[Run, dict], str | None] = lambda run, described: None
     snapshots: bool = False  # prolonged runs keep the weights of where a fixed total would end
+    # Gates of competence (answers/competence.py) of experiments of which no claim says what their
+    # clean models must have learned.
+    gates: Mapping[str, float] = field(default_factory=dict)
     judge: str | None = None  # family whose clean run judges what a run generates
     # Stages of runs in special roles, by role: a noisy teacher's decoding.
     role_stages: Mapping[str, tuple[Stage, ...]] = field(default_factory=dict)

@@ -52,6 +52,7 @@ FAMILY = Family(
     order=1,
     kinds=(*IMAGE_KINDS, *FILE_KINDS),
     models={"resnet": RESNET},
+    gates={"chance": 10},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
         "channels": spec["channels"],

@@ -112,6 +112,7 @@ FAMILY = Family(
     order=3,
     kinds=(*IMAGE_KINDS, *FILE_KINDS),
     models={"unet": UNET},
+    gates={"chance": 10},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
         "channels": spec["channels"],

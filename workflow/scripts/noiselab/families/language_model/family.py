@@ -45,6 +45,7 @@ FAMILY = Family(
     order=4,
     kinds=TEXT_KINDS,
     models={"gpt2": GPT2},
+    gates={"bigram": 0},
     facts=lambda spec, recipe: {
         "vocabulary": spec["vocabulary"],
         "evaluation": recipe["evaluation"],

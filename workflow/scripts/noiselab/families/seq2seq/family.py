@@ -68,6 +68,7 @@ FAMILY = Family(
     order=5,
     kinds=PAIR_KINDS,
     models={"marian": MARIAN},
+    gates={"shuffled_source": 0.3},
     facts=lambda spec, recipe: {
         "vocabulary": spec["vocabulary"],
         "source_length": spec["source_length"],

@@ -84,6 +84,7 @@ FAMILY = Family(
     order=2,
     kinds=(*IMAGE_KINDS, *FILE_KINDS),
     models={"vit": VIT},
+    gates={"chance": 10},
     facts=facts,
     clean_examples=clean_examples,
     snapshots=True,
