@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from noiselab.answers import figures, tables
+from noiselab.answers.figures import drawing
 
 
 def cell(**values):
@@ -161,3 +163,17 @@ def test_gradients_have_a_row_per_protocol_with_arrows_and_growth():
         texts = " ".join(text.get_text() for text in sums.texts)
         assert "clean 0.520, corrupt 0.001" in texts
         assert "SNR: 1.00 at m = 1, 2.00 at m = 4" in texts
+
+
+def test_numbers_of_a_weak_model_are_hollow_and_named_so():
+    cells = pd.DataFrame({"e": [0.0, 0.5], "ours": [9.0, 8.0], "ci_low": [8.0, 7.0]})
+    cells = cells.assign(ci_high=10.0, competence=[None, None])
+    figure, axis = plt.subplots()
+    drawing.with_spread(axis, cells, "e", "ours", "#000000")
+    drawing.with_spread(axis, cells.assign(competence="at chance"), "e", "ours", "#000000")
+    (strong, *_), (weak, *_) = axis.containers
+    assert strong.get_markerfacecolor() == "#000000"
+    assert weak.get_markerfacecolor() == "white"
+    labels = [container.get_label() for container in axis.containers]
+    assert labels == ["ours, 95 % CI", "ours, 95 % CI (model too weak)"]
+    plt.close(figure)

@@ -50,8 +50,19 @@ def with_spread(
 ) -> None:
     """Own numbers with their intervals against a column of the table."""
     spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
-    style = {"fmt": f"-{marker}", "capsize": 3, "color": colour}
-    axis.errorbar(cells[x], cells["ours"], yerr=spread, **style, label=f"{name}, 95 % CI")
+    style = {"fmt": f"-{marker}", "capsize": 3, "color": colour, **weak_style(cells)}
+    name = f"{name}, 95 % CI{weak_label(cells)}"
+    axis.errorbar(cells[x], cells["ours"], yerr=spread, **style, label=name)
+
+
+def weak_label(cells: pd.DataFrame) -> str:
+    """What is added to the name of numbers that nothing can be concluded from (competence.py)."""
+    return " (model too weak)" if cells["competence"].notna().any() else ""
+
+
+def weak_style(cells: pd.DataFrame) -> dict:
+    """Such numbers have hollow markers."""
+    return {"markerfacecolor": "white"} if weak_label(cells) else {}
 
 
 def logarithmic(axis: Axes, values: pd.Series) -> None:

@@ -5,13 +5,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from noiselab.answers.figures.drawing import FLOOR, ORDERED
+from noiselab.answers.figures.drawing import FLOOR, ORDERED, weak_label, weak_style
 from noiselab.answers.layouts import FAMILIES as FAMILY_NAMES
 from noiselab.answers.layouts import NAMES
 
 FAMILY_COLOURS = dict(zip(FAMILY_NAMES, ORDERED, strict=False))
 MARKERS = ("o", "s", "^", "D", "v")
-ENDS = ["ci_low", "ci_high"]
 
 
 def spectrum_figure(tables: list[pd.DataFrame]) -> Figure:
@@ -35,8 +34,9 @@ def _spectrum_row(row, table: pd.DataFrame, column: str) -> None:
     for (family, *_), cells in curves:
         before = [key for key, _ in curves if key[0] == family]
         marker = MARKERS[before.index((family, *_)) % len(MARKERS)]
-        numbers = [column, *ENDS]
-        above = cells.assign(**{name: cells[name] - cells["floor"] for name in numbers})
+        above = cells.assign(**{column: cells[column] - cells["floor"]})
+        if column == "ours":  # whose intervals are paired with the floor
+            above = above.assign(ci_low=cells["excess_low"], ci_high=cells["excess_high"])
         for axis, drawn in zip(row, (cells, above), strict=True):
             _spectrum_curve(axis, drawn, column, family, marker)
     for axis in row:
@@ -64,6 +64,8 @@ def _spectrum_curve(axis: Axes, cells: pd.DataFrame, column: str, family: str, m
     name = f"{FAMILY_NAMES[family]}, {NAMES.get(dataset, dataset)}{fixed}"
     style = {"color": FAMILY_COLOURS[family], "marker": marker, "markersize": 5, "label": name}
     style |= {"linestyle": ":" if fixed else "-"}
+    if column == "ours":
+        style |= {"label": name + weak_label(cells), **weak_style(cells)}
     spread = None
     if cells["ci_low"].notna().any():
         spread = [cells[column] - cells["ci_low"], cells["ci_high"] - cells[column]]
