@@ -2,6 +2,7 @@
 import os
 import re
 import sys
+import threading
 
 SCRIPTS = f"{workflow.basedir}/workflow/scripts"
 if re.search(r"[\x00-\x1f\x7f]", SCRIPTS + os.getcwd() + sys.executable):
@@ -36,3 +37,9 @@ def _or_exit(function, *arguments):
         return function(*arguments)
     except NoiselabError as error:
         sys.exit(f"noiselab: {error}")
+
+
+def end_timers():
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()

@@ -10,3 +10,13 @@ rule preflight:
 
 onstart:
     start.check_or_exit(workflow, GRAPH)
+
+
+# Snakemake looks for jobs again some seconds after each look (profiles/default), and would wait here
+# for the timers of that, when there is nothing more to do.
+onsuccess:
+    end_timers()
+
+
+onerror:
+    end_timers()
