@@ -485,6 +485,23 @@ def test_seeds_of_an_audit_are_paired():
     assert found["interval"] == "t_seeds"
 
 
+def test_an_audit_compares_the_seeds_that_both_sides_have():
+    """Five trainings against one are one against one, with its interval over items."""
+    text = [row("table2", "digits", "accuracy", 90.0 + s, seed=s, half=1.0) for s in range(5)]
+    one = [row("audit_schedule", "digits", "accuracy", 80.0, seed=3, half=2.0)]
+    sides = {"table2": pd.DataFrame(text), "audit_schedule": pd.DataFrame(one)}
+    found = audit.audit_table(config.audit(), sides, None).iloc[0]
+    assert (found["text"], found["effect"], found["n_seeds"]) == (93.0, -13.0, 1)
+    assert found["effect_high"] - found["effect"] == pytest.approx(np.hypot(1.0, 2.0))
+    assert found["says"] == "released is lower"
+    two = [
+        row("audit_schedule", "digits", "accuracy", v, seed=s) for s, v in ((4, 84.1), (1, 80.9))
+    ]
+    sides["audit_schedule"] = pd.DataFrame(two)
+    found = audit.audit_table(config.audit(), sides, None).iloc[0]
+    assert (found["effect"], found["n_seeds"], found["interval"]) == (-10.0, 2, "t_seeds")
+
+
 def test_differences_of_an_audit_are_corrected_for_their_number():
     """Of four rows: an effect that is there by itself only, and one that is there."""
 

@@ -19,8 +19,9 @@ for side in ("text", "released", "effect"):
 COLUMNS += ["interval", "n_seeds", "says", "reason", "p_holm"]
 UNSEEN = "no difference can be seen"
 NOTES = [
-    "Effect = as released − as in the text, with its 95 % interval: over seeds, paired, where "
-    "there are two or more; else over test items or batches, as if the runs were independent.",
+    "Effect = as released − as in the text, of the seeds that both have, with its 95 % interval: "
+    "over seeds, paired, where there are two or more; else over test items or batches, as if the "
+    "runs were independent.",
     "A difference is said to be there where its p-value stays below 5 % after Holm's correction "
     "over all rows. Of one training, that leaves out how trainings differ.",
     "Numbers in the first column are those of docs/AUDIT.md.",
@@ -85,11 +86,14 @@ def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Ite
 
 
 def _effect(text: pd.DataFrame, released: pd.DataFrame) -> dict:
-    """Both sides and their difference, from the rows of their seeds."""
+    """Both sides and their difference, from the rows of the seeds that both have, if any: one
+    training is compared with one, and several are paired."""
+    both = set(text["seed"]) & set(released["seed"])
+    if both:
+        text, released = (side[side["seed"].isin(both)] for side in (text, released))
     before, after = seeds_estimate(text), seeds_estimate(released)
     effect = difference(after, before)
-    paired = list(text["seed"]) == list(released["seed"]) and len(text) > 1
-    if paired:
+    if len(both) > 1:
         effect = over_seeds(list(released["value"].to_numpy() - text["value"].to_numpy()), None)
     return _numbers(before, after, effect) | {"n_seeds": min(len(text), len(released))}
 

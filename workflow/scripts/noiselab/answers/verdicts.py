@@ -78,11 +78,13 @@ def tidy(content: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def number(value: float | None) -> str:
-    """A number with four significant digits and six decimals at most, with a true minus sign."""
+def number(value: float | None, largest: float | None = None) -> str:
+    """A number with four significant digits and six decimals at most, with a true minus sign.
+    largest: of those beside it, whose decimals it has."""
     if value is None or pd.isna(value):
         return ""
-    decimals = 3 - floor(log10(abs(value))) if value else 1
+    size = abs(value) if largest is None else largest
+    decimals = 3 - floor(log10(size)) if size else 1
     return f"{value:,.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
@@ -90,10 +92,12 @@ def estimate(row: dict, unit: str = "") -> str:
     """Value, unit and interval of a test or ruler, or why there is no value."""
     if row["value"] is None:
         return f"— ({row.get('reason') or 'not measured'})"
-    text = f"{number(row['value'])} {unit}".strip()
-    if row["ci_low"] is None:
-        return f"{text} (no interval)"
-    return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    ends = [row["ci_low"], row["ci_high"]]
+    if None in ends:
+        return f"{number(row['value'])} {unit}".strip() + " (no interval)"
+    largest = max(map(abs, [row["value"], *ends]))
+    value, low, high = (number(n, largest) for n in (row["value"], *ends))
+    return f"{value} {unit}".strip() + f" [{low}, {high}]"
 
 
 def _here(test: dict) -> str:
