@@ -39,7 +39,7 @@ DRAWS = 4000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="of the trainings")
-    rows = pd.concat(map(pd.read_csv, parser.parse_args().metrics))
+    rows = pd.concat(map(pd.read_csv, parser.parse_args().metrics), ignore_index=True)
     rows = rows[rows["metric"] == "accuracy_drop"].loc[rows["noise_ratio"] == 1, KEPT]
     OUT.mkdir(parents=True, exist_ok=True)
     rows.to_csv(OUT / "metrics.csv", index=False)

@@ -33,12 +33,15 @@ def test_there_are_twenty_trainings_of_each_noise_and_they_differ():
     ids=lambda c: "-".join(str(c[key]) for key in ("corruption", "seeds", "number")),
 )
 def test_stated_intervals_cover_the_mean_of_all_trainings(case):
-    """By Student's formula, over more draws than the table has; the stated 95 % are 93 to 97."""
+    """By Student's formula, over more draws than the table has; the stated 95 % are 93 to 97. Of
+    three trainings with structured noise, whose excesses have a long tail, they are a little less:
+    tier quick has five."""
     values, n = trainings(case["corruption"], case["number"]).to_numpy(), case["seeds"]
     drawn = values[np.random.default_rng(11).integers(0, len(values), (DRAWS, n))]
     half = stats.t.ppf(0.975, n - 1) * drawn.std(1, ddof=1) / np.sqrt(n)
     covered = 100 * np.mean(abs(drawn.mean(1) - values.mean()) <= half + 1e-9)
-    assert 93 <= covered <= 97
+    least = 92 if (case["corruption"], n) == ("shift_label", 3) else 93
+    assert least <= covered <= 97
     assert case["value"] == pytest.approx(covered, abs=1.2)  # of 4,000 draws
 
 
