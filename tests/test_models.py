@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from noiselab.errors import NoiselabError
+from noiselab.models.fast_cnn import fast_cnn
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.marian import Symbols, marian
 from noiselab.models.resnet import resnet
@@ -56,3 +57,35 @@ def test_logits_at_some_positions_are_those_of_all_positions_there(norm):
         logits.square().sum().backward()
         slopes.append([p.grad for p in model.parameters()])
     torch.testing.assert_close(*slopes)
+
+
+def test_the_fast_network_whitens_patches_of_its_images():
+    """Its outputs have variance 1, and no two of one sign are correlated."""
+    torch.manual_seed(0)
+    images = torch.randn(40, 3, 20, 20)
+    images[:, 1] += 2 * images[:, 0]
+    images[:, :, :, 1:] += images[:, :, :, :-1].clone()
+    network = fast_cnn(3, 10, [8, 12])
+    network.whiten(images, least=0)
+    with torch.no_grad():
+        found = network.whitening(images).permute(1, 0, 2, 3).flatten(1).double()
+    half = len(found) // 2
+    assert half == 3 * 2 * 2
+    torch.testing.assert_close(found[half:], -found[:half])
+    moments = found[:half] @ found[:half].T / found.shape[1]
+    torch.testing.assert_close(moments, torch.eye(half).double(), atol=1e-4, rtol=0)
+
+
+def test_blocks_of_the_fast_network_begin_as_identities():
+    network = fast_cnn(1, 4, [8, 8])
+    first = network.blocks[1][0]
+    images = torch.randn(2, 8, 6, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(first(images), images)
+    assert network(torch.zeros(2, 1, 16, 16)).shape == (2, 4)
+    trained = {name for name, p in network.named_parameters() if p.requires_grad}
+    assert "whitening.weight" not in trained
+    assert "whitening.bias" in trained
+    assert not any(
+        isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad for m in network.modules()
+    )

@@ -14,7 +14,7 @@ from torch import nn
 
 from noiselab import reading
 from noiselab.errors import NoiselabError
-from noiselab.training import checkpoint
+from noiselab.training import checkpoint, precision
 from noiselab.training import loop as training
 from noiselab.training.loop import Batch, Interrupted, Settings
 from noiselab.training.records import History
@@ -360,3 +360,53 @@ def test_a_half_line_of_a_killed_training_is_not_taken_for_a_row(tmp_path, half)
     assert reading.rows(path) == [*rows, {"step": 3}]
     History(path, start=1)
     assert reading.rows(path) == rows[:1]
+
+
+# ------------------------------------------------------------------------- optimiser, precision
+
+
+def test_biases_may_learn_faster_and_decay_as_before():
+    """Step by step as one plain optimiser per kind of parameter."""
+    ours, theirs = network(0.0), network(0.0)
+    spec = settings().optimizer | {"nesterov": True}
+    optimizer = training.build_optimizer(ours, spec | {"bias_multiplier": 8})
+    common = {"momentum": 0.9, "nesterov": True}
+    plain = [
+        torch.optim.SGD(
+            [p for p in theirs.parameters() if p.dim() == dim], lr, weight_decay=w, **common
+        )
+        for dim, lr, w in ((2, 0.05, 1e-3), (1, 0.4, 1e-3 / 8))
+    ]
+    for _ in range(5):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.05 * group.get("multiplier", 1)
+        for model, several in ((ours, [optimizer]), (theirs, plain)):
+            training_loss = nn.functional.cross_entropy(model(INPUTS[:16]), TARGETS[:16])
+            model.zero_grad()
+            training_loss.backward()
+            for one in several:
+                one.step()
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+def test_frozen_weights_are_not_trained():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    optimizer = training.build_optimizer(model, settings().optimizer)
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in model.parameters()} - {id(model[0].weight)}
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_auto_is_bf16_where_the_cpu_has_it(has, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    cpu = torch.device("cpu")
+    assert precision.resolved("auto", cpu) == ("bf16" if has else "fp32")
+    assert precision.resolved("bf16", cpu) == precision.resolved("fp32", cpu) == "fp32"
+    seen, model = [], network()
+    model[-1].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    _, summary = run(tmp_path, model=model, precision="auto", evaluate_every=None)
+    assert set(seen) == {torch.bfloat16 if has else torch.float32}
+    assert summary["precision"] == ("bf16" if has else "fp32")
+    assert all(weights.dtype == torch.float32 for weights in model.parameters())

@@ -174,7 +174,7 @@ def test_labels_are_smoothed():
     """(1 - s) times the cross-entropy of the label, s times its mean over the classes."""
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    loss = vision_transformer.smoothed_loss(example_run(label_smoothing=0.2))
+    loss = classifier.smoothed_loss(example_run(label_smoothing=0.2))
     value = loss(lambda x: x, SimpleNamespace(inputs=logits, targets=labels))
     logs = logits.log_softmax(-1)
     expected = -(0.8 * logs[torch.arange(6), labels] + 0.2 * logs.mean(-1)).mean()

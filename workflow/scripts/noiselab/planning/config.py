@@ -131,11 +131,14 @@ def different(given: dict, usual: dict) -> dict:
 
 
 def merge(base: dict, changes: dict) -> dict:
-    """`base` with `changes` laid over it: mappings are merged key by key, the rest replaced."""
+    """`base` with `changes` laid over it: mappings are merged key by key, the rest replaced.
+    Another model has none of the settings of the one it replaces."""
     merged = dict(base)
     for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if nested else value
+        before = merged.get(key)
+        nested = isinstance(value, dict) and isinstance(before, dict)
+        another = nested and key == "model" and value.get("name") not in (None, before.get("name"))
+        merged[key] = merge(before, value) if nested and not another else value
     return merged
 
 

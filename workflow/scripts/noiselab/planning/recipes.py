@@ -19,23 +19,15 @@ def planned_examples(clean_examples: float, noise_ratio: float | None, budget: s
 def recipe(config: dict, experiment: dict, spec: dict) -> dict:
     """The family's recipe with the changes of data set, experiment and protocol, in this order."""
     family = experiment["family"]
-    changed = _changed(config[family], spec.get("overrides", {}).get(family, {}))
-    changed = _changed(changed, experiment.get("training", {}))
+    changed = merge(config[family], spec.get("overrides", {}).get(family, {}))
+    changed = merge(changed, experiment.get("training", {}))
     released = changed.pop("released", {})
     if experiment["protocol"] == "released":
-        changed = _changed(changed, released)
+        changed = merge(changed, released)
     _check_model(family, changed, spec)
     gpus = config["resources"].get(f"train_{family}", {}).get("gpu", 1)
     check_recipe(family, changed, spec, max(1, gpus))
     return changed
-
-
-def _changed(before: dict, changes: dict) -> dict:
-    """A recipe with changes. Another model has none of the settings of the one it replaces."""
-    old, new = (part.get("model", {}).get("name") for part in (before, changes))
-    if new not in (None, old):
-        before = before | {"model": {}}
-    return merge(before, changes)
 
 
 def _check_model(family: str, recipe: dict, spec: dict) -> None:

@@ -13,12 +13,13 @@ from noiselab.families import FAMILIES
 from noiselab.planning.hints import hint
 
 GLYPHS = re.compile(r"glyphs-([1-9][0-9]*)(?:x([1-9][0-9]*))?")
-# Settings of an optimiser beside its name and learning rate.
+# Settings that an optimiser needs beside its name and learning rate, and those that it may have.
 OPTIMIZERS = {
     "sgd": ("momentum", "weight_decay"),
     "adam": ("betas", "weight_decay"),
     "adamw": ("betas", "weight_decay"),
 }
+OPTIONAL = {"sgd": ("nesterov", "bias_multiplier")}
 
 
 def check(given: dict, config: dict) -> None:
@@ -119,7 +120,8 @@ def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
     optimizer = recipe["optimizer"].get("name", "")
     known = OPTIMIZERS.get(optimizer)
     for name in changes.get("optimizer", {}):
-        if known and name not in ("name", "learning_rate", *known):
+        possible = ("name", "learning_rate", *(known or ()), *OPTIONAL.get(optimizer, ()))
+        if known and name not in possible:
             raise NoiselabError(f"config key {key}.optimizer.{name}: no setting of {optimizer}")
     peak = recipe["optimizer"].get("learning_rate")
     last = changes.get("schedule", {}).get("final_learning_rate", peak)

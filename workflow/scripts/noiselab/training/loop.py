@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from noiselab import progress, streams
 from noiselab.errors import NoiselabError
-from noiselab.training import checkpoint, distributed
+from noiselab.training import checkpoint, distributed, precision
 from noiselab.training.records import History, Meter
 from noiselab.training.weights import save_weights
 
@@ -123,7 +123,8 @@ def train(
             if done == settings.snapshot_step and history.writes:
                 save_weights(folder / SNAPSHOT, trained.result, run_digest)
             checkpoints.after(done, trained, meter)
-    return trained.result, meter.summary(settings.steps, settings.batch_size)
+    summary = meter.summary(settings.steps, settings.batch_size)
+    return trained.result, summary | {"precision": trained.precision}
 
 
 # ------------------------------------------------------------------------ parts of the loop
@@ -152,8 +153,7 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
     `no_weight_decay` names; SGD, as in the CIFAR recipe, decays all.
     """
     if spec["name"] == "sgd":
-        options = {"momentum": spec["momentum"], "weight_decay": spec["weight_decay"]}
-        return torch.optim.SGD(model.parameters(), lr=spec["learning_rate"], fused=True, **options)
+        return _sgd(model, spec)
     spared = getattr(model, "no_weight_decay", set)()
     decayed, others = [], []
     for name, parameter in model.named_parameters():
@@ -167,6 +167,21 @@ def build_optimizer(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=spec["learning_rate"], betas=betas, fused=True)
 
 
+def _sgd(model: nn.Module, spec: dict) -> torch.optim.Optimizer:
+    """Biases may have a larger learning rate, by `bias_multiplier`, and then decay by as much less:
+    what decay takes from them in a step stays the same."""
+    options = {key: spec[key] for key in ("momentum", "weight_decay")}
+    options |= {"lr": spec["learning_rate"], "nesterov": spec.get("nesterov", False)}
+    times = spec.get("bias_multiplier", 1)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if times == 1:
+        return torch.optim.SGD(trained, fused=True, **options)
+    biases = {"params": [p for p in trained if p.dim() == 1], "multiplier": times}
+    biases |= {"weight_decay": spec["weight_decay"] / times}
+    groups = [{"params": [p for p in trained if p.dim() > 1]}, biases]
+    return torch.optim.SGD(groups, fused=True, **options)
+
+
 class Trained:
     """A model, in the form that several processes train together, its optimiser and its average."""
 
@@ -177,8 +192,8 @@ class Trained:
             self.parallel = torch.compile(self.parallel)
         self.optimizer = build_optimizer(model, settings.optimizer)
         self.average = _moving_average(model, settings.ema_decay)
-        bf16 = settings.precision == "bf16" and device.type == "cuda"
-        self.precision = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+        self.precision = precision.resolved(settings.precision, device)
+        self.autocast = precision.autocast(self.precision, device)
 
     @property
     def result(self) -> nn.Module:
@@ -188,13 +203,13 @@ class Trained:
     def set_learning_rate(self, rate: float) -> float:
         """Returns the rate."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("multiplier", 1)
         return rate
 
     def backward(self, data: Batch, parts: int, final: bool) -> torch.Tensor:
         """Add the gradients of one of the `parts` of a batch; returns its part of the loss. Only
         with the `final` one do processes exchange their gradients."""
-        with _local_gradients(self.parallel, not final), self.precision:
+        with _local_gradients(self.parallel, not final), self.autocast:
             value = self.loss(self.parallel, data) / parts
         value.backward()
         return value.detach()

@@ -11,6 +11,7 @@ from noiselab.families.descriptor import (
     POSITIVE,
     PREDICTIONS,
     RUN,
+    SHARE,
     WEIGHTS,
     Family,
     File,
@@ -44,21 +45,32 @@ def annotating(family: str) -> Stage:
     )
 
 
+def too_small(model: dict, spec: dict, recipe: dict) -> str | None:
+    """Why such a network cannot be: each block halves the image."""
+    least = 2 ** len(model["widths"]) * 2
+    if spec["size"] < least:
+        return f"model.widths: {len(model['widths'])} blocks need images of {least} pixels or more"
+    return None
+
+
 RESNET = Model({"width": COUNT, "blocks": COUNTS})
+FAST_CNN = Model({"widths": COUNTS}, too_small)
 
 FAMILY = Family(
     name="classifier",
     title="Classifiers",
     order=1,
     kinds=(*IMAGE_KINDS, *FILE_KINDS),
-    models={"resnet": RESNET},
+    models={"resnet": RESNET, "fast_cnn": FAST_CNN},
     gates={"chance": 10},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
         "channels": spec["channels"],
         "augment": {"crop": spec.get("crop", 0), "flip": spec["flip"]},
+        # Runs of recipes that say nothing of it stay as they are.
+        **{key: recipe[key] for key in ("label_smoothing",) if recipe.get(key)},
     },
-    recipe={"epochs": POSITIVE},
+    recipe={"epochs": POSITIVE, "label_smoothing": SHARE},
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     stages=stages("classifier"),
     role_stages={ANNOTATOR: (annotating("classifier"),)},

@@ -13,17 +13,20 @@ from noiselab.data.encoded import EncodedImages
 from noiselab.data.encoded_batches import PIECE, free_threads, training_batches, views
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
+from noiselab.models.fast_cnn import FastCNN, fast_cnn
 from noiselab.models.resnet import resnet
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import Batch, Task
 
+WHITENED = 5000
 Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 
 # Name in the configuration -> (channels, size of the images in pixels, classes, **settings) to a
 # network: float [n, channels, size, size] in, logits [n, classes] out.
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet": lambda channels, size, classes, **settings: resnet(channels, classes, **settings),
+    "fast_cnn": lambda channels, size, classes, **settings: fast_cnn(channels, classes, **settings),
 }
 
 
@@ -47,10 +50,13 @@ class Classifier(nn.Module):
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
     description, train, test = prepared.read_run(run)
+    model = build(run, description)
+    if isinstance(model.network, FastCNN):
+        model.network.whiten(model.normalised(_first_images(train)))
     return Task(
-        model=build(run, description),
+        model=model,
         batch=training_batches(run, train, device),
-        loss=loss,
+        loss=smoothed_loss(run),
         evaluate=test_accuracy(test, device),
         predict=lambda model: {"test": predict(model, test.x, device)},
     )
@@ -89,9 +95,23 @@ def images_example(build: Callable, run: Run, data: Data) -> tuple[nn.Module, tu
     return network, (torch.empty(1, *shape),), {}
 
 
-def loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy in nats against the labels as given, corrupted or not."""
-    return cross_entropy(model(batch.inputs).float(), batch.targets)
+def _first_images(train: Split) -> Tensor:
+    """Training images to whiten by, uint8 [at most WHITENED, c, h, w]."""
+    if isinstance(train.x, EncodedImages):
+        return next(views(train.x, np.arange(min(WHITENED, len(train.x))), WHITENED, 1))
+    return torch.from_numpy(np.array(train.x[:WHITENED]))
+
+
+def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
+    """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed where the
+    recipe says so."""
+    smoothing = run.get("label_smoothing", 0.0)
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logits = model(batch.inputs).float()
+        return cross_entropy(logits, batch.targets, label_smoothing=smoothing)
+
+    return loss
 
 
 def predict(model: nn.Module, images: Images, device: torch.device) -> np.ndarray:

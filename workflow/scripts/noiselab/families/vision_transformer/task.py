@@ -1,11 +1,8 @@
 """The vision-transformer family: classifiers as large as ImageNet needs them."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from noiselab import streams
 from noiselab.data import prepared
@@ -15,7 +12,7 @@ from noiselab.families.classifier.task import Classifier
 from noiselab.families.work import Data
 from noiselab.models.vit import vit
 from noiselab.run import Run
-from noiselab.training.loop import Batch, Task
+from noiselab.training.loop import Task
 
 
 class TransformerClassifier(Classifier):
@@ -41,7 +38,7 @@ def task(run: Run, device: torch.device) -> Task:
     return Task(
         model=build(run, description),
         batch=training_batches(run, train, device),
-        loss=smoothed_loss(run),
+        loss=classifier.smoothed_loss(run),
         evaluate=classifier.test_accuracy(test, device),
         predict=predict,
     )
@@ -59,16 +56,6 @@ def build(run: Run, description: dict) -> TransformerClassifier:
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one image, without content."""
     return classifier.images_example(build, run, data)
-
-
-def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
-    """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed."""
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        logits = model(batch.inputs).float()
-        return cross_entropy(logits, batch.targets, label_smoothing=run.label_smoothing)
-
-    return loss
 
 
 def train_rows(run: Run, labels: np.ndarray) -> np.ndarray:
