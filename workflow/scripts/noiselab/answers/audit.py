@@ -23,7 +23,8 @@ NOTES = [
     "over seeds, paired, where there are two or more; else over test items or batches, as if the "
     "runs were independent.",
     "A difference is said to be there where its p-value stays below 5 % after Holm's correction "
-    "over all rows. Of one training, that leaves out how trainings differ.",
+    "over all rows, and by itself where it is without that alone. Of one training, that leaves out "
+    "how trainings differ.",
     "Numbers in the first column are those of docs/AUDIT.md.",
 ]
 
@@ -56,7 +57,9 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     ends = (own[name].to_numpy() for name in ("effect", "effect_low", "effect_high"))
     p = holm(np.minimum(2 * np.min(sides(*ends, 0, free), axis=0), 1))
     table.loc[tested, "p_holm"] = p
-    table.loc[own.index[p > ALPHA], "says"] = UNSEEN
+    called = table["says"].where(table["says"] != UNSEEN)
+    alone = called.loc[own.index[p > ALPHA]].dropna()
+    table.loc[alone.index, "says"] = alone + f" by itself, not among {len(own)} rows"
     return table
 
 
