@@ -115,7 +115,7 @@ MADE += ["results/quick/runs/classifier/digits/clean-s0/metrics.json"]
         ("results/quick/tables/tabel2.csv", f"(did you mean {MADE[0]}?)"),
         ("results/quick/data/digist/train_x.npy", f"(did you mean {MADE[1]}?)"),
         (
-            "results/quick/runs/classifier/digits/clean-s1/metrics.json",
+            "results/quick/runs/classifier/digits/clean-s9/metrics.json",
             f"(did you mean {MADE[2]}?)",
         ),
         ("results/x", "no job makes results/x (snakemake plan shows what is planned)"),
