@@ -19,7 +19,7 @@ from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import Batch, Task
 
-WHITENED = 5000
+WHITENED = 5000  # training images, at most, that the first layer of a FastCNN is made from
 Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 
 # Name in the configuration -> (channels, size of the images in pixels, classes, **settings) to a
