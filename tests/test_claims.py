@@ -200,6 +200,38 @@ def test_stand_ins_never_decide_the_published_claim():
     assert "digits" in decided(measured)["diffusion_collapses"]["because"]
 
 
+def bases(tier, dataset_of=lambda name: name):
+    """How many claims have which verdict, by what it rests on."""
+    measured = Measured(tier, printed(1e-6, dataset_of), gradients(1e-6), stability(10**9))
+    found = decided(measured, *(n for n in PUBLISHED["claims"] if n not in CLOSED_FORMS))
+    return {
+        basis: {name for name, claim in found.items() if claim["by_basis"][basis] == HOLDS}
+        for basis in claims.BASES
+    }, found
+
+
+def test_verdicts_rest_on_stand_ins_the_papers_data_or_both_data_and_recipe():
+    paper, lab, desk = (bases(tier)[0] for tier in ("paper", "lab", "desk"))
+    assert not any(found["stand_in"] for found in (paper, lab, desk))
+    assert paper["as_published"] == desk["paper_data"] > lab["as_published"] > set()
+    assert paper["paper_data"] == desk["as_published"] == set()
+    assert lab["as_published"] | lab["paper_data"] == paper["as_published"]
+    stand_in = bases("paper", lambda name: f"like-{name}")[0]
+    assert stand_in["stand_in"] and not stand_in["paper_data"]
+
+
+def test_each_claim_says_what_remains_open():
+    for tier, basis in (("paper", "as_published"), ("desk", "paper_data")):
+        held, found = bases(tier)
+        for name in held[basis]:
+            expected = "" if tier == "paper" else "the paper's network and length of training"
+            assert found[name]["open"].startswith(expected)
+            assert bool(found[name]["open"]) == bool(expected)
+    nothing = decided(Measured("desk", {}), "diffusion_collapses")["diffusion_collapses"]
+    assert nothing["open"].startswith("CIFAR-10, and the paper's network")
+    assert set(nothing["by_basis"].values()) == {claims.NOT_TESTED}
+
+
 def test_the_papers_data_at_a_smaller_tier_decide_no_level():
     found = decided(Measured("lab", printed(1e-6)))
     assert found["language_model_level"]["verdict"] == NOT_DECIDABLE

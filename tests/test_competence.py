@@ -192,7 +192,7 @@ def test_the_report_says_it(tmp_path):
     content, _ = decided(20.0)
     (tmp_path / "claims.json").write_text(json.dumps(content))
     shown = report.claims(tmp_path / "claims.json")
-    assert shown["here"] == [(WEAK, 1)]
+    assert shown["by_basis"]["stand-in data"] == [(WEAK, 1)]
     assert shown["single"] == ""
     template = (report.CAPTIONS / "report.html.j2").read_text(encoding="utf-8")
     assert f'"{WEAK}":' in template

@@ -62,7 +62,8 @@ def build(tmp_path):
     """(name, error rate, number of classes) -> corruption, as planned and read from a run."""
 
     def corruption(name: str, rate: float, classes: int):
-        experiment = {key: OPTIONS[key](tmp_path, classes) for key in CORRUPTIONS[name].options}
+        keys = OPTIONS.keys() & (CORRUPTIONS[name].options | CORRUPTIONS[name].optional)
+        experiment = {key: OPTIONS[key](tmp_path, classes) for key in keys}
         spec = {"name": "any", "classes": classes, "vocabulary": classes}
         sizes = {"classes": classes, "vocabulary": classes}
         np.save(tmp_path / "unigram.npy", counts(classes))

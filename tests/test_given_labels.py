@@ -16,7 +16,7 @@ from noiselab.files import save_arrays, sha256, write_json
 from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.draws import taught_labels
 from noiselab.noise.registry import corruption
-from noiselab.planning import config, runs
+from noiselab.planning import config, project, runs
 from noiselab.planning.preflight.labels import label_row
 
 CLEAN = np.array([0, 0, 0, 0, 1, 1, 2, 2])
@@ -65,6 +65,16 @@ def test_rate_and_matrix_are_measured(tmp_path):
     p = np.random.default_rng(0).dirichlet(np.ones(3), 5)
     assert noise.observed(p) == pytest.approx(p @ MATRIX)
     assert noise.why_no_floor("accuracy") is None
+
+
+def test_noise_is_drawn_by_the_matrix_of_given_labels(tmp_path):
+    run = given_run(tmp_path) | {"corruption": "transition_matrix"}
+    noise = corruption(run)
+    assert noise.transitions == pytest.approx(MATRIX)
+    targets = np.repeat([0, 1, 2], 30_000)
+    drawn, _ = noise.draw(targets, np.random.default_rng(0).random(len(targets)))
+    shares = [np.bincount(drawn[targets == label], minlength=3) / 30_000 for label in range(3)]
+    assert np.array(shares) == pytest.approx(MATRIX, abs=0.015)  # 5 standard deviations
 
 
 def test_a_class_without_examples_stays_what_it_is():
@@ -149,7 +159,7 @@ def experiment(**changes) -> dict:
 
 def planned(dataset=None, **changes) -> runs.Plan:
     """The plan of one experiment at tier smoke."""
-    settings = {"experiments": {"own": experiment(**changes)}, "only": ["own"]}
+    settings = {"experiments": {"mine": experiment(**changes)}, "only": ["mine"]}
     settings |= {"datasets": {"digits": dataset}} if dataset else {}
     return runs.plan(config.load(settings, tier="smoke"), "results/smoke")
 
@@ -162,7 +172,7 @@ def labels(tmp_path) -> str:
 
 def test_a_clean_and_a_noisy_run_per_seed(labels):
     plan = planned(labels=labels)
-    ids = plan.experiments["own"]
+    ids = plan.experiments["mine"]
     assert [plan.runs[run].corruption for run in ids] == ["none", "given_labels"] * 2
     noisy = plan.runs[ids[1]]
     assert noisy.error_rate is None
@@ -174,9 +184,34 @@ def test_columns_are_other_runs(labels):
     ids = {
         run
         for column in ("label", "worse")
-        for run in planned(labels={"file": labels, "column": column}).experiments["own"]
+        for run in planned(labels={"file": labels, "column": column}).experiments["mine"]
     }
     assert len(ids) == 2 + 4  # the clean ones are shared
+
+
+def test_the_same_file_gives_labels_or_their_matrix(labels):
+    matrix = planned(labels=labels, corruption="transition_matrix")
+    given = planned(labels=labels)
+    (clean, noisy), (same, other) = (p.experiments["mine"][:2] for p in (matrix, given))
+    assert clean == same
+    assert noisy != other
+    assert matrix.runs[noisy].error_rate is None  # what is wrong is known when the labels are read
+    assert "transition_matrix" in noisy
+
+
+def test_a_file_of_labels_is_looked_for_below_the_data_folder(tmp_path, monkeypatch):
+    for folder in ("data", "here"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "data/l.csv").write_text("row,label\n0,0\n")
+    monkeypatch.chdir(tmp_path / "here")
+    settings = {"experiments": {"mine": experiment(labels="l.csv")}, "only": ["mine"]}
+    settings |= {"data": {"root": str(tmp_path / "data")}}
+    load = lambda: runs.plan(config.load(settings, tier="smoke"), "results/smoke")  # noqa: E731
+    noisy = load().experiments["mine"][1]
+    assert load().runs[noisy].labels["file"] == str(tmp_path / "data/l.csv")
+    (tmp_path / "here/l.csv").write_text("row,label\n0,1\n")
+    noisy = load().experiments["mine"][1]
+    assert load().runs[noisy].labels["file"] == "l.csv"
 
 
 def test_data_without_clean_labels_have_no_clean_run():
@@ -185,19 +220,32 @@ def test_data_without_clean_labels_have_no_clean_run():
     assert all(run.parents["clean"] == run_id for run_id, run in plan.runs.items())
 
 
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_a_file_that_is_not_there_is_named(name):
+    settings = {"experiments": {"mine": experiment(labels=name)}, "only": ["mine"]}
+    with pytest.raises(NoiselabError, match=f"experiments.mine.labels: no file {re.escape(name)}"):
+        project.plan(config.load(settings, tier="smoke"), "results/smoke")
+
+
+def test_a_file_that_only_another_experiment_needs_may_be_missing():
+    """As where somebody asks for a part of a tier."""
+    other = experiment(labels="missing.csv")
+    settings = {"experiments": {"other": other}, "only": ["table2"]}
+    loaded = config.load(settings, tier="smoke")
+    assert project.plan(loaded, "results/smoke").graph.plan.experiments.keys() == {"table2"}
+
+
 MISTAKES = [
-    ({}, {}, "own.labels: missing; digits has clean labels"),
-    ({"labels": "missing.csv"}, {}, "own.labels: no file missing.csv"),
-    ({"labels": "."}, {}, "own.labels: no file ."),
-    ({"labels": {"column": "x"}}, {}, "own.labels"),
-    ({"labels": 3}, {}, "own.labels"),
+    ({}, {}, "mine.labels: missing; digits has clean labels"),
+    ({"labels": {"column": "x"}}, {}, "mine.labels"),
+    ({"labels": 3}, {}, "mine.labels"),
     ({"noise_ratios": [0, 1]}, {}, "given_labels has a rate of its own"),
     ({"error_rates": [0.1]}, {}, "given_labels has a rate of its own"),
-    ({"resample": "fresh"}, {}, "own.resample: labels that were given do not change"),
+    ({"resample": "fresh"}, {}, "mine.resample: labels that were given do not change"),
     (
         {"budget": "fixed_clean", "labels": "l.csv"},
         {},
-        "own.budget: how many targets are wrong is not known",
+        "mine.budget: how many targets are wrong is not known",
     ),
     (
         {"corruption": "uniform_label", "noise_ratios": [0, 1]},
@@ -205,7 +253,7 @@ MISTAKES = [
         "uniform_label is drawn for clean labels, which digits has not",
     ),
     ({"family": "diffusion"}, {"clean_labels": False}, "digits has no clean labels, which a clas"),
-    ({"corruption": "uniform_label", "noise_ratios": [0], "labels": "l.csv"}, {}, "own.labels"),
+    ({"corruption": "uniform_label", "noise_ratios": [0], "labels": "l.csv"}, {}, "mine.labels"),
 ]
 
 
@@ -225,15 +273,15 @@ def test_annotators(tmp_path):
     plan = planned(**changes)
     annotators = plan.parents("annotator")
     assert annotators == ["classifier/digits/annotator0.2-s1000"]
-    annotator, clean = plan.runs[annotators[0]], plan.runs[plan.experiments["own"][0]]
+    annotator, clean = plan.runs[annotators[0]], plan.runs[plan.experiments["mine"][0]]
     assert annotator.training["steps"] == np.ceil(0.2 * clean.training["steps"])
     assert annotator.corruption == "none"
-    noisy = plan.runs[plan.experiments["own"][1]]
+    noisy = plan.runs[plan.experiments["mine"][1]]
     assert noisy.annotation == f"results/smoke/runs/{annotators[0]}/annotation.npz"
     other = planned(**changes, family="diffusion", annotator={"share": 0.5})
     assert other.parents("annotator") == ["classifier/digits/annotator0.5-s1000"]
-    assert not set(other.experiments["own"][1:]) & set(plan.experiments["own"])
-    with pytest.raises(NoiselabError, match=r"own.annotator.share"):
+    assert not set(other.experiments["mine"][1:]) & set(plan.experiments["mine"])
+    with pytest.raises(NoiselabError, match=r"mine.annotator.share"):
         planned(**changes, annotator={"share": 0})
 
 

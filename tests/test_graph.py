@@ -69,7 +69,7 @@ def test_resources_of_each_job_are_those_that_are_configured(graph):
 
 def test_a_tier_fixes_the_threads_that_its_processes_compute_with(tmp_path):
     """Whatever Snakemake gives the job, which depends on --cores."""
-    for tier, expected in (("smoke", "1"), ("quick", "1"), ("real", "1"), ("paper", "")):
+    for tier, expected in (("smoke", "1"), ("quick", "1"), ("desk", "1"), ("paper", "")):
         words = interpreter(config.load({"data": {"root": str(tmp_path)}}, tier=tier), "scripts")
         settings = "; ".join(word for word in words if word.endswith("_NUM_THREADS=1"))
         assert settings.count(";") == (2 if expected else 0)

@@ -293,7 +293,8 @@ def test_what_is_no_file_is_refused(tmp_path):
     [
         ({"transitions": "t.csv", "noise_ratios": [0, 1]}, "noise_ratios: transition_matrix has a"),
         ({"transitions": "t.csv", "error_rates": [0.1]}, "error_rates: transition_matrix has a"),
-        ({}, "transitions: missing; transition_matrix needs it: the path of a csv file"),
+        ({}, "transitions: missing; a csv file of T, or labels to count it from"),
+        ({"transitions": "t.csv", "labels": "l.csv"}, "transitions: not together with labels"),
         ({"transitions": ["t.csv"]}, "transitions: ['t.csv'] is not the path of a csv file"),
         (
             {"transitions": "t.csv", "flips": {0: 1}},

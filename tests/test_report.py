@@ -13,6 +13,7 @@ import pytest
 from commands import run
 from helpers import small_run
 from noiselab.answers import layouts, report, verdicts
+from noiselab.answers.claims import BASES, combined
 from noiselab.files import write_json, write_text
 
 EVIL = '<b onclick="x">evil</b> & "co"'
@@ -95,11 +96,13 @@ CLAIM = {
     "transfers": True,
     "verdict": "not decidable here",
     "because": "needs CIFAR-10; run here: digits",
+    "by_basis": dict.fromkeys(BASES, "not tested") | {"stand_in": "does not hold"},
+    "open": "CIFAR-10, and the paper's network and length of training (tier paper)",
     "tests": [
         {
             "where": "digits, tier quick, one training",
             "seeds": 1,
-            "paper_data": False,
+            "basis": "stand_in",
             "value": 41.2,
             "ci_low": 38.0,
             "ci_high": 44.1,
@@ -121,6 +124,7 @@ CLAIM = {
     ],
 }
 UNTESTED = CLAIM | {"name": "untested", "published": None, "tests": [], "because": "not run"}
+UNTESTED |= {"by_basis": dict.fromkeys(BASES, "not tested")}
 LEVEL = UNTESTED | {"name": "level", "transfers": False}
 
 
@@ -296,10 +300,12 @@ def test_mixed_and_uncommitted_revisions_are_flagged(
     assert warnings(structure) == ["data", "seeds", *expected]
 
 
-def test_claims_are_counted_by_both_verdicts(structure):
+def test_claims_are_counted_by_what_their_verdicts_rest_on(structure):
     words = Page(report.render(structure)).words()
-    assert "Of 2 claims , on the stand-in data run here: 1 does not hold, 1 not tested." in words
-    assert "On the published claim itself: 2 not decidable here." in words
+    assert "Of 2 claims: stand-in data: 1 does not hold, 1 not tested" in words
+    assert "the paper's data, another network or recipe: 2 not tested" in words
+    assert "as published: 2 not tested" in words
+    assert "Open: CIFAR-10, and the paper's network and length of training" in words
     assert "41.20 % [38.00, 44.10]" in words
     assert "−39.00 points" in words
     assert layouts.INTERVALS["t_items"] in words
@@ -315,10 +321,9 @@ def test_levels_have_a_table_of_their_own(structure, tmp_path):
 
 
 def test_several_data_sets_with_several_verdicts_are_mixed():
-    assert report.verdict_here(["holds", "holds"]) == "holds"
-    assert report.verdict_here(["holds", "does not hold"]) == "mixed"
-    assert report.verdict_here([None]) == "undecided"
-    assert report.verdict_here([]) == "not tested"
+    assert combined(["holds", "holds"]) == "holds"
+    assert combined(["holds", "does not hold"]) == "mixed"
+    assert combined([]) == "not tested"
 
 
 @pytest.mark.parametrize(
@@ -408,7 +413,7 @@ def test_every_width_shows_all_images_and_needs_no_sideways_scrolling(structure,
 
 def test_settings_of_ones_own_that_test_no_claim_show_none(tmp_path):
     path = tmp_path / "claims.json"
-    row = {"name": "a", "verdict": "not decidable here", "tests": [], "transfers": True}
+    row = UNTESTED | {"name": "a"}
     path.write_text(json.dumps({"claims": [row]}))
     assert report.claims(path, own=True) is None
-    assert report.claims(path)["here"] == [("not tested", 1)]
+    assert report.claims(path)["by_basis"]["as published"] == [("not tested", 1)]

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES, number_text, page
 from noiselab.answers.multiplicity import degrees
 from noiselab.answers.statistics.gradients import mean_cosine
-from noiselab.answers.tables import seeds_estimate, with_empty
+from noiselab.answers.tables import with_empty
 from noiselab.measures.hypotheses import ALPHA, holm, sides
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 
@@ -80,25 +81,17 @@ def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Ite
     for dataset in dict.fromkeys(released["dataset"]):
         for metric in entry["metrics"]:
             pair = [
-                side[(side["dataset"] == dataset) & (side["metric"] == metric)].sort_values("seed")
+                side[(side["dataset"] == dataset) & (side["metric"] == metric)]
                 for side in (text, released)
             ]
             if all(len(rows) and rows["value"].notna().all() for rows in pair):
                 keys = {"dataset": dataset, "metric": metric, "unit": pair[0]["unit"].iloc[0]}
-                yield keys | {"noise_ratio": entry["noise_ratio"]} | _effect(*pair)
-
-
-def _effect(text: pd.DataFrame, released: pd.DataFrame) -> dict:
-    """Both sides and their difference, from the rows of the seeds that both have, if any: one
-    training is compared with one, and several are paired."""
-    both = set(text["seed"]) & set(released["seed"])
-    if both:
-        text, released = (side[side["seed"].isin(both)] for side in (text, released))
-    before, after = seeds_estimate(text), seeds_estimate(released)
-    effect = difference(after, before)
-    if len(both) > 1:
-        effect = over_seeds(list(released["value"].to_numpy() - text["value"].to_numpy()), None)
-    return _numbers(before, after, effect) | {"n_seeds": min(len(text), len(released))}
+                found = contrast(*pair)
+                yield keys | {
+                    "noise_ratio": entry["noise_ratio"],
+                    **_numbers(found.first, found.second, found.effect),
+                    "n_seeds": found.n_seeds,
+                }
 
 
 def _numbers(before: Estimate, after: Estimate, effect: Estimate) -> dict:

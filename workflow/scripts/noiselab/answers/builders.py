@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from noiselab import reading
 from noiselab.answers import competence, figures, spectrum, tables
+from noiselab.answers.contrasts import contrasts_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
@@ -88,6 +89,10 @@ def _scale(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, sources.metrics(), config.published())
 
 
+def _contrasts(sources: Sources) -> pd.DataFrame:
+    return contrasts_table(sources.metrics(), sources.entry["contrasts"])
+
+
 def _samples(sources: Sources) -> Figure:
     """Generated images, from samples.npy of each run."""
     sheets = {}
@@ -102,6 +107,7 @@ def _samples(sources: Sources) -> Figure:
 TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
+    "contrasts": TableBuilder(_contrasts),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

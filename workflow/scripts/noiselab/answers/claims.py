@@ -2,9 +2,10 @@
 
 A claim of claims.yaml has a *statistic*, which is computed from the metrics of runs, and a
 *rule*, which says what its value must be. The interval decides: all of it inside, the claim holds
-on the data that were run; all of it outside, it does not; else it is undecided. That is a verdict
-on those data alone. The *published* claim has a verdict of its own, and gets one only from the
-paper's data at a tier where they are trained long enough; otherwise it is not decidable here.
+on the data that were run; all of it outside, it does not; else it is undecided. What such a
+verdict is worth depends on its *basis*: data that stand in for the paper's, the paper's data with
+another network or recipe, or both as published. The *published* claim is decided by the last alone;
+otherwise it is not decidable here.
 
 A verdict must survive Holm's correction over all verdicts of the study (multiplicity.py), and its
 models must have learned something (competence.py).
@@ -14,13 +15,21 @@ from noiselab.answers import competence
 from noiselab.answers.competence import WEAK
 from noiselab.answers.layouts import NAMES
 from noiselab.answers.multiplicity import corrected, degrees
-from noiselab.answers.rules import UNDECIDED, apply_rule, outcome, rule_text
+from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome, rule_text
 from noiselab.answers.statistics import STATISTICS
 from noiselab.answers.statistics.evidence import Measured, Ruled, Tested, same_noise
 
 NOT_DECIDABLE = "not decidable here"
 NOT_ASKED = "not asked"  # of a level on other data
+NOT_TESTED = "not tested"
+MIXED = "mixed"
 NO_RUN = "closed form, no run"
+# What a verdict rests on: key in claims.json -> in words, from the least to the most.
+BASES = {
+    "stand_in": "stand-in data",
+    "paper_data": "the paper's data, another network or recipe",
+    "as_published": "as published",
+}
 
 
 def decide(published: dict, measured: Measured) -> dict:
@@ -55,6 +64,10 @@ def _decided(name: str, claim: dict, published: dict, tests: list[dict], tier: s
     statistic = claim["statistic"]
     wanted = _datasets(statistic)
     verdict, because = _verdict_on_paper(claim, wanted, tests, tier)
+    by_basis = {
+        basis: combined([test["verdict"] for test in tests if test["basis"] == basis])
+        for basis in BASES
+    }
     return {
         "name": name,
         **{key: claim[key] for key in ("place", "claim", "why", "unit", "transfers")},
@@ -65,8 +78,29 @@ def _decided(name: str, claim: dict, published: dict, tests: list[dict], tier: s
         "published": claim["printed"],
         "verdict": verdict,
         "because": because,
+        "by_basis": by_basis,
+        "open": _open(claim, wanted, by_basis),
         "tests": tests,
     }
+
+
+def combined(verdicts: list[str]) -> str:
+    """One verdict for several tests."""
+    found = set(verdicts)
+    return NOT_TESTED if not found else found.pop() if len(found) == 1 else MIXED
+
+
+def _open(claim: dict, wanted: tuple, by_basis: dict[str, str]) -> str:
+    """What of a claim the verdicts leave open, in words; empty where it is nothing."""
+    as_printed = f"the paper's network and length of training (tier {' or '.join(claim['tiers'])})"
+    decided = {basis for basis, verdict in by_basis.items() if verdict in (HOLDS, FAILS)}
+    if "as_published" in decided:
+        return ""
+    if "paper_data" in decided:
+        return as_printed
+    if by_basis["paper_data"] != NOT_TESTED:
+        return f"more seeds, or {as_printed}"
+    return f"{_names(wanted)}, and {as_printed}"
 
 
 def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) -> dict:
@@ -74,7 +108,8 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
     own = set(test.datasets) == set(wanted)
     seeds = "one training" if test.seeds == 1 else f"{test.seeds} seeds"
     where = f"{_names(test.datasets)}, tier {tier}, {seeds}" if test.datasets else NO_RUN
-    row = {"where": where, "paper_data": own}
+    published = own and (tier in claim["tiers"] or not test.datasets)
+    row = {"where": where, "basis": _basis(own, published)}
     row |= {"datasets": list(test.datasets), "seeds": test.seeds, "reason": test.reason}
     asked = own or claim["transfers"]
     main = next(iter(test.by_ruler), "")
@@ -89,6 +124,10 @@ def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) 
     verdict = first["verdict"] if asked else NOT_ASKED
     row["reason"] = row["reason"] if asked else "a level, which other data cannot show"
     return row | {key: first[key] for key in keys} | {"verdict": verdict, "rulers": others}
+
+
+def _basis(own: bool, published: bool) -> str:
+    return "as_published" if published else "paper_data" if own else "stand_in"
 
 
 def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, main: str) -> dict:
@@ -110,7 +149,7 @@ def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, 
 def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tuple[str, str]:
     """Verdict on the published claim, and why."""
     needs = _names(wanted)
-    own = [test for test in tests if test["paper_data"]]
+    own = [test for test in tests if test["basis"] != "stand_in"]
     if not tests:
         return NOT_DECIDABLE, f"needs {needs}; nothing that it rests on was run"
     if not own:

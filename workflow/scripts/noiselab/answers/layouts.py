@@ -11,6 +11,8 @@ NAMES = {
     "accuracy": "accuracy",
     "accuracy_drop": "loss of accuracy",
     "accuracy_relative_drop": "relative loss of accuracy",
+    "accuracy_difference": "difference of accuracy",
+    "excess_difference": "difference above the floor",
     "best_accuracy": "accuracy of the best epoch",
     "train_accuracy": "training accuracy, true labels",
     "noisy_train_accuracy": "training accuracy, labels as taught",
@@ -82,6 +84,7 @@ for side, text in {"length": "length", "clean_length": "length of clean targets"
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
+DECIMALS |= dict.fromkeys(["accuracy_difference", "excess_difference"], 2)
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
 DECIMALS |= dict.fromkeys(["consistency_drop", "consistency_relative_drop", "judge_accuracy"], 2)

@@ -28,7 +28,7 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from noiselab import reading
-from noiselab.answers.claims import NO_RUN
+from noiselab.answers.claims import BASES, NO_RUN, combined
 from noiselab.answers.layouts import INTERVALS, NAMES
 from noiselab.answers.verdicts import estimate, number, on_one_training, parts, power
 from noiselab.errors import NoiselabError
@@ -402,31 +402,24 @@ def claims(path: str | Path, own: bool = False) -> dict | None:
     if own and not any(test["where"] != NO_RUN for test in tests):
         return None
     for row in rows:
-        row["here"] = verdict_here([test["verdict"] for test in row["tests"]])
+        row["here"] = combined([test["verdict"] for test in row["tests"]])
         for test in row["tests"]:
+            test["basis_text"] = BASES[test["basis"]]
             test["interval_text"] = INTERVALS.get(test["interval"], test["interval"])
             test["power"] = power(test, row)
     return {
         "rows": rows,
         "parts": parts(rows),
         "single": on_one_training(rows),
-        "published": _count(row["verdict"] for row in rows),
-        "here": _count(row["here"] for row in rows),
-        "stand_in": any(not test["paper_data"] for test in tests),
+        "by_basis": {
+            words: _count(row["by_basis"][basis] for row in rows) for basis, words in BASES.items()
+        },
         "downloads": _beside(path),
     }
 
 
 VERDICTS = ["holds", "does not hold", "mixed", "undecided", "model too weak", "not asked"]
 VERDICTS += ["not decidable here", "not tested"]
-
-
-def verdict_here(verdicts: list[str | None]) -> str:
-    """One verdict for all data sets that a claim was tested on."""
-    found = {verdict or "undecided" for verdict in verdicts}
-    if not found:
-        return "not tested"
-    return found.pop() if len(found) == 1 else "mixed"
 
 
 def _count(verdicts: Iterable[str]) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ from math import floor, log10
 
 import pandas as pd
 
+from noiselab.answers.claims import BASES
 from noiselab.answers.layouts import page
 from noiselab.answers.rules import FAILS, HOLDS
 
@@ -36,16 +37,13 @@ def parts(claims: list[dict]) -> list[tuple[str, list[dict]]]:
 
 
 def summary(content: dict) -> str:
-    """How many claims have which verdict, in a sentence."""
-    published = Counter(claim["verdict"] for claim in content["claims"])
-    run = Counter(test["verdict"] for claim in content["claims"] for test in claim["tests"])
-    verdicts = [f"{n} {verdict}" for verdict, n in sorted(published.items())]
-    tests = [f"{n} {verdict}" for verdict, n in sorted(run.items())]
-    return (
-        f"{len(content['claims'])} claims of the paper at tier {content['tier']}: "
-        f"{', '.join(verdicts)}. Tests on what was run: {', '.join(tests) or 'none'}."
-        f"{on_one_training(content['claims'])}"
-    )
+    """How many claims have which verdict, by what it rests on, in a sentence."""
+    parts = []
+    for basis, words in BASES.items():
+        found = Counter(claim["by_basis"][basis] for claim in content["claims"])
+        parts.append(f"{words}: {', '.join(f'{n} {verdict}' for verdict, n in sorted(found.items()))}")
+    count = f"{len(content['claims'])} claims of the paper at tier {content['tier']}"
+    return f"{count}. {'; '.join(parts)}.{on_one_training(content['claims'])}"
 
 
 def on_one_training(claims: list[dict]) -> str:
@@ -70,7 +68,7 @@ def tidy(content: dict) -> pd.DataFrame:
             first = {k: test.get(k) for k in ("value", "ci_low", "ci_high", "interval", "reason")}
             first |= {k: test.get(k) for k in TESTED} | {"verdict_here": test.get("verdict")}
             own["smallest_effect"] = claim.get("smallest_effect")
-            where = {"where": test.get("where"), "seeds": test.get("seeds")}
+            where = {key: test.get(key) for key in ("where", "basis", "seeds")}
             rows.append(keys | where | own | first)
             for ruler in test.get("rulers", []):
                 named = {"verdict_here" if k == "verdict" else k: v for k, v in ruler.items()}
@@ -125,10 +123,11 @@ def _grid(claims: list[dict]) -> pd.DataFrame:
                     "rule": claim["rule"],
                     "paper": number(claim["published"]),
                     "ours [95 % CI]": estimate(test) if test else "—",
-                    "run": test["where"] if test else "nothing",
+                    "run": f"{test['where']} ({BASES[test['basis']]})" if test else "nothing",
                     "on what was run": _here(test) if test else "not run",
                     "could show (of interest)": power(test, claim) if test else "",
                     "published claim": f"{claim['verdict']} ({claim['because']})",
+                    "open": claim["open"],
                 }
             )
     return pd.DataFrame(rows)

@@ -196,6 +196,7 @@ def plan(config: dict, results: str) -> Project:
     for spec in settings.plan.datasets.values():
         checks.check_packages(spec)
         check_source(config, spec)
+    _check_labels(settings.plan)
     _check_data(settings.plan)
     audited = audit_experiments(config, settings.plan)
     planned = artefacts.planned(config, settings.plan, audited)
@@ -203,6 +204,17 @@ def plan(config: dict, results: str) -> Project:
     project = Project(whole, _note(settings))
     project.add_reports()
     return project
+
+
+def _check_labels(plan: Plan) -> None:
+    """Files of labels must be there. NoiselabError names the first that is not."""
+    for name, ids in plan.experiments.items():
+        for labels in filter(None, (plan.runs[run].get("labels") for run in ids)):
+            if not labels["sha256"]:
+                raise NoiselabError(
+                    f"config key experiments.{name}.labels: no file {labels['file']}; a relative "
+                    "path is one of the working folder or below data.root"
+                )
 
 
 def _check_data(plan: Plan) -> None:

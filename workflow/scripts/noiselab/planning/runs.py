@@ -65,6 +65,7 @@ def plan(config: dict, results: str) -> Plan:
     datasets: dict[str, dict] = {}
     for name, experiment in planned_experiments(config, results).items():
         experiments[name] = []
+        experiment = _located(experiment, config["data"]["root"])
         experiment = experiment | _initial(config, results, name, experiment)
         for dataset in experiment["datasets"]:
             spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
@@ -86,6 +87,17 @@ def plan(config: dict, results: str) -> Plan:
         if run.dataset not in datasets:
             datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
     return Plan(runs, experiments, datasets)
+
+
+def _located(experiment: dict, root: str | None) -> dict:
+    """An experiment with its file of labels found: in the working folder, or else below
+    `data.root`."""
+    labels = experiment.get("labels")
+    labels = {"file": labels} if isinstance(labels, str) else labels
+    if not labels or not root or os.path.exists(labels["file"]):
+        return experiment
+    below = os.path.join(root, labels["file"])
+    return experiment | {"labels": labels | {"file": below}}
 
 
 def _check_shared(run: Run, other: Run, name: str) -> None:

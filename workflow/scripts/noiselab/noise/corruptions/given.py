@@ -14,6 +14,22 @@ from noiselab.noise.corruptions.labels import Transitions
 from noiselab.run import Run
 
 PLAIN = re.compile("[A-Za-z0-9_-]{1,40}")
+LABELS = {  # JSON schema of an option
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "minLength": 1},
+                "column": {"type": "string", "minLength": 1},
+                "items": {"type": "string", "minLength": 1},
+            },
+        },
+    ],
+    "description": "a csv, tsv or parquet file of labels, or {file, column, items}",
+}
 
 
 class GivenLabels(Transitions):
@@ -29,24 +45,7 @@ class GivenLabels(Transitions):
     rated = False
     resamples = ("fixed",)
     why_resamples = "labels that were given do not change"
-    optional: ClassVar = {
-        "labels": {
-            "oneOf": [
-                {"type": "string", "minLength": 1},
-                {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "minLength": 1},
-                        "column": {"type": "string", "minLength": 1},
-                        "items": {"type": "string", "minLength": 1},
-                    },
-                },
-            ],
-            "description": "a csv, tsv or parquet file of labels, or {file, column, items}",
-        }
-    }
+    optional: ClassVar = {"labels": LABELS}
 
     def __init__(self, given: np.ndarray, clean: np.ndarray | None, classes: int):
         """given, clean: labels of all training examples, int64 [N]."""
@@ -64,31 +63,11 @@ class GivenLabels(Transitions):
             )
         if labels is None:
             return {"labels": None, "clean_labels": clean}
-        labels = {"file": labels} if isinstance(labels, str) else labels
-        path, key = labels["file"], f"{where}labels"
-        try:
-            if not Path(path).is_file():  # a pipe would be waited for
-                raise NoiselabError(f"{key}: no file {path}")
-            found = {**labels, "sha256": sha256(path)}
-            if Path(path).suffix.lower() in label_file.SEPARATORS:  # quick to read
-                label_file.read(path, labels.get("column"), labels.get("items"))
-        except OSError as error:
-            raise NoiselabError(f"{key}: cannot read {path} ({error.strerror})") from error
-        except NoiselabError as error:
-            raise NoiselabError(f"{key}: {str(error).removeprefix(f'{key}: ')}") from error
-        return {"labels": found, "clean_labels": clean}
+        return {"labels": planned_labels(labels, f"{where}labels"), "clean_labels": clean}
 
     @classmethod
     def variant(cls, planned: dict) -> str:
-        labels = planned["labels"]
-        if labels is None:
-            return ""
-        chosen = {key: labels[key] for key in ("column", "items") if key in labels}
-        part = ""
-        if chosen:  # a column's name can be anything, that of a run is a file's, too
-            plain = list(chosen) == ["column"] and PLAIN.fullmatch(chosen["column"])
-            part = f"-{chosen['column'] if plain else digest(chosen)[:6]}"
-        return f"-{labels['sha256'][:6]}{part}"
+        return f"-{labels_name(planned['labels'])}" if planned["labels"] else ""
 
     @classmethod
     def from_run(cls, run: Run) -> Self:
@@ -121,6 +100,36 @@ class GivenLabels(Transitions):
     def true_error_rate(self) -> float | None:
         """Share of the training labels that differ from the clean ones."""
         return None if self.clean is None else float(np.mean(self.given != self.clean))
+
+
+def planned_labels(labels: str | dict, key: str) -> dict:
+    """Path, SHA-256 and columns of a file of labels as an experiment's option gives it; without a
+    SHA-256 where there is no such file, which does not matter until it is asked for.
+    NoiselabError: it cannot be read; key: stands in front."""
+    labels = {"file": labels} if isinstance(labels, str) else labels
+    path = labels["file"]
+    if not Path(path).is_file():  # a pipe would be waited for
+        return {**labels, "sha256": ""}
+    try:
+        found = {**labels, "sha256": sha256(path)}
+        if Path(path).suffix.lower() in label_file.SEPARATORS:  # quick to read
+            label_file.read(path, labels.get("column"), labels.get("items"))
+    except OSError as error:
+        raise NoiselabError(f"{key}: cannot read {path} ({error.strerror})") from error
+    except NoiselabError as error:
+        raise NoiselabError(f"{key}: {str(error).removeprefix(f'{key}: ')}") from error
+    return found
+
+
+def labels_name(labels: dict) -> str:
+    """What tells planned labels apart from others, for the ids of runs."""
+    chosen = {key: labels[key] for key in ("column", "items") if key in labels}
+    if not chosen:
+        return labels["sha256"][:6]
+    # A column's name can be anything, that of a run is a file's, too.
+    plain = "column" in chosen and PLAIN.fullmatch(chosen["column"])
+    own = chosen["column"] if plain and len(chosen) == 1 else digest(chosen)[:6]
+    return f"{labels['sha256'][:6]}-{own}"
 
 
 def given_labels(labels: dict, data: str | Path, classes: int) -> np.ndarray:

@@ -1,11 +1,19 @@
 """Wrong labels by a matrix in a csv file."""
 
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
 from noiselab.errors import NoiselabError
 from noiselab.noise import matrix
+from noiselab.noise.corruptions.given import (
+    LABELS,
+    given_labels,
+    labels_name,
+    planned_labels,
+    transitions,
+)
 from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
 from noiselab.run import Run
 
@@ -43,17 +51,23 @@ class LabelMatrix(LabelCorruption):
 
 class TransitionMatrix(Transitions):
     """Any T, from a csv file: C rows of C numbers, rows of the true class. Rates may differ by
-    class."""
+    class. Or T as counted in a file of labels: how often it gives each class each label."""
 
     name = "transition_matrix"
     rated = False
-    options: ClassVar = {"transitions": FILE}
+    optional: ClassVar = {"transitions": FILE, "labels": LABELS}
 
     @classmethod
     def planned(cls, experiment: dict, spec: dict, where: str = "") -> dict:
-        """Path and SHA-256 of the matrix, which must suit the data set, and its error rate: the
-        mean over classes of 1 - T[y, y]."""
+        """Path and SHA-256 of the file. A matrix must suit the data set; its error rate is the mean
+        over classes of 1 - T[y, y]."""
         key = f"{where}transitions"
+        if "labels" in experiment:
+            if "transitions" in experiment:
+                raise NoiselabError(f"{key}: not together with labels")
+            return {"labels": planned_labels(experiment["labels"], f"{where}labels")}
+        if "transitions" not in experiment:
+            raise NoiselabError(f"{key}: missing; a csv file of T, or labels to count it from")
         file = matrix.planned(experiment["transitions"], spec, key, False)
         right = sum(row[label] / sum(row) for label, row in enumerate(file.rows))
         rate = round(1 - right / len(file.rows), 12)
@@ -62,17 +76,23 @@ class TransitionMatrix(Transitions):
         return {"transitions": {"path": file.path, "sha256": file.sha256, "error_rate": rate}}
 
     @classmethod
-    def planned_rate(cls, planned: dict) -> float:
-        return planned["transitions"]["error_rate"]
+    def planned_rate(cls, planned: dict) -> float | None:
+        return None if "labels" in planned else planned["transitions"]["error_rate"]
 
     @classmethod
     def variant(cls, planned: dict) -> str:
+        if "labels" in planned:
+            return f"-{labels_name(planned['labels'])}"
         return f"-{planned['transitions']['sha256'][:6]}"
 
     @classmethod
     def from_run(cls, run: Run) -> Self:
         """NoiselabError where the file is not the one that the run was planned with."""
-        return cls(_rows(run.transitions))
+        if "labels" not in run:
+            return cls(_rows(run.transitions))
+        clean = np.load(Path(run.data, "train_y.npy"))
+        given = given_labels(run.labels, run.data, run.classes)
+        return cls(transitions(clean, given, run.classes))
 
 
 def _rows(file: dict) -> np.ndarray:

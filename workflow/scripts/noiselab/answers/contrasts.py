@@ -1,0 +1,72 @@
+"""Two experiments side by side: what differs between their runs, seed by seed."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from noiselab.answers.tables import panel, seeds_estimate, tidy
+from noiselab.measures.statistics import Estimate, difference, over_seeds
+
+
+class Contrast(NamedTuple):
+    """Means of both sides, and second - first."""
+
+    first: Estimate
+    second: Estimate
+    effect: Estimate
+    n_seeds: int
+
+
+def contrast(first: pd.DataFrame, second: pd.DataFrame, above_floor: bool = False) -> Contrast:
+    """From the rows of one metric, of the seeds that both have, if any: one training is compared
+    with one, and several are paired. above_floor: of value - floor."""
+    both = set(first["seed"]) & set(second["seed"])
+    if both:
+        first, second = (side[side["seed"].isin(both)] for side in (first, second))
+    sides = [side.sort_values("seed") for side in (first, second)]
+    before, after = (seeds_estimate(side, above_floor) for side in sides)
+    effect = difference(after, before)
+    if len(both) > 1:
+        of_seeds = [s["value"] - s["floor"] if above_floor else s["value"] for s in sides]
+        effect = over_seeds(list(of_seeds[1].to_numpy() - of_seeds[0].to_numpy()), None)
+    return Contrast(before, after, effect, min(map(len, sides)))
+
+
+def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:
+    """A row per pair of experiments and data set, a block for the difference of their noisy runs'
+    scores, and one for what of it the floors leave open.
+
+    metrics: experiment -> rows of runs; entries: `label`, `first` and `second` (experiments) and
+    `metric`; difference = second - first. Of an experiment that has not been run there is no row.
+    """
+    cells = []
+    for above_floor in (False, True):
+        for entry in entries:
+            if {entry["first"], entry["second"]} <= metrics.keys():
+                cells += _cells(entry, metrics, above_floor)
+    return tidy(cells)
+
+
+def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
+    sides = [_noisy(metrics[entry[side]], entry["metric"]) for side in ("first", "second")]
+    cells = []
+    for dataset in dict.fromkeys(sides[1]["dataset"]):
+        rows = [side[side["dataset"] == dataset] for side in sides]
+        known = [side["value"].notna() & (side["floor"].notna() | (not above_floor)) for side in rows]
+        if not all(len(side) and ok.all() for side, ok in zip(rows, known, strict=True)):
+            continue
+        found = contrast(*rows, above_floor)
+        last = rows[1].iloc[0]
+        unit = "points" if last["unit"] == "%" else last["unit"]
+        metric = f"{'excess' if above_floor else entry['metric']}_difference"
+        cell = {key: last[key] for key in ("family", "dataset", "stands_in_for", "protocol")}
+        cell |= {"panel": panel(metric, unit), "row": entry["label"], "metric": metric}
+        cell |= {"unit": unit, "ours": found.effect.value, "n_seeds": found.n_seeds}
+        cell |= {key: getattr(found.effect, key) for key in ("ci_low", "ci_high", "interval")}
+        cells.append(cell)
+    return cells
+
+
+def _noisy(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of one metric of the runs with noise."""
+    return rows[(rows["metric"] == metric) & (rows["corruption"] != "none")]
