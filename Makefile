@@ -1,11 +1,14 @@
-# make setup | quick | test | test-slurm | lint | bench | results | lock
+# make setup | quick | burst | test | test-slurm | lint | bench | results | lock
+# make burst DATA=/path: ten minutes of one GPU
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 STUDIES ?=
+DATA ?=
+MINUTES ?=
 
-.PHONY: setup quick test test-slurm lint bench results lock
+.PHONY: setup quick burst test test-slurm lint bench results lock
 
 setup: .venv/.complete
 
@@ -19,6 +22,10 @@ setup: .venv/.complete
 quick: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDIES),--config studies=$(STUDIES))
 	@echo "The report: results/quick/report.html"
+
+# Measures the GPU, says what fits, trains that, stops in time; again, it goes on.
+burst: setup
+	$(BIN)/python workflow/scripts/burst.py $(if $(DATA),--data $(DATA)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # On two cores, each test on one of them; a file's tests share what they were prepared with. Long files
 # come first (tests/conftest.py).
@@ -40,10 +47,10 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/bench.py --quick
 
-# docs/RESULTS.md and docs/results/ from results/quick and results/real, as far as they were run; then the
+# docs/RESULTS.md and docs/results/ from results/quick and results/desk, as far as they were run; then the
 # marked numbers of README and docs from docs/results/.
 results: setup
-	$(BIN)/python workflow/scripts/make_results.py --results $(wildcard results/quick results/real)
+	$(BIN)/python workflow/scripts/make_results.py --results $(wildcard results/quick results/desk)
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -206,6 +207,65 @@ def translation(of: Case, device: torch.device) -> tuple[Callable, Callable]:
 def padded(rows: list[list[int]], width: int) -> torch.Tensor:
     """Rows with PAD up to a width, int64 [n, width]."""
     return torch.tensor([[*row, *[PAD] * (width - len(row))] for row in rows])
+
+
+# ------------------------------------------------------------------------------------------- bf16
+
+BF16 = "bf16 where the machine has it in hardware; weights, sums and scores stay in fp32"
+
+
+class Sized(NamedTuple):
+    """A network of the paper's kind that two cores train."""
+
+    what: str
+    batch: Callable  # makes a plain batch and its loss, see below
+    training: dict
+    unit: str = "images"
+    tier: str = "lab"
+    model: dict | None = None
+
+
+SIZED = {
+    "classifier": Sized("ResNet-18, 32x32", labelled, {"batch_size": 128}, tier="paper"),
+    "vision_transformer": Sized("6 layers, width 192, 64x64", labelled, {"batch_size": 64}),
+    "diffusion": Sized("U-Net of width 64, 32x32", denoising, {"batch_size": 32}),
+    "language_model": Sized(
+        "4 layers, width 256, context 128",
+        next_token,
+        {"batch_size": 16},
+        "sequences",
+        "quick",
+        {"layers": 4, "heads": 4, "width": 256, "context": 128},
+    ),
+    "seq2seq": Sized("2 + 2 layers, width 192", translation, {"batch_size": 32}, "pairs", "quick"),
+}
+
+
+@benchmark(AREA, "train_bf16", rounds=5)
+def in_bf16(bench: Bench) -> None:
+    """`precision: auto` against a plain trainer in single precision, as the authors' is, and
+    against our own loop in single precision."""
+    for family, (what, batch, training, unit, tier, model) in SIZED.items():
+        training = steps(4) | training | {"precision": "auto", "ema_decay": None}
+        experiment = {"training": {"model": model}} if model else None
+        of = case(bench, family, tier, training, experiment)
+        settings = of.run["training"]
+        plain = partial(plain_loop, plain_model(of), settings, *batch(of, bench.device))
+        for reference, theirs in (
+            ("plain loop in fp32, default memory order", partial(plain, bench.device)),
+            ("ours in fp32", partial(our_loop, bench, of, precision="fp32")),
+        ):
+            bench.compare(
+                f"{family.replace('_', ' ')}, {what}: {settings['steps']} steps of "
+                f"{settings['batch_size']} {unit}, precision auto",
+                reference,
+                partial(our_loop, bench, of),
+                theirs,
+                amount=settings["steps"] * settings["batch_size"],
+                unit=unit,
+                note=BF16,
+                reason=REASON,
+            )
 
 
 # ------------------------------------------------------------------------------------ checkpoints

@@ -217,7 +217,8 @@ def test_verdicts_rest_on_stand_ins_the_papers_data_or_both_data_and_recipe():
     assert paper["paper_data"] == desk["as_published"] == set()
     assert lab["as_published"] | lab["paper_data"] == paper["as_published"]
     stand_in = bases("paper", lambda name: f"like-{name}")[0]
-    assert stand_in["stand_in"] and not stand_in["paper_data"]
+    assert stand_in["stand_in"]
+    assert not stand_in["paper_data"]
 
 
 def test_each_claim_says_what_remains_open():

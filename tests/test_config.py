@@ -32,7 +32,7 @@ def test_mistakes_are_one_line_that_names_the_key(overlay, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("tier", ["smoke", "quick", "desk", "lab", "paper"])
+@pytest.mark.parametrize("tier", ["smoke", "quick", "desk", "burst", "lab", "paper"])
 def test_every_tier_is_valid(tier):
     assert config.load(tier=tier)["tier"] == tier
 

@@ -88,7 +88,7 @@ def test_a_changed_recipe_changes_the_content_but_not_the_ids():
 
 def test_each_id_has_one_content_over_all_tiers_and_protocols(tmp_path):
     write_text(tmp_path / "cifar10n/labels.parquet", "not read while planning")
-    for tier in ("smoke", "quick", "desk", "lab", "paper"):
+    for tier in ("smoke", "quick", "desk", "burst", "lab", "paper"):
         settings = config.load({"data": {"root": str(tmp_path)}}, tier=tier)
         for protocol in ("text", "released"):
             for experiment in settings["experiments"].values():

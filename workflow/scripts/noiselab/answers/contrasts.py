@@ -52,8 +52,8 @@ def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
     cells = []
     for dataset in dict.fromkeys(sides[1]["dataset"]):
         rows = [side[side["dataset"] == dataset] for side in sides]
-        known = [side["value"].notna() & (side["floor"].notna() | (not above_floor)) for side in rows]
-        if not all(len(side) and ok.all() for side, ok in zip(rows, known, strict=True)):
+        needed = ["value", "floor"] if above_floor else ["value"]
+        if not all(len(side) and side[needed].notna().all(axis=None) for side in rows):
             continue
         found = contrast(*rows, above_floor)
         last = rows[1].iloc[0]

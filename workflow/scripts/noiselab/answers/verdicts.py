@@ -41,7 +41,8 @@ def summary(content: dict) -> str:
     parts = []
     for basis, words in BASES.items():
         found = Counter(claim["by_basis"][basis] for claim in content["claims"])
-        parts.append(f"{words}: {', '.join(f'{n} {verdict}' for verdict, n in sorted(found.items()))}")
+        counts = [f"{number} {verdict}" for verdict, number in sorted(found.items())]
+        parts.append(f"{words}: {', '.join(counts)}")
     count = f"{len(content['claims'])} claims of the paper at tier {content['tier']}"
     return f"{count}. {'; '.join(parts)}.{on_one_training(content['claims'])}"
 

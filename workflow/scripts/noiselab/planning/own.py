@@ -20,6 +20,7 @@ MEANS = (
     "warm_start",
     "cpu_threads",
     "preflight",
+    "burst",
     "masks",
     "max_runtime",
     "resources",

@@ -1,0 +1,58 @@
+"""Two experiments side by side, against the arithmetic of their seeds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from noiselab.answers import layouts
+from noiselab.answers.contrasts import contrast, contrasts_table
+
+ENTRY = {"label": "people, same matrix", "first": "matrix", "second": "human", "metric": "accuracy"}
+
+
+def rows(values, floors, corruption="given_labels", seeds=None):
+    """Rows of a metric as collect_metrics writes them, and a clean run's."""
+    seeds = seeds or range(len(values))
+    own = {"family": "classifier", "dataset": "cifar10", "stands_in_for": "cifar10"}
+    own |= {"protocol": "text", "metric": "accuracy", "unit": "%", "interval": "wilson_items"}
+    noisy = [
+        own
+        | {"corruption": corruption, "seed": s, "value": v, "floor": f}
+        | {"ci_low": v - 1, "ci_high": v + 1}
+        for s, v, f in zip(seeds, values, floors, strict=True)
+    ]
+    return pd.DataFrame(
+        [own | {"corruption": "none", "seed": 0, "value": 99.0, "floor": 99.0}, *noisy]
+    )
+
+
+def test_seeds_are_paired():
+    first, second = np.array([80.0, 82, 84]), np.array([79.0, 80, 83.5])
+    table = contrasts_table(
+        {"matrix": rows(first, first + 1), "human": rows(second, second + 3)}, [ENTRY]
+    )
+    plain, above = table.to_dict("records")
+    low, high = stats.t.interval(0.95, 2, (second - first).mean(), stats.sem(second - first))
+    assert plain["ours"] == pytest.approx((second - first).mean())
+    assert (plain["ci_low"], plain["ci_high"]) == pytest.approx((low, high))
+    assert plain["n_seeds"] == 3
+    assert above["ours"] == pytest.approx(-2)  # 3 below its floor against 1
+    assert above["metric"] == "excess_difference"
+    assert "people, same matrix" in layouts.markdown(table, "t", [])
+
+
+def test_only_seeds_that_both_have_are_compared():
+    first, second = rows([80.0, 90.0], [80, 80]), rows([70.0, 60.0], [70, 70], seeds=[1, 2])
+    noisy = [side[side["corruption"] != "none"] for side in (first, second)]
+    found = contrast(*noisy)
+    assert found.effect.value == -20
+    assert found.n_seeds == 1
+    assert found.effect.interval != "t_seeds"
+
+
+def test_of_what_was_not_run_there_is_no_row():
+    assert len(contrasts_table({"matrix": rows([80.0], [80.0])}, [ENTRY])) == 0
+    unknown = rows([80.0], [np.nan])
+    table = contrasts_table({"matrix": unknown, "human": unknown}, [ENTRY])
+    assert list(table["metric"]) == ["accuracy_difference"]
