@@ -41,3 +41,23 @@ def test_all_offsets_and_both_directions_occur():
     train = random_images(1, 1, 4, 10)
     images = ImageBatches(run, train, "cpu")(0, 500).inputs.numpy()
     assert len(np.unique(images, axis=0)) == 3 * 3 * 2
+
+
+def test_alternating_flips_mirror_each_image_in_every_other_epoch():
+    run = small_run() | {"augment": {"crop": 0, "flip": "alternating"}}
+    train = random_images(60, 1, 8, 10)
+    batches = ImageBatches(run, train, "cpu")
+    mirrored = np.zeros((4, 60), bool)
+    for epoch in range(4):
+        start, stop = 60 * epoch, 60 * (epoch + 1)
+        images = batches(start, stop).inputs.numpy()
+        for image, i in zip(images, batches.indices(start, stop), strict=True):
+            mirrored[epoch, i] = np.array_equal(image, train.x[i][:, :, ::-1])
+            assert mirrored[epoch, i] or np.array_equal(image, train.x[i])
+    assert np.array_equal(mirrored[0], ~mirrored[1])
+    assert np.array_equal(mirrored[:2], mirrored[2:])
+    assert 15 < mirrored[0].sum() < 45  # which come first is random
+    # A batch over the end of an epoch is its parts.
+    whole = batches(30, 90).inputs
+    assert np.array_equal(whole[:30], batches(30, 60).inputs)
+    assert np.array_equal(whole[30:], batches(60, 90).inputs)

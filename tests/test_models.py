@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from helpers import example_run
 from noiselab.errors import NoiselabError
+from noiselab.families.classifier import task as classifier
 from noiselab.models.fast_cnn import fast_cnn
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.marian import Symbols, marian
@@ -89,3 +91,19 @@ def test_blocks_of_the_fast_network_begin_as_identities():
     assert not any(
         isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad for m in network.modules()
     )
+
+
+def test_mirrored_probabilities_are_means_of_both_views():
+    run = example_run(model={"name": "fast_cnn", "widths": [4, 8]}, channels=1, classes=3)
+    description = {"mean": [0.5], "std": [0.25], "shape": [9, 1, 8, 8]}
+    plain = classifier.build(run, description)
+    mirrored = classifier.build(run | {"average_mirrored": True}, description)
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(plain.train()(images), mirrored.train()(images))
+        seen = [plain.eval()(view).softmax(-1) for view in (images, images.flip(-1))]
+        found = mirrored.eval()(images)
+        mirrored_view = mirrored(images.flip(-1))
+    torch.testing.assert_close(found.softmax(-1), (seen[0] + seen[1]) / 2)
+    torch.testing.assert_close(found, mirrored_view)
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(5))

@@ -65,7 +65,7 @@ def test_clean_runs_are_shared_between_tables_with_equal_settings():
     clean = [{r for r in result.experiments[t] if "/clean-" in r} for t in ("table2", "table10")]
     assert clean[0] == clean[1] != set()
     classifiers = [r for r in result.runs if r.startswith("classifier/")]
-    audit = 2 * 2 + 2  # another schedule, with clean runs of its own; another batch
+    audit = 2 + 2  # another schedule, another batch, which the clean runs do not notice
     assert len(classifiers) == 2 * 5 + 2 * 4 + 5 + audit
 
 
@@ -96,6 +96,17 @@ def test_each_id_has_one_content_over_all_tiers_and_protocols(tmp_path):
             assert len(runs.plan(settings, "r").runs) > 0
     a = plan({"experiments": {"table2": {"protocol": "released"}}})
     assert not set(a.experiments["table2"]) & set(plan().experiments["table2"])
+
+
+def test_a_clean_run_is_shared_where_the_changes_of_an_experiment_leave_it_as_it_is():
+    """A schedule of the clean length changes longer runs alone; other changes all of them."""
+    for change, shared in (({"schedule": {"length": "base"}}, True), ({"epochs": 7}, False)):
+        result = plan({"experiments": {"audit_schedule": {"training": change}}})
+        for run in result.experiments["audit_schedule"]:
+            noisy = result.runs[run]
+            clean = result.runs[noisy.parents["clean"]]
+            assert (clean.run_id in result.experiments["table2"]) == shared
+            assert "-x" in run
 
 
 def test_the_clean_run_is_planned_even_where_not_asked_for():

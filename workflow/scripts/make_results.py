@@ -22,6 +22,8 @@ TABLES = [
     "table2",
     "table10",
     "table13",
+    "human_labels",
+    "human_against_synthetic",
     "table3",
     "table6",
     "table8",
@@ -65,15 +67,15 @@ def _write_results(folders: list[Path]) -> None:
     parts = [HEAD]
     for number, results in enumerate(folders):
         parts += _tier(results)
-        suffix = "" if number == 0 else f"_{results.name}"
+        suffix = "" if number == 0 else f"_{_tier_name(results)}"
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
-            parts.append(f"![{figure.stem}, tier {results.name}]({image})\n")
+            parts.append(f"![{figure.stem}, tier {_tier_name(results)}]({image})\n")
     page = DOCS / "RESULTS.md"
     there = page.read_text(encoding="utf-8") if page.is_file() else ""
     for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL):
-        parts += [] if tier in [f.name for f in folders] else [part.rstrip("\n") + "\n"]
+        parts += [] if tier in map(_tier_name, folders) else [part.rstrip("\n") + "\n"]
     write_text(page, "\n".join(parts))
 
 
@@ -86,7 +88,7 @@ def _tier(results: Path) -> list[str]:
         raise NoiselabError(f"{results}: no finished results (no tables)")
     for data in (*results.glob("tables/*.csv"), results / "claims.csv", results / "cost.csv"):
         if data.is_file():
-            _copy(data, DOCS / "results" / results.name / data.name)
+            _copy(data, DOCS / "results" / _tier_name(results) / data.name)
     metrics = {path.stem: reading.table(path) for path in sorted(results.glob("metrics/*.csv"))}
     runs = pd.concat(metrics.values()).drop_duplicates("run_id")
     tables = {
@@ -94,9 +96,14 @@ def _tier(results: Path) -> list[str]:
         "competence": competence.tried(metrics, config.published()),
     }
     for name, table in tables.items():
-        with whole_file(DOCS / "results" / results.name / f"{name}.csv") as path:
+        with whole_file(DOCS / "results" / _tier_name(results) / f"{name}.csv") as path:
             table.to_csv(path, index=False)
-    return [_head(results.name, runs), *(path.read_text(encoding="utf-8") for path in made)]
+    return [_head(_tier_name(results), runs), *(path.read_text(encoding="utf-8") for path in made)]
+
+
+def _tier_name(results: Path) -> str:
+    """The tier of a folder of answers: results/<tier> or its part results/<tier>/only/<part>."""
+    return results.parents[1].name if results.parent.name == "only" else results.name
 
 
 def _head(tier: str, runs: pd.DataFrame) -> str:

@@ -12,6 +12,8 @@ from noiselab.noise.registry import corruption
 from noiselab.run import Run
 from noiselab.training.loop import Batch
 
+ALTERNATING = "alternating"
+
 
 class Order:
     """Which of `count` examples stands where in an endless stream.
@@ -55,12 +57,16 @@ class LabelledBatches:
 class Shifts:
     """Random crops out of padded images and random mirror images, a function of seed and position.
 
-    crop: pixels of padding on each side; flip: whether every other image is mirrored.
+    crop: pixels of padding on each side; flip: true: each view is mirrored or not, at random;
+    alternating: an image is mirrored in every other epoch, the first of which is random, so that
+    two epochs show all views (Jordan 2024, arXiv 2404.00498). count: images of the training set.
     """
 
-    def __init__(self, run: Run, device: torch.device):
-        self.run, self.device = run, device
+    def __init__(self, run: Run, device: torch.device, count: int):
+        self.run, self.device, self.count = run, device, count
         self.crop, self.flip = run.augment["crop"], run.augment["flip"]
+        if self.flip == ALTERNATING:
+            self.first = streams.uniform(run.seed, "mirror", 0, count) < 0.5
 
     def windows(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
         """A view of every crop of uint8 images [N, c, size, size]:
@@ -73,16 +79,28 @@ class Shifts:
         return padded.to(self.device).unfold(2, size, 1).unfold(3, size, 1)
 
     def __call__(
-        self, windows: torch.Tensor, index: torch.Tensor, start: int, stop: int
+        self,
+        windows: torch.Tensor,
+        places: torch.Tensor,
+        index: np.ndarray,
+        start: int,
+        stop: int,
     ) -> torch.Tensor:
-        """Images number `index` at positions start … stop - 1, uint8 [n, c, size, size]."""
+        """The views at positions start … stop - 1, uint8 [n, c, size, size]. places: of their
+        images in `windows`, index: in the training set, int64 [n]."""
         u = streams.uniform(self.run.seed, "augment", 3 * start, 3 * stop).reshape(-1, 3)
         shift = self._to_device((u[:, :2] * (2 * self.crop + 1)).astype(np.int64))
-        images = windows[index, :, shift[:, 0], shift[:, 1]]
+        images = windows[places, :, shift[:, 0], shift[:, 1]]
         if self.flip:
-            mirrored = self._to_device(u[:, 2] < 0.5)
+            mirrored = self._to_device(self._mirrored(u[:, 2], index, start, stop))
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return images
+
+    def _mirrored(self, u: np.ndarray, index: np.ndarray, start: int, stop: int) -> np.ndarray:
+        if self.flip != ALTERNATING:
+            return u < 0.5
+        epochs = np.arange(start, stop) // self.count
+        return self.first[index] ^ (epochs % 2 == 1)
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device, non_blocking=True)
@@ -96,14 +114,14 @@ class ImageBatches(LabelledBatches):
 
     def __init__(self, run: Run, train: Split, device: torch.device):
         super().__init__(run, train.y, device)
-        self.shifted = Shifts(run, device)
+        self.shifted = Shifts(run, device, len(train.y))
         self.windows = self.shifted.windows(np.asarray(train.x))
 
     def __call__(self, start: int, stop: int) -> Batch:
         """Examples at positions start … stop - 1: uint8 images [n, c, h, w], labels int64 [n]."""
         index = self.indices(start, stop)
         labels, corrupted = self.corrupted_labels(index, start, stop)
-        images = self.shifted(self.windows, self._to_device(index), start, stop)
+        images = self.shifted(self.windows, self._to_device(index), index, start, stop)
         return Batch(images, self._to_device(labels), self._to_device(corrupted))
 
 

@@ -46,7 +46,7 @@ class EncodedBatches(LabelledBatches):
 
     def __init__(self, run: Run, train: Split, device: torch.device, workers: int | None = None):
         super().__init__(run, train.y, device)
-        self.shifted = Shifts(run, device) if "crop" in run.augment else None
+        self.shifted = Shifts(run, device, len(train.y)) if "crop" in run.augment else None
         self.views = _Views(train.x, _training_view(run, train.x))
         self.shape = train.x.shape[1:]
         self.workers = free_threads() if workers is None else workers
@@ -59,11 +59,12 @@ class EncodedBatches(LabelledBatches):
 
         NoiselabError names an image that cannot be read.
         """
-        labels, corrupted = self.corrupted_labels(self.indices(start, stop), start, stop)
+        index = self.indices(start, stop)
+        labels, corrupted = self.corrupted_labels(index, start, stop)
         images = self._images(start, stop)
         if self.shifted:
             every = torch.arange(len(images), device=images.device)
-            images = self.shifted(self.shifted.windows(images), every, start, stop)
+            images = self.shifted(self.shifted.windows(images), every, index, start, stop)
         return Batch(images, self._to_device(labels), self._to_device(corrupted))
 
     def _images(self, start: int, stop: int) -> Tensor:

@@ -228,6 +228,22 @@ def _content(path: str, key: str) -> str:
 
 
 def _run(config, results, experiment, spec, place: Place) -> Run:
+    """A run of an experiment. A clean one that the experiment's own changes of the recipe leave as
+    it is, such as a schedule that only longer runs notice, is the run without them."""
+    run = _own_run(config, results, experiment, spec, place)
+    if not experiment.get("training"):
+        return run
+    if place.rate.error_rate == 0:
+        usual = _own_run(config, results, experiment | {"training": {}}, spec, place)
+        same = {key: usual[key] for key in ("run_id", "parents")}
+        return usual if (run | same).content() == usual.content() else run
+    if run.parents[CLEAN] == run.run_id:  # there is nothing that it could be compared with
+        return run
+    clean = _run(config, results, experiment, spec, Place(CLEAN_RATE, place.seed, place.axes, 1))
+    return run | {"parents": {**run.parents, CLEAN: clean.run_id}}
+
+
+def _own_run(config, results, experiment, spec, place: Place) -> Run:
     family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
     kind, own = FAMILIES[family], recipe(config, experiment, spec)
     clean, rate = place.rate.error_rate == 0, place.rate

@@ -68,9 +68,13 @@ FAMILY = Family(
         "channels": spec["channels"],
         "augment": {"crop": spec.get("crop", 0), "flip": spec["flip"]},
         # Runs of recipes that say nothing of it stay as they are.
-        **{key: recipe[key] for key in ("label_smoothing",) if recipe.get(key)},
+        **{key: recipe[key] for key in ("label_smoothing", "average_mirrored") if recipe.get(key)},
     },
-    recipe={"epochs": POSITIVE, "label_smoothing": SHARE},
+    recipe={
+        "epochs": POSITIVE,
+        "label_smoothing": SHARE,
+        "average_mirrored": {"type": "boolean"},
+    },
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     stages=stages("classifier"),
     role_stages={ANNOTATOR: (annotating("classifier"),)},

@@ -1,6 +1,7 @@
 """The classifier family: network, loss and predictions."""
 
 from collections.abc import Callable, Iterator
+from math import log
 
 import numpy as np
 import torch
@@ -31,11 +32,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 
 class Classifier(nn.Module):
-    """A network on normalised images: uint8 [n, c, h, w] in, logits [n, C] out."""
+    """A network on normalised images: uint8 [n, c, h, w] in, logits [n, C] out.
 
-    def __init__(self, network: nn.Module, mean: list[float], std: list[float]):
+    mirrored: outside of training, its probabilities are means over an image and its mirror image.
+    """
+
+    def __init__(
+        self, network: nn.Module, mean: list[float], std: list[float], mirrored: bool = False
+    ):
         super().__init__()
-        self.network = network
+        self.network, self.mirrored = network, mirrored
         self.register_buffer("mean", 255 * torch.tensor(mean)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(std)[:, None, None])
 
@@ -44,7 +50,11 @@ class Classifier(nn.Module):
         return (images - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(self.normalised(images))
+        seen = self.normalised(images)
+        if self.training or not self.mirrored:
+            return self.network(seen)
+        both = [self.network(view).float().log_softmax(-1) for view in (seen, seen.flip(-1))]
+        return torch.logsumexp(torch.stack(both), 0) - log(2)
 
 
 def task(run: Run, device: torch.device) -> Task:
@@ -78,7 +88,8 @@ def build(run: Run, description: dict) -> Classifier:
     settings = {k: v for k, v in run.model.items() if k != "name"}
     size = description["shape"][-1]
     network = MODELS[run.model["name"]](run.channels, size, run.classes, **settings)
-    model = Classifier(network, description["mean"], description["std"])
+    mirrored = run.get("average_mirrored", False)
+    model = Classifier(network, description["mean"], description["std"], mirrored)
     return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
 
 
