@@ -138,7 +138,7 @@ def plain_optimizer(model: torch.nn.Module, spec: dict) -> torch.optim.Optimizer
 
 def labelled(of: Case, device: torch.device) -> tuple[Callable, Callable]:
     _, split, _ = prepared.read(of.run["data"])
-    x, y = (torch.from_numpy(np.array(part)).to(device) for part in split)
+    x, y = (torch.from_numpy(np.array(part)).to(device) for part in split[:2])
     size, smoothing = of.run["training"]["batch_size"], of.run.get("label_smoothing", 0.0)
 
     def batch():
@@ -222,12 +222,17 @@ class Sized(NamedTuple):
     training: dict
     unit: str = "images"
     tier: str = "lab"
-    model: dict | None = None
+    experiment: dict | None = None  # changes of the family's table
 
 
 SIZED = {
     "classifier": Sized("ResNet-18, 32x32", labelled, {"batch_size": 128}, tier="paper"),
-    "vision_transformer": Sized("6 layers, width 192, 64x64", labelled, {"batch_size": 64}),
+    "vision_transformer": Sized(
+        "6 layers, width 192, 64 patches",
+        labelled,
+        {"batch_size": 64},
+        experiment={"datasets": ["glyphs-10"]},
+    ),
     "diffusion": Sized("U-Net of width 64, 32x32", denoising, {"batch_size": 32}),
     "language_model": Sized(
         "4 layers, width 256, context 128",
@@ -235,7 +240,7 @@ SIZED = {
         {"batch_size": 16},
         "sequences",
         "quick",
-        {"layers": 4, "heads": 4, "width": 256, "context": 128},
+        {"training": {"model": {"layers": 4, "heads": 4, "width": 256, "context": 128}}},
     ),
     "seq2seq": Sized("2 + 2 layers, width 192", translation, {"batch_size": 32}, "pairs", "quick"),
 }
@@ -245,9 +250,8 @@ SIZED = {
 def in_bf16(bench: Bench) -> None:
     """`precision: auto` against a plain trainer in single precision, as the authors' is, and
     against our own loop in single precision."""
-    for family, (what, batch, training, unit, tier, model) in SIZED.items():
+    for family, (what, batch, training, unit, tier, experiment) in SIZED.items():
         training = steps(4) | training | {"precision": "auto", "ema_decay": None}
-        experiment = {"training": {"model": model}} if model else None
         of = case(bench, family, tier, training, experiment)
         settings = of.run["training"]
         plain = partial(plain_loop, plain_model(of), settings, *batch(of, bench.device))
