@@ -57,9 +57,10 @@ class Classifier(nn.Module):
         return torch.logsumexp(torch.stack(both), 0) - log(2)
 
 
-def task(run: Run, device: torch.device) -> Task:
-    """Everything that the training loop needs for one run."""
-    description, train, test = prepared.read_run(run)
+def task(run: Run, device: torch.device, data: tuple | None = None) -> Task:
+    """Everything that the training loop needs for one run. data: description, training and test
+    split, where they are not those of the run's folder."""
+    description, train, test = data or prepared.read_run(run)
     model = build(run, description)
     if isinstance(model.network, FastCNN):
         model.network.whiten(model.normalised(_first_images(train)))
