@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from noiselab.answers import layouts
+from noiselab.answers import layouts, tables
 from noiselab.answers.contrasts import contrast, contrasts_table
 
 ENTRY = {"label": "people, same matrix", "first": "matrix", "second": "human", "metric": "accuracy"}
@@ -56,3 +56,21 @@ def test_of_what_was_not_run_there_is_no_row():
     unknown = rows([80.0], [np.nan])
     table = contrasts_table({"matrix": unknown, "human": unknown}, [ENTRY])
     assert list(table["metric"]) == ["accuracy_difference"]
+
+
+def test_experiments_without_rates_have_a_row_each():
+    """The clean runs, which they share, come first."""
+    extra = {"run_id": "r", "noise_ratio": np.nan, "error_rate": np.nan, "source_share": np.nan}
+    extra |= {"items": 100, "measured_error_rate": 0.0}
+    sides = {"matrix": rows([80.0, 82.0], [81, 81]), "human": rows([78.0, 79.0], [82, 82])}
+    for name, side in sides.items():
+        noisy = side["corruption"] != "none"
+        side[list(extra)] = list(extra.values())
+        side["reason"] = None
+        side.loc[noisy, "run_id"] = [f"{name}-{seed}" for seed in side.loc[noisy, "seed"]]
+        side.loc[noisy, "measured_error_rate"] = 0.17
+    table = tables.experiments_table(sides, {"human": "people"}, ["accuracy"])
+    assert list(table["row"]) == ["clean labels", "matrix, 17 % wrong", "people, 17 % wrong"]
+    assert list(table["ours"]) == [99, 81, 78.5]
+    assert list(table["excess"]) == [0, 0, -3.5]
+    assert list(table["n_seeds"]) == [1, 2, 2]

@@ -89,6 +89,12 @@ def _scale(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, sources.metrics(), config.published())
 
 
+def _experiments(sources: Sources) -> pd.DataFrame:
+    metrics, entry = sources.metrics(), sources.entry
+    table = tables.experiments_table(metrics, entry.get("labels", {}), entry["metrics"])
+    return competence.marked(table, metrics, config.published())
+
+
 def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
@@ -107,6 +113,7 @@ def _samples(sources: Sources) -> Figure:
 TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
+    "experiments": TableBuilder(_experiments),
     "contrasts": TableBuilder(_contrasts),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),

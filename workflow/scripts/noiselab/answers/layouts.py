@@ -380,13 +380,14 @@ def _class_rates(table: pd.DataFrame) -> list[str]:
     """A line per set of error rates that differ by class."""
     rows = table.dropna(subset="class_error_rates").drop_duplicates("class_error_rates")
     return [
-        f"Error rates by class{_at(row.error_rate)}: {row.class_error_rates}."
-        for row in rows.itertuples()
+        f"Error rates by class{_at(row)}: {row.class_error_rates}." for row in rows.itertuples()
     ]
 
 
-def _at(error_rate: float) -> str:
-    return ", as measured" if pd.isna(error_rate) else f" at {_percent(error_rate)}"
+def _at(row) -> str:
+    if pd.isna(row.error_rate):
+        return f", as measured ({row.row})"
+    return f" at {_percent(row.error_rate)}"
 
 
 def _percent(share: float) -> str:

@@ -87,6 +87,7 @@ def rate_text(noise_ratio: float | None, error_rate: float | None) -> str:
 
 # What an experiment that the paper does not have is about, of what its family has.
 MAIN = ["accuracy", "consistency", "nll", "sequence_nll", "fid", "judge_frechet"]
+CLEAN_ROW = "clean labels"
 # What is one cell of a table of runs.
 CELL = ["family", "dataset", "protocol", "source_share", "batch_multiplier", "noise_ratio"]
 CELL += ["error_rate", "metric"]
@@ -162,6 +163,26 @@ def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
     return tidy(
         sorted(cells, key=lambda c: (wanted.index(c["metric"]), budgets.index(c["budget"])))
     )
+
+
+def experiments_table(
+    metrics: dict[str, pd.DataFrame], labels: dict[str, str], wanted: list[str]
+) -> pd.DataFrame:
+    """A row per experiment whose noise has no rate to stand in a row of its own, such as labels
+    that were given; the clean runs first. metrics: experiment -> rows of runs; labels: experiment
+    -> what its row is called; wanted: metrics."""
+    parts = [rows.assign(experiment=name) for name, rows in metrics.items()]
+    rows = pd.concat(parts)
+    rows = rows[rows["metric"].isin(wanted)]
+    clean = rows["corruption"] == "none"
+    first = rows[clean].drop_duplicates(["run_id", "metric"]).assign(experiment=CLEAN_ROW)
+    rows = pd.concat([first, rows[~clean]])
+    cells = []
+    for (name, *_), group in rows.groupby(["experiment", "dataset", "metric"], sort=False):
+        share = group["measured_error_rate"].mean()
+        wrong = f", {100 * share:.3g} % wrong" if share else ""
+        cells.append(_run_cell(group) | {"row": labels.get(name, name) + wrong})
+    return tidy(sorted(cells, key=lambda cell: wanted.index(cell["metric"])))
 
 
 def _run_cell(group: pd.DataFrame) -> dict:
