@@ -1,6 +1,7 @@
 """Numbers in README and docs: marked places hold what docs/results has, and no other number is a
 measurement."""
 
+import json
 import re
 import shutil
 from functools import cache
@@ -18,6 +19,7 @@ from noiselab.answers.audit import COLUMNS
 from noiselab.answers.claims import Measured
 from noiselab.answers.documents import answer, filled
 from noiselab.errors import NoiselabError
+from noiselab.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -493,13 +495,22 @@ def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys)
     scores = [row("table2", "digits", "accuracy", v, ratio=r) for v, r in ((98, 0.0), (90, 1.0))]
     found = [runs(run_id=str(i)) | score for i, score in enumerate(scores)]
     pd.DataFrame(found).to_csv(folder / "metrics" / "table2.csv", index=False)
+    curve = [{"step": s, "learning_rate": 1, "examples_per_second": 9} for s in range(1, 41)]
+    curve = [line | {"loss": 1 / line["step"], "error_rate": 0.5} for line in curve]
+    curve += [{"step": step, "test_accuracy": 50 + step} for step in (39, 40)]
+    lines = "".join(json.dumps(line) + "\n" for line in curve)
+    write_text(folder / "runs" / "1" / "history.jsonl", lines)
     monkeypatch.setattr("sys.argv", ["make_results", "--results", str(folder)])
     make_results.main()
     assert capsys.readouterr().out == "README.md: numbers as in docs/results\n"
     assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()
     written = {path: path.read_text() for path in (repository / "docs").rglob("*.*")}
     results = repository / "docs" / "results" / "smoke"
-    assert {"table2.csv", "provenance.csv", "competence.csv"} == {p.name for p in results.iterdir()}
+    made = {"table2", "metrics", "history", "provenance", "competence"}
+    assert made == {path.stem for path in results.iterdir()}
+    curves = pd.read_csv(results / "history.csv")
+    assert list(curves["step"]) == [*range(4, 44, 4), 39, 40]
+    assert curves["test_accuracy"].notna().sum() == 2
     page = written[repository / "docs" / "RESULTS.md"]
     assert re.findall(r"^#+ .*", page, re.MULTILINE) == [
         *("# Results", "# Tier smoke", "## Table 2", "# Tier real", "# Tier lab")

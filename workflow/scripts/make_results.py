@@ -4,6 +4,7 @@ the numbers in README and docs that are marked to come from there."""
 import argparse
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from noiselab import reading
 from noiselab.answers import competence, documents, provenance
 from noiselab.errors import NoiselabError, run_script
+from noiselab.families.descriptor import HISTORY
 from noiselab.files import ROOT, whole_file, write_text
 from noiselab.planning import config
 
@@ -47,6 +49,7 @@ TIER = """\
 - Code revision {revisions}.
 - Tables as csv: [results/{tier}](results/{tier}).
 """
+CURVE = 10  # losses of a learning curve that are published
 SECTION = r"^(# Tier (\w+)\n.*?)(?=^# Tier |\Z)"
 
 
@@ -92,6 +95,8 @@ def _tier(results: Path) -> list[str]:
     metrics = {path.stem: reading.table(path) for path in sorted(results.glob("metrics/*.csv"))}
     runs = pd.concat(metrics.values()).drop_duplicates("run_id")
     tables = {
+        "metrics": pd.concat(metrics.values()).drop_duplicates(["run_id", "metric", "protocol"]),
+        "history": _histories(results, runs["run_id"]),
         "provenance": provenance.table(runs),
         "competence": competence.tried(metrics, config.published()),
     }
@@ -99,6 +104,25 @@ def _tier(results: Path) -> list[str]:
         with whole_file(DOCS / "results" / _tier_name(results) / f"{name}.csv") as path:
             table.to_csv(path, index=False)
     return [_head(_tier_name(results), runs), *(path.read_text(encoding="utf-8") for path in made)]
+
+
+def _histories(results: Path, runs: Iterable[str]) -> pd.DataFrame:
+    """Learning curves: what was evaluated on the way, and some of the losses between."""
+    folder = results.parents[1] if results.parent.name == "only" else results
+    parts = []
+    for run in runs:
+        path = folder / "runs" / str(run) / HISTORY
+        if path.is_file():
+            rows = pd.read_json(path, lines=True)
+            every = max(1, len(rows) // CURVE)
+            told = rows.drop(columns=["step", "learning_rate", "examples_per_second"])
+            evaluated = told.drop(columns=["loss", "error_rate"]).notna().any(axis=1)
+            kept = evaluated | (rows.index % every == every - 1)
+            parts.append(rows[kept].assign(run_id=run))
+    if not parts:
+        return pd.DataFrame(columns=["run_id", "step"])
+    table = pd.concat(parts).drop(columns="examples_per_second")
+    return table[["run_id", *(name for name in table if name != "run_id")]]
 
 
 def _tier_name(results: Path) -> str:

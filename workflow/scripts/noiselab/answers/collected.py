@@ -25,6 +25,7 @@ RUN_KEYS = [
 ]
 NOISE_KEYS = ["true_error_rate", "class_error_rates"]
 TRAINING_KEYS = ["measured_error_rate", "steps", "examples", "seconds", "device", "revision"]
+TRAINING_FACTS = ["threads", "precision"]  # not in results of older revisions
 
 
 def content(path: str | Path) -> dict:
@@ -41,6 +42,7 @@ def rows(content: dict) -> list[dict]:
     """A row per metric of a run."""
     run = {key: content["run"].get(key) for key in RUN_KEYS}  # not every family has them all
     training = {key: content["training"][key] for key in TRAINING_KEYS}
+    training |= {key: content["training"].get(key) for key in TRAINING_FACTS}
     noise = {key: content.get("noise", {}).get(key) for key in NOISE_KEYS}
     return [
         run | {"metric": name} | {"floor_reason": None} | score | training | noise

@@ -3,6 +3,7 @@
 import pandas as pd
 
 COLUMNS = ("revision", "trainings", "seeds", "minutes", "devices", "datasets")
+FACTS = ("threads", "precision")  # of later revisions
 LISTS = {"seeds": "seed", "devices": "device", "datasets": "dataset"}  # column -> of a run
 
 
@@ -11,9 +12,10 @@ def table(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for revision, own in runs.groupby("revision"):
         lists = {key: _list(own[column]) for key, column in LISTS.items()}
+        lists |= {key: _list(own[key].dropna()) for key in FACTS if key in own}
         minutes = own["seconds"].sum() / 60
         rows.append({"revision": revision, "trainings": len(own), "minutes": minutes} | lists)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *FACTS])
 
 
 def _list(values: pd.Series) -> str:
