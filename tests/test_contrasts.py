@@ -74,3 +74,15 @@ def test_experiments_without_rates_have_a_row_each():
     assert list(table["ours"]) == [99, 81, 78.5]
     assert list(table["excess"]) == [0, 0, -3.5]
     assert list(table["n_seeds"]) == [1, 2, 2]
+
+
+def test_a_contrast_can_be_of_one_noise_ratio():
+    sides = {"matrix": rows([80.0], [80.0]), "human": rows([70.0], [70.0])}
+    for side, clean in zip(sides.values(), (99.0, 98.5), strict=True):
+        side["noise_ratio"] = np.where(side["corruption"] == "none", 0.0, 1.0)
+        side.loc[side["corruption"] == "none", "value"] = clean
+        side["ci_low"], side["ci_high"] = side["value"] - 1, side["value"] + 1
+    entries = [ENTRY | {"noise_ratio": 0}, ENTRY | {"noise_ratio": 1, "label": "r = 1"}]
+    table = contrasts_table(sides, entries)
+    plain = table[table["metric"] == "accuracy_difference"]
+    assert list(plain["ours"]) == [-0.5, -10]

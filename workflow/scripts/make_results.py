@@ -26,6 +26,7 @@ TABLES = [
     "table13",
     "human_labels",
     "human_against_synthetic",
+    "precision",
     "table3",
     "table6",
     "table8",

@@ -36,8 +36,9 @@ def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd
     """A row per pair of experiments and data set, a block for the difference of their noisy runs'
     scores, and one for what of it the floors leave open.
 
-    metrics: experiment -> rows of runs; entries: `label`, `first` and `second` (experiments) and
-    `metric`; difference = second - first. Of an experiment that has not been run there is no row.
+    metrics: experiment -> rows of runs; entries: `label`, `first` and `second` (experiments),
+    `metric` and perhaps `noise_ratio`; difference = second - first. Of an experiment that has not
+    been run there is no row.
     """
     cells = []
     for above_floor in (False, True):
@@ -48,7 +49,7 @@ def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd
 
 
 def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
-    sides = [_noisy(metrics[entry[side]], entry["metric"]) for side in ("first", "second")]
+    sides = [_chosen(metrics[entry[side]], entry) for side in ("first", "second")]
     cells = []
     for dataset in dict.fromkeys(sides[1]["dataset"]):
         rows = [side[side["dataset"] == dataset] for side in sides]
@@ -67,6 +68,10 @@ def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
     return cells
 
 
-def _noisy(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The rows of one metric of the runs with noise."""
-    return rows[(rows["metric"] == metric) & (rows["corruption"] != "none")]
+def _chosen(rows: pd.DataFrame, entry: dict) -> pd.DataFrame:
+    """The rows of the entry's metric at its noise ratio, by default of all runs with noise."""
+    if "noise_ratio" in entry:
+        chosen = rows["noise_ratio"] == entry["noise_ratio"]
+    else:
+        chosen = rows["corruption"] != "none"
+    return rows[(rows["metric"] == entry["metric"]) & chosen]
