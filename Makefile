@@ -47,6 +47,7 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/bench.py --quick
 
+# For a tier that takes days, `make_results.py --finished results/desk` publishes what is finished so far.
 # docs/RESULTS.md and docs/results/ from results/quick and what is built of results/desk, as far as they were run;
 # then the marked numbers of README and docs from docs/results/.
 results: setup

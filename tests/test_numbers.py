@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 import make_results
 from claim_rows import PUBLISHED, row
-from noiselab.answers import claims, competence, documents, provenance, verdicts
+from noiselab.answers import claims, collected, competence, documents, provenance, verdicts
 from noiselab.answers.audit import COLUMNS
 from noiselab.answers.claims import Measured
 from noiselab.answers.documents import answer, filled
@@ -520,3 +520,21 @@ def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys)
     make_results.main()
     assert {path: path.read_text() for path in written} == written
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_finished_is_published_before_any_table(repository, monkeypatch):
+    folder = repository / "results" / "smoke"
+    monkeypatch.setattr("sys.argv", ["make_results", "--finished", str(folder)])
+    with pytest.raises(NoiselabError, match="no finished training"):
+        make_results.main()
+    training = dict.fromkeys(collected.TRAINING_KEYS, 1) | {"device": "x", "revision": "abc"}
+    for seed in (0, 1):
+        run = {"run_id": f"classifier/digits/clean-s{seed}", "dataset": "digits", "seed": seed}
+        content = {"run": run | {"protocol": "text"}, "training": training}
+        content["metrics"] = {"accuracy": {"value": 90.0 + seed, "unit": "%"}}
+        write_text(folder / "runs" / run["run_id"] / "metrics.json", json.dumps(content))
+    make_results.main()
+    results = repository / "docs" / "results" / "smoke"
+    assert list(pd.read_csv(results / "metrics.csv")["value"]) == [90, 91]
+    assert pd.read_csv(results / "provenance.csv")["trainings"].item() == 2
+    assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()

@@ -2,6 +2,7 @@
 time, write a table. The same command goes on where it stopped."""
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -50,9 +51,10 @@ def main() -> None:
     _prepare(command, planned.graph.plan, runs)
     deadline = time.monotonic() + 60 * minutes - TABLING
     to_do = [run for run in runs if not _metrics(results, run).is_file()]
+    chosen = [run for run in runs if run not in to_do]  # Snakemake sees whether they still hold
     if to_do:
-        fits = _fitting(planned.graph, to_do, own, deadline, arguments.measuring)
-        _train(command, [str(_metrics(results, run)) for run in fits], deadline)
+        chosen += _fitting(planned.graph, to_do, own, deadline, arguments.measuring)
+    _train(command, [str(_metrics(results, run)) for run in chosen], deadline)
     _write_table(planned.graph.plan, own["order"], Path(results))
 
 
@@ -63,7 +65,7 @@ def _snakemake(arguments: argparse.Namespace, tier: str, at_once: int) -> list[s
     if arguments.configfile:
         found += ["--configfile", *map(str, arguments.configfile)]
     found += ["--config", f"tier={tier}", "preflight=false"]
-    return found + ([f"data={{root: '{arguments.data}'}}"] if arguments.data else [])
+    return found + ([f"data={json.dumps({'root': arguments.data})}"] if arguments.data else [])
 
 
 def _prepare(command: list[str], plan, runs: Iterable[str]) -> None:
@@ -126,11 +128,12 @@ def _seconds(estimate: Estimate, rates: dict[str, float]):
 def _train(command: list[str], targets: list[str], deadline: float) -> None:
     """Have Snakemake make the targets, as far as the time allows: what is stopped writes a
     checkpoint, and goes on next time."""
-    if not targets:
+    seconds = deadline - STOPPING - time.monotonic()
+    if not targets or seconds <= 0:
         return
     process = subprocess.Popen([*command, "--", *targets], cwd=ROOT, start_new_session=True)
     try:
-        process.wait(max(0.0, deadline - STOPPING - time.monotonic()))
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         print("The time is over: trainings write checkpoints and stop.")
     finally:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import competence, documents, provenance
+from noiselab.answers import collected, competence, documents, provenance
 from noiselab.errors import NoiselabError, run_script
-from noiselab.families.descriptor import HISTORY
+from noiselab.families.descriptor import HISTORY, METRICS
 from noiselab.files import ROOT, whole_file, write_text
 from noiselab.planning import config
 
@@ -59,11 +59,45 @@ def main() -> None:
     parser.add_argument(
         "--results", type=Path, nargs="*", default=[], help="folders of tiers; none: fill the pages"
     )
+    parser.add_argument(
+        "--finished", type=Path, help="folder of a tier: publish the metrics of what is finished"
+    )
     arguments = parser.parse_args()
+    if arguments.finished:
+        _write_finished(arguments.finished)
     if arguments.results:
         _write_results(arguments.results)
     for page in documents.fill(ROOT):
         print(f"{page}: numbers as in docs/results")
+
+
+def _write_finished(results: Path) -> None:
+    """Metrics and learning curves of the trainings of a tier that are finished, whether or not a
+    table can be made of them yet."""
+    found = sorted(results.glob(f"runs/**/{METRICS}"))
+    rows = [row for path in found for row in collected.rows(collected.content(path))]
+    if not rows:
+        raise NoiselabError(f"{results}: no finished training")
+    _write_metrics(results, pd.DataFrame(rows))
+
+
+def _write_metrics(results: Path, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Each training's metrics once, its learning curve and where all come from. Returns a row per
+    training. metrics: rows of collected."""
+    runs = metrics.drop_duplicates("run_id")
+    tables = {
+        "metrics": metrics.drop_duplicates(["run_id", "metric", "protocol"]),
+        "history": _histories(results, runs["run_id"]),
+        "provenance": provenance.table(runs),
+    }
+    for name, table in tables.items():
+        _write(results, name, table)
+    return runs
+
+
+def _write(results: Path, name: str, table: pd.DataFrame) -> None:
+    with whole_file(DOCS / "results" / _tier_name(results) / f"{name}.csv") as path:
+        table.to_csv(path, index=False)
 
 
 def _write_results(folders: list[Path]) -> None:
@@ -94,16 +128,8 @@ def _tier(results: Path) -> list[str]:
         if data.is_file():
             _copy(data, DOCS / "results" / _tier_name(results) / data.name)
     metrics = {path.stem: reading.table(path) for path in sorted(results.glob("metrics/*.csv"))}
-    runs = pd.concat(metrics.values()).drop_duplicates("run_id")
-    tables = {
-        "metrics": pd.concat(metrics.values()).drop_duplicates(["run_id", "metric", "protocol"]),
-        "history": _histories(results, runs["run_id"]),
-        "provenance": provenance.table(runs),
-        "competence": competence.tried(metrics, config.published()),
-    }
-    for name, table in tables.items():
-        with whole_file(DOCS / "results" / _tier_name(results) / f"{name}.csv") as path:
-            table.to_csv(path, index=False)
+    runs = _write_metrics(results, pd.concat(metrics.values()))
+    _write(results, "competence", competence.tried(metrics, config.published()))
     return [_head(_tier_name(results), runs), *(path.read_text(encoding="utf-8") for path in made)]
 
 
