@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from noiselab.answers import layouts, tables
+from noiselab.answers import analysis_tables, layouts, tables
 from noiselab.planning import config, runs
 
 
@@ -369,7 +369,7 @@ def stability(seeds=1, spread=0.0):
 
 
 def stability_table(measured):
-    return tables.stability_table(measured, config.published()["table11"])
+    return analysis_tables.stability_table(measured, config.published()["table11"])
 
 
 def test_stability_table_predicts_the_square_root():
@@ -429,7 +429,7 @@ def gradients(cosine=0.1, norm=2.0, **changes):
 
 
 def gradient_table(*measured):
-    return tables.gradient_table(pd.DataFrame(measured), config.published()["table4"])
+    return analysis_tables.gradient_table(pd.DataFrame(measured), config.published()["table4"])
 
 
 def test_gradient_table_puts_the_papers_numbers_at_their_case():

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES, number_text, page
 from noiselab.answers.multiplicity import degrees
 from noiselab.answers.statistics.gradients import mean_cosine
-from noiselab.answers.tables import with_empty
 from noiselab.measures.hypotheses import ALPHA, holm, sides
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 

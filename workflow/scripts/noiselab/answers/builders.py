@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from noiselab import reading
-from noiselab.answers import competence, figures, spectrum, tables
+from noiselab.answers import analysis_tables, competence, figures, spectrum, tables
 from noiselab.answers.contrasts import contrasts_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
@@ -118,9 +118,9 @@ TABLES: dict[str, TableBuilder] = {
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),
-    "gradients": TableBuilder(lambda s: tables.gradient_table(*s.frames(), s.published())),
+    "gradients": TableBuilder(lambda s: analysis_tables.gradient_table(*s.frames(), s.published())),
     "stability": TableBuilder(
-        lambda s: tables.stability_table(*s.frames(), s.published()), AVERAGING
+        lambda s: analysis_tables.stability_table(*s.frames(), s.published()), AVERAGING
     ),
     "spectrum": TableBuilder(_spectrum),
     "published_floors": TableBuilder(

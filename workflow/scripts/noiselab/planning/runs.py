@@ -234,7 +234,10 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
     if not experiment.get("training"):
         return run
     if place.rate.error_rate == 0:
-        usual = _own_run(config, results, experiment | {"training": {}}, spec, place)
+        try:
+            usual = _own_run(config, results, experiment | {"training": {}}, spec, place)
+        except NoiselabError:  # without the changes it could not be
+            return run
         same = {key: usual[key] for key in ("run_id", "parents")}
         return usual if (run | same).content() == usual.content() else run
     if run.parents[CLEAN] == run.run_id:  # there is nothing that it could be compared with

@@ -40,7 +40,8 @@ def check(given: dict, config: dict) -> None:
                 "use it; say protocol: released"
             )
     for family in (key for key in given if key in FAMILIES):
-        users = [e for e in config["experiments"].values() if e["family"] == family]
+        enabled = [e for e in config["experiments"].values() if e.get("enabled", True)]
+        users = [e for e in enabled if e["family"] == family]
         multipliers = given[family].get("batch_multiplier", {})
         _check_by_ratio(multipliers, users, f"{family}.batch_multiplier")
         _check_recipe(given[family], config[family], family)
