@@ -1,10 +1,10 @@
 """Training steps and checkpoints of the one training loop against plain loops of the same model,
 batch size and precision."""
 
+import contextlib
 import copy
 import statistics
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,8 +17,11 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from cases import NETWORKS, Case, case
 from comparing import Bench, benchmark, seconds
-from noiselab.data import pairs, prepared, text
+from noiselab.data import embedded, pairs, prepared, text
 from noiselab.data.pairs import BEGIN, END, PAD
+from noiselab.families.classifier import task as classifier_task
+from noiselab.planning import config
+from noiselab.planning.datasets import resolve_dataset
 from noiselab.training.loop import Settings, train
 
 AREA = "training step"
@@ -80,7 +83,7 @@ def of_family(bench: Bench, of: Case, unit: str, family: Callable, network: str 
     )
 
 
-def our_loop(bench: Bench, of: Case, **changes) -> None:
+def our_loop(bench: Bench, of: Case, evaluate: Callable | None = None, **changes) -> None:
     task, run = of.task, of.run
     settings = Settings(**run["training"] | changes)
     with TemporaryDirectory(dir=bench.folder) as folder:
@@ -93,6 +96,7 @@ def our_loop(bench: Bench, of: Case, **changes) -> None:
             run_digest="",
             folder=Path(folder),
             device=bench.device,
+            evaluate=evaluate,
         )
     if summary["diverged_at"] is not None:  # and so ended early
         raise RuntimeError("the training diverged")
@@ -106,7 +110,7 @@ def plain_loop(model, settings: dict, batch, loss, device, after_step=None) -> N
     """The plainest training of as many steps."""
     optimizer = plain_optimizer(model, settings["optimizer"])
     bf16 = settings["precision"] == "bf16" and device.type == "cuda"
-    precision = torch.autocast("cuda", torch.bfloat16) if bf16 else nullcontext()
+    precision = torch.autocast("cuda", torch.bfloat16) if bf16 else contextlib.nullcontext()
     decay = settings["ema_decay"]
     average = copy.deepcopy(model) if decay else None
     for step in range(settings["steps"]):
@@ -270,6 +274,68 @@ def in_bf16(bench: Bench) -> None:
                 note=BF16,
                 reason=REASON,
             )
+
+
+class Reached(StopIteration):
+    """A model has the test accuracy that was waited for."""
+
+
+TARGET = 97.0  # per cent of the test images
+LOOKS = 5  # steps between two looks
+
+
+@benchmark(AREA, "train_to_accuracy", rounds=3)
+def to_accuracy(bench: Bench) -> None:
+    """The paper's network, batch and optimiser on real digits, until it is right so often."""
+    longest = {"steps": 400, "schedule_steps": 400, "precision": "auto", "evaluate_every": LOOKS}
+    experiment = {"datasets": ["digits"], "noise_ratios": [0]}
+    spec = resolve_dataset(config.load(tier="paper")["datasets"], "digits", "digits")
+    prepared.write(bench.folder / "data" / "digits", spec, *embedded.digits(spec))
+    run = case(bench, "classifier", "paper", longest, experiment).run
+    run |= {"augment": {"crop": 0, "flip": False}}
+    run |= {
+        "training": run.training
+        | {"final_learning_rate": run.training["optimizer"]["learning_rate"]}
+    }
+    of = Case(run, classifier_task.task(run, bench.device))
+    start = copy.deepcopy(of.task.model.state_dict())
+
+    def look(model) -> dict:
+        found = of.task.evaluate(model)
+        if found["test_accuracy"] >= TARGET:
+            raise Reached
+        return found
+
+    def until(loop: Callable) -> None:
+        with contextlib.suppress(Reached):
+            loop()
+            raise RuntimeError(f"not at {TARGET} % after {longest['steps']} steps")
+
+    def ours() -> None:
+        of.task.model.load_state_dict(start)
+        until(partial(our_loop, bench, of, look))
+
+    def theirs() -> None:
+        plain = plain_model(of)
+        plain.load_state_dict(start)
+        batch, loss = labelled(of, bench.device)
+
+        def after(step: int, model: torch.nn.Module, _) -> None:
+            if (step + 1) % LOOKS == 0:
+                look(model)
+                model.train()
+
+        until(partial(plain_loop, plain, of.run["training"], batch, loss, bench.device, after))
+
+    bench.compare(
+        f"classifier, ResNet-18, digits 8x8: until {TARGET:g} % of the test images are right",
+        "plain loop in fp32, default memory order",
+        ours,
+        theirs,
+        note=f"no augmentation and a constant learning rate in both, which look at the test images "
+        f"every {LOOKS} steps; {BF16}",
+        reason=REASON,
+    )
 
 
 # ------------------------------------------------------------------------------------ checkpoints
