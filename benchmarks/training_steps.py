@@ -292,11 +292,8 @@ def to_accuracy(bench: Bench) -> None:
     spec = resolve_dataset(config.load(tier="paper")["datasets"], "digits", "digits")
     prepared.write(bench.folder / "data" / "digits", spec, *embedded.digits(spec))
     run = case(bench, "classifier", "paper", longest, experiment).run
-    run |= {"augment": {"crop": 0, "flip": False}}
-    run |= {
-        "training": run.training
-        | {"final_learning_rate": run.training["optimizer"]["learning_rate"]}
-    }
+    constant = {"final_learning_rate": run.training["optimizer"]["learning_rate"]}
+    run |= {"augment": {"crop": 0, "flip": False}, "training": run.training | constant}
     of = Case(run, classifier_task.task(run, bench.device))
     start = copy.deepcopy(of.task.model.state_dict())
 
