@@ -12,6 +12,7 @@ from commands import run
 from noiselab.errors import NoiselabError
 from noiselab.planning import burst, config, runs
 from noiselab.planning.burst import Slot
+from noiselab.training import throughput
 from project import ROOT, Project
 
 SCRIPT = ROOT / "workflow" / "scripts" / "burst.py"
@@ -128,3 +129,10 @@ def test_a_tier_without_a_burst_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["burst.py", "--tier", "smoke"])
     with pytest.raises(NoiselabError, match="config key burst: missing"):
         module.main()
+
+
+def test_a_process_that_fails_ends_the_measurement(tmp_path):
+    """Its data are not there; nobody waits for it."""
+    planned = plan()
+    run_there = planned.runs["classifier/digits/clean-s0"] | {"data": str(tmp_path)}
+    assert throughput.together([run_there], 2, 0.1) == [0.0]

@@ -93,8 +93,11 @@ def _fitting(graph, to_do: list[str], own: dict, deadline: float, measuring: flo
     rates = dict(zip(kinds, together(list(kinds.values()), at_once, measuring), strict=True))
     print(f"Measured, {at_once} trainings at once:")
     for kind, run in kinds.items():
+        if not rates[kind]:
+            print(f"  {run.family} on {run.dataset}: not measured, as a process failed")
+            continue
         flops = STEP * estimate.networks[run.run_id].forward * rates[kind]
-        share = f", {flops / own['peak_flops']:.1%} of {own['peak_flops']:.3g}" if flops else ""
+        share = f", {flops / own['peak_flops']:.1%} of {own['peak_flops']:.3g}"
         name = run.model["name"]
         print(
             f"  {run.family} {name} on {run.dataset}: {rates[kind]:,.0f} examples/s, "

@@ -49,12 +49,12 @@ def _measure(runs: list[Run], seconds: float, barrier, results) -> None:
     follow_parent()
     rates = []
     with distributed.process_group() as device, suppress(BrokenBarrierError):
-        for run in runs:
-            try:
+        try:
+            for run in runs:
                 rates.append(_rate(run, device, seconds, barrier))
-            except (RuntimeError, ValueError):  # out of memory, above all
+        finally:
+            if len(rates) < len(runs):  # out of memory, above all: the others need not wait
                 barrier.abort()
-                raise
     results.put(rates + [0.0] * (len(runs) - len(rates)))
 
 
