@@ -96,7 +96,7 @@ def build(run: Run, description: dict) -> Classifier:
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
     """The network and the arguments of its forward pass for one image, without content."""
-    return images_example(build, run, data)
+    return images_example(build, run | {"average_mirrored": False}, data)  # as in training
 
 
 def images_example(build: Callable, run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
