@@ -66,7 +66,7 @@ def clean_run(arguments: argparse.Namespace, changes: dict) -> Run:
 def tried(run: Run, change: str) -> dict:
     """A row: the changes, accuracy on held-out images in per cent, and what it took."""
     described, whole, _ = prepared.read_run(run)
-    parts = [prepared.Split(whole.x[part], whole.y[part]) for part in _halves(len(whole.y))]
+    parts = [prepared.Split(whole.x[part], whole.y[part]) for part in _split(len(whole.y))]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task = classifier.task(run, device, (described, *parts))
     with TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def tried(run: Run, change: str) -> dict:
     return row | {key: told[key] for key in ("device", "revision")}
 
 
-def _halves(count: int) -> tuple[slice, slice]:
+def _split(count: int) -> tuple[slice, slice]:
     return slice(0, count - HELD_OUT), slice(count - HELD_OUT, count)
 
 

@@ -276,7 +276,7 @@ def in_bf16(bench: Bench) -> None:
             )
 
 
-class Reached(StopIteration):
+class ReachedError(Exception):
     """A model has the test accuracy that was waited for."""
 
 
@@ -300,11 +300,11 @@ def to_accuracy(bench: Bench) -> None:
     def look(model) -> dict:
         found = of.task.evaluate(model)
         if found["test_accuracy"] >= TARGET:
-            raise Reached
+            raise ReachedError
         return found
 
     def until(loop: Callable) -> None:
-        with contextlib.suppress(Reached):
+        with contextlib.suppress(ReachedError):
             loop()
             raise RuntimeError(f"not at {TARGET} % after {longest['steps']} steps")
 

@@ -82,7 +82,27 @@ def test_a_training_that_is_stopped_can_save_before_it_ends(tmp_path):
     assert process.returncode is not None
 
 
-def test_a_stubborn_process_is_killed(tmp_path):
+def test_a_child_may_save_though_its_parent_has_ended(tmp_path):
+    """Snakemake ends at once, its trainings when their checkpoints are written."""
+    module, marker = script(), tmp_path / "state"
+    saves = "import pathlib, signal, sys, time\n"
+    saves += "def save(*_):\n    time.sleep(1); pathlib.Path(sys.argv[1]).write_text('saved')\n"
+    saves += "    sys.exit()\n"
+    saves += "signal.signal(signal.SIGTERM, save)\n"
+    saves += "pathlib.Path(sys.argv[1] + '.ready').touch()\ntime.sleep(600)\n"
+    parent = "import subprocess, sys, time\n"
+    parent += "subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\ntime.sleep(600)\n"
+    command = [sys.executable, "-c", parent, saves, str(marker)]
+    process = module.subprocess.Popen(command, start_new_session=True)
+    begun = time.monotonic()
+    while not marker.with_name("state.ready").exists():
+        assert time.monotonic() - begun < 60
+        time.sleep(0.05)
+    module._stop(process)
+    assert marker.read_text() == "saved"
+
+
+def test_what_does_not_end_is_killed(tmp_path):
     module = script()
     module.STOPPING = 1
     deaf = "import signal, time, sys, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

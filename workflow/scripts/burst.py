@@ -17,12 +17,11 @@ import pandas as pd
 from noiselab import reading
 from noiselab.errors import NoiselabError, run_script
 from noiselab.families.descriptor import METRICS, SUMMARY
-from noiselab.files import read_json, whole_file, write_text
+from noiselab.files import ROOT, read_json, whole_file, write_text
 from noiselab.planning import burst, config, project, yaml_file
 from noiselab.planning.estimates import STEP, TRAINING, Estimate, job_costs
 from noiselab.planning.measured import Measured, workload
 
-ROOT = Path(__file__).resolve().parents[2]
 STOPPING = 40  # seconds for trainings to write a checkpoint and end
 TABLING = 20  # seconds for the table
 TABLE = "all.csv"
@@ -60,7 +59,15 @@ def main() -> None:
 
 def _snakemake(arguments: argparse.Namespace, tier: str, at_once: int) -> list[str]:
     """The command that makes targets; each training takes one of the device's `at_once` places."""
-    found = [sys.executable, "-m", "snakemake", "--cores", str(max(os.cpu_count() or 1, at_once))]
+    found = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        str(max(os.cpu_count() or 1, at_once)),
+    ]
     found += ["--resources", f"gpu={at_once}", "--keep-going", "--quiet", "all", "--nolock"]
     if arguments.configfile:
         found += ["--configfile", *map(str, arguments.configfile)]
@@ -74,7 +81,7 @@ def _prepare(command: list[str], plan, runs: Iterable[str]) -> None:
     missing = [
         f"{folder}/dataset.json" for folder in folders if not Path(folder, "dataset.json").is_file()
     ]
-    if missing and subprocess.run([*command, "--", *missing], cwd=ROOT).returncode:
+    if missing and subprocess.run([*command, "--", *missing]).returncode:
         raise NoiselabError("data sets could not be prepared; Snakemake says why above")
 
 
@@ -134,7 +141,7 @@ def _train(command: list[str], targets: list[str], deadline: float) -> None:
     seconds = deadline - STOPPING - time.monotonic()
     if not targets or seconds <= 0:
         return
-    process = subprocess.Popen([*command, "--", *targets], cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen([*command, "--", *targets], start_new_session=True)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -144,17 +151,27 @@ def _train(command: list[str], targets: list[str], deadline: float) -> None:
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """End it and all that it started, first in peace."""
-    for number, patience in ((signal.SIGTERM, STOPPING), (signal.SIGKILL, STOPPING)):
+    """End it and all that it started, first in peace: it may end before its trainings have written
+    their checkpoints."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
         except ProcessLookupError:
             break
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
+        limit = time.monotonic() + STOPPING
+        while _group_is_there(process) and time.monotonic() < limit:
+            time.sleep(0.1)
     process.wait(STOPPING)
+
+
+def _group_is_there(process: subprocess.Popen) -> bool:
+    """Whether any process of a group is left."""
+    process.poll()  # one that ended is not there
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _write_table(plan, order: list[str], results: Path) -> None:

@@ -135,10 +135,9 @@ def _tier(results: Path) -> list[str]:
 
 def _histories(results: Path, runs: Iterable[str]) -> pd.DataFrame:
     """Learning curves: what was evaluated on the way, and some of the losses between."""
-    folder = results.parents[1] if results.parent.name == "only" else results
     parts = []
     for run in runs:
-        path = folder / "runs" / str(run) / HISTORY
+        path = _tier_folder(results) / "runs" / str(run) / HISTORY
         if path.is_file():
             rows = pd.read_json(path, lines=True)
             every = max(1, len(rows) // CURVE)
@@ -152,9 +151,13 @@ def _histories(results: Path, runs: Iterable[str]) -> pd.DataFrame:
     return table[["run_id", *(name for name in table if name != "run_id")]]
 
 
+def _tier_folder(results: Path) -> Path:
+    """results/<tier> of a folder of answers: itself, or its part results/<tier>/only/<part>."""
+    return results.parents[1] if results.parent.name == "only" else results
+
+
 def _tier_name(results: Path) -> str:
-    """The tier of a folder of answers: results/<tier> or its part results/<tier>/only/<part>."""
-    return results.parents[1].name if results.parent.name == "only" else results.name
+    return _tier_folder(results).name
 
 
 def _head(tier: str, runs: pd.DataFrame) -> str:

@@ -45,7 +45,8 @@ class Judge:
         """A test of claims.json, its verdicts withdrawn where a model is too weak for them."""
         why = [self._why(part, test["datasets"]) for part in _parts(self.claim["statistic"])]
         reasons = "; ".join(dict.fromkeys(reason for found in why for reason in found))
-        if not reasons or not (test["basis"] != "stand_in" or self.claim["transfers"]):
+        asked = test["basis"] != "stand_in" or self.claim["transfers"]
+        if not reasons or not asked:
             return test
         rulers = [_withdrawn(ruler) for ruler in test["rulers"]]
         return test | {"verdict": WEAK, "reason": reasons, "p": None, "rulers": rulers}
