@@ -14,7 +14,8 @@ def floor_rise_bound(error_rate):
     """-log(1 - e) = ln(1 + r) nats: the most that calibrated learning of noise adds to an NLL.
 
     q >= (1 - e) p whatever else the corruption puts in the place of p; per token under
-    `uniform_token`, per sequence under `teacher`. error_rate: below 1, any shape.
+    `uniform_token`, per sequence under `teacher`, per window where whole windows are noise
+    (mixture.py). error_rate: below 1, any shape.
     """
     return -np.log1p(-np.asarray(error_rate, dtype=np.float64))
 
