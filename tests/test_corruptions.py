@@ -274,6 +274,8 @@ def test_names_are_those_of_the_families():
         "uniform_token",
         "unigram_token",
         "permuted_token",
+        "uniform_text",
+        "gaussian_text",
     ]
     assert registry.names("seq2seq") == ["teacher"]
     assert "none" in CORRUPTIONS

@@ -10,8 +10,9 @@ A mask is a parquet file. Its columns:
 - `corrupted`: whether it was drawn as corrupted; `wrong`: whether it differs from the true one;
 - `error_probability`: how likely that was, where the noise depends on the example.
 
-Of text there are rows of corrupted targets only. The file's metadata (key `noiselab`, JSON) says of
-which run it is, how many targets there are, and how many of them the rows cover.
+Of text there are rows of corrupted targets only. Noise text takes the place of no other: `example`
+is the place in the noise text, `clean` not known. The file's metadata (key `noiselab`, JSON) says
+of which run it is, how many targets there are, and how many of them the rows cover.
 """
 
 import json
@@ -26,6 +27,7 @@ from noiselab import items
 from noiselab.data import pairs, prepared, text
 from noiselab.data.batches import Order, TokenBatches
 from noiselab.data.pair_batches import noisy_targets
+from noiselab.data.stretches import StretchBatches
 from noiselab.files import whole_file
 from noiselab.noise.draws import taught_labels, taught_tokens
 from noiselab.noise.registry import CORRUPTIONS, corruption
@@ -114,6 +116,42 @@ def _text_once(run: Run, tokens: np.ndarray, noise, start: int, stop: int) -> py
     return pyarrow.table(columns | _columns(clean[corrupted], taught[corrupted]))
 
 
+def stretch_mask(run: Run, limit: int) -> Mask:
+    """Of noise text: the text once, or that of the windows that are visited."""
+    _, tokens, _ = text.read(run.data)
+    batches, length = StretchBatches(run, tokens, "cpu"), run.model["context"]
+    if run.resample == "fresh":
+        targets = run.training["steps"] * run.training["batch_size"] * length
+        covered = max(1, min(targets, limit) // length) * length
+        ends = _pieces(covered // length, max(1, PIECE // length))
+        return targets, covered, (_visited_noise(batches, *e) for e in ends)
+    count = batches.stretches.count
+    pieces = (_noise_once(batches.stretches, *ends) for ends in _pieces(count))
+    return count, count, pieces
+
+
+def _visited_noise(batches: StretchBatches, start: int, stop: int) -> pyarrow.Table:
+    """Noise targets of the windows at these positions of the stream."""
+    windows, noisy = batches.windows(start, stop)
+    taught = windows[noisy, 1:]
+    length = taught.shape[1]
+    position = np.flatnonzero(noisy)[:, None] * length + start * length + np.arange(length)
+    columns = {"position": position.ravel()}
+    return pyarrow.table(columns | _columns(_unknown(taught.ravel()), taught.ravel()))
+
+
+def _noise_once(stretches, start: int, stop: int) -> pyarrow.Table:
+    """The tokens start … stop - 1 of a noise text."""
+    taught = stretches.part(start, stop)
+    columns = {"example": np.arange(start, stop)}
+    return pyarrow.table(columns | _columns(_unknown(taught), taught))
+
+
+def _unknown(tokens: np.ndarray) -> np.ma.MaskedArray:
+    """Clean targets that there are none of."""
+    return np.ma.masked_all_like(tokens)
+
+
 def sequence_mask(run: Run, limit: int) -> Mask:
     """Of target sequences, as text: each training pair once."""
     _, train, _ = pairs.read(run.data)
@@ -148,4 +186,9 @@ def _pieces(count: int, size: int = PIECE) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, count)) for start in range(0, max(count, 1), size))
 
 
-MASKS = {"label": label_mask, "token": token_mask, "sequence": sequence_mask}
+MASKS = {
+    "label": label_mask,
+    "token": token_mask,
+    "stretch": stretch_mask,
+    "sequence": sequence_mask,
+}

@@ -303,6 +303,9 @@ def _interval(name: str, decided: np.ndarray | None, labels: np.ndarray) -> Inte
     return bootstrap_interval(SCORES[name], confusion)
 
 
+CLEAN_TEXT = {"validation": "", "out_of_domain": "out_of_domain_"}  # split -> what names begin with
+
+
 def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: int) -> dict:
     """All scores of a language model, as `classifier_metrics` gives them.
 
@@ -319,21 +322,35 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
         nll, mean_nll = scores[f"{prefix}nll"], scores[f"{prefix}mean_nll"]
         return noise.expected_nll(nll, mean_nll)
 
-    def clean_text(split: str, prefix: str = "") -> dict:
-        nll, base, floor = own[split]["nll"], clean[split]["nll"], clean[split]["floor_nll"]
-        return {f"{prefix}nll": (nll, floor), f"{prefix}nll_rise": (nll - base, floor - base)}
-
     base = clean["validation"]["nll"]
-    values = clean_text("validation") | {
+    values = {
         "train_nll": (noisy(own["train"]), noisy(clean["train"], "floor_")),
         "denoised_nll": (own["validation"].get("denoised_nll", base), base),
     }
-    if "out_of_domain" in own:
-        values |= clean_text("out_of_domain", "out_of_domain_")
     scores = {name: mean_score(name, *pair, context) for name, pair in values.items()}
     if noise.why_not_denoised:
         lost = unscored("denoised_nll", len(base), noise.why_not_denoised)
         scores["denoised_nll"] = lost
+    parts = {
+        split: (own[split]["nll"], clean[split]["nll"], clean[split]["floor_nll"])
+        for split in CLEAN_TEXT
+        if split in own
+    }
+    return clean_text_metrics(parts, context) | scores
+
+
+def clean_text_metrics(parts: dict[str, tuple], context: int) -> dict[str, dict]:
+    """NLL of clean texts, its rise over the clean run, and the relative rise on validation text.
+
+    parts: split -> (NLL of the model, of the clean run, floor), of the same tokens, float [n] each.
+    """
+    values = {}
+    for split, (nll, base, floor) in parts.items():
+        prefix = CLEAN_TEXT[split]
+        values[f"{prefix}nll"] = (nll, floor)
+        values[f"{prefix}nll_rise"] = (nll - base, floor - base)
+    scores = {name: mean_score(name, *pair, context) for name, pair in values.items()}
+    base = parts["validation"][1]
     whole = len(base) // context * context
 
     def of_sequences(tokens: np.ndarray) -> np.ndarray:

@@ -24,12 +24,14 @@ class Corruption:
 
     name: ClassVar[str]
     families: ClassVar[tuple[str, ...]] = ()  # of models for which an experiment may choose it
-    target: ClassVar[str | None] = None  # what is corrupted as a whole: label, token, sequence
+    # What is corrupted as a whole: label, token, sequence; stretch, of inputs and targets.
+    target: ClassVar[str | None] = None
     resamples: ClassVar[tuple[str, ...]] = ("fixed", "fresh")  # once per example | at each visit
     why_resamples: ClassVar[str] = ""  # where not both are possible
-    # Whether its rate is an experiment's: one of `noise_ratios` and `error_rates`. Otherwise it has
-    # a rate of its own, as a file or data have, and an experiment plans a clean and a noisy run.
+    # Whether its rate is an experiment's, by one of `rate_keys`. Otherwise it has a rate of its
+    # own, as a file or data have, and an experiment plans a clean and a noisy run.
     rated: ClassVar[bool] = True
+    rate_keys: ClassVar[tuple[str, ...]] = ("noise_ratios", "error_rates")
     # Further keys that an experiment with it must have, and those that it may; others must not have
     # them: key -> JSON schema, whose description is what an error message says.
     options: ClassVar[dict[str, dict]] = {}

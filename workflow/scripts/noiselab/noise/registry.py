@@ -34,7 +34,11 @@ def check(experiment: dict, where: str, more: tuple[str, ...] = ()) -> None:
         raise NoiselabError(f"{where}resample: {chosen.why_resamples}: {allowed}")
 
 
-RATES = ("noise_ratios", "error_rates")
+RATES = {  # key of an experiment -> what it says
+    "noise_ratios": "wrong per right target",
+    "error_rates": "share that is wrong",
+    "noise_shares": "share of the training tokens that is noise text",
+}
 
 
 def _check_rates(experiment: dict, chosen: type[Corruption], where: str) -> None:
@@ -42,13 +46,14 @@ def _check_rates(experiment: dict, chosen: type[Corruption], where: str) -> None
     given = [key for key in RATES if key in experiment]
     if given and not chosen.rated:
         raise NoiselabError(f"{where}{given[0]}: {chosen.name} has a rate of its own; leave it out")
+    if foreign := [key for key in given if key not in chosen.rate_keys]:
+        own = " or ".join(chosen.rate_keys)
+        raise NoiselabError(f"{where}{foreign[0]}: {chosen.name} has {own} instead")
     if len(given) > 1:
-        raise NoiselabError(f"{where}error_rates: not together with noise_ratios")
+        raise NoiselabError(f"{where}{given[1]}: not together with {given[0]}")
     if chosen.rated and not given:
-        raise NoiselabError(
-            f"{where}noise_ratios: missing; say noise_ratios (wrong per right target) or "
-            "error_rates (share that is wrong)"
-        )
+        told = " or ".join(f"{key} ({RATES[key]})" for key in chosen.rate_keys)
+        raise NoiselabError(f"{where}{chosen.rate_keys[0]}: missing; say {told}")
 
 
 def _check_options(experiment: dict, chosen: type[Corruption], where: str) -> None:

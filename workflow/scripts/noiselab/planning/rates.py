@@ -37,6 +37,13 @@ class Rate:
             return cls.from_ratio(short)
         return cls(ratio, error, f"-e{error:g}")
 
+    @classmethod
+    def from_share(cls, share: float) -> "Rate":
+        """That of a share of noise text, α, 0 <= α < 1: so many of the targets are noise."""
+        if share == 0:
+            return cls.from_ratio(0.0)
+        return cls(share / (1 - share), share, f"-a{share:g}")
+
     @property
     def order(self) -> tuple[bool, float]:
         """What to sort by: the least wrong first, what is not known last."""
@@ -51,6 +58,13 @@ def order(error: float | None) -> tuple[bool, float]:
 CLEAN_RATE = Rate.from_ratio(0.0)
 
 
+READERS = {  # key of an experiment -> how its numbers are read
+    "error_rates": Rate.from_error,
+    "noise_ratios": Rate.from_ratio,
+    "noise_shares": Rate.from_share,
+}
+
+
 def rates(experiment: dict, noise: dict, where: str) -> list[Rate]:
     """The rates of an experiment's runs. noise: what its corruption adds to run.json; where: what
     stands before the name of a key in a message. NoiselabError: two are the same to six digits, or
@@ -59,12 +73,10 @@ def rates(experiment: dict, noise: dict, where: str) -> list[Rate]:
     if not kind.rated:
         own = _own(kind.planned_rate(noise))
         found = [CLEAN_RATE, own] if noise.get("clean_labels", True) else [own]
-    elif "error_rates" in experiment:
-        found = [Rate.from_error(float(error)) for error in experiment["error_rates"]]
-        _check_different(found, f"{where}error_rates")
     else:
-        found = [Rate.from_ratio(float(ratio)) for ratio in experiment["noise_ratios"]]
-        _check_different(found, f"{where}noise_ratios")
+        key = next(key for key in READERS if key in experiment)
+        found = [READERS[key](float(number)) for number in experiment[key]]
+        _check_different(found, f"{where}{key}")
     check_budget(experiment["budget"], found, f"{where}budget")
     return found
 

@@ -111,7 +111,7 @@ def number(text: str, place: str) -> float:
 
 def _ratios(experiment: dict) -> Iterator[float]:
     yield from map(float, experiment.get("noise_ratios", ()))
-    for error in experiment.get("error_rates", ()):
+    for error in (*experiment.get("error_rates", ()), *experiment.get("noise_shares", ())):
         if error < 1:
             yield round(error / (1 - error), 12)
 

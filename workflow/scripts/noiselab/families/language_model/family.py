@@ -15,6 +15,7 @@ from noiselab.families.descriptor import (
     settings,
     training,
 )
+from noiselab.noise.base import CORRUPTIONS
 from noiselab.run import Run
 
 GPT2 = Model(
@@ -30,12 +31,17 @@ GPT2 = Model(
 
 
 def data_mistake(run: Run, described: dict) -> str | None:
-    """A window of context and target must fit into both splits of the text."""
+    """A window of context and target must fit into both splits of the text, and into noise text."""
     context = run.model["context"]
     for split in ("train", "validation"):
         tokens = described.get(f"{split}_tokens", context + 1)
         if tokens <= context:
             return f"model.context: {context} tokens are more than the {tokens} of split {split}"
+    noise = CORRUPTIONS[run.corruption]
+    if noise.target == "stretch" and "train_tokens" in described:
+        tokens = noise.from_run(run).text_tokens(described["train_tokens"])
+        if tokens <= context:
+            return f"model.context: {context} tokens are more than the {tokens} of the noise text"
     return None
 
 

@@ -7,11 +7,12 @@ import torch
 
 from noiselab.data import text
 from noiselab.families.descriptor import CLEAN
-from noiselab.families.language_model import task
+from noiselab.families.language_model import stretches, task
 from noiselab.measures.count_models import count_nll, windows_pairs
 from noiselab.measures.metrics import language_model_metrics
 from noiselab.measures.scores import mean_score
 from noiselab.noise.base import Corruption
+from noiselab.noise.corruptions.stretches import NoiseText
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
 from noiselab.training import distributed
@@ -22,6 +23,8 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `weights` of the run and of the `clean` run, and, where the data
     set has such text, `out_of_domain` (npy)."""
     noise, windows = corruption(run), split_windows(run, files.get("out_of_domain"))
+    if isinstance(noise, NoiseText):
+        return stretches.scores(run, noise, windows, files)
     with distributed.process_group() as device:
         model = load_weights(files["weights"], task.build(run), device, run.run_id).eval()
         own = _token_scores(model, run, windows, noise, device)

@@ -10,7 +10,7 @@ from transformers import GPT2LMHeadModel
 
 from noiselab import streams
 from noiselab.data import text
-from noiselab.data.batches import TokenBatches
+from noiselab.data.stretches import StretchBatches, token_batches
 from noiselab.errors import NoiselabError
 from noiselab.families.language_model.family import data_mistake
 from noiselab.families.work import Data
@@ -29,19 +29,18 @@ def task(run: Run, device: torch.device) -> Task:
     described, train, validation = text.read(run.data)
     if mistake := data_mistake(run, described):
         raise NoiselabError(f"run {run.run_id}: {mistake}")
+    batches = token_batches(run, train, device)
     windows = list(validation_windows(validation, run.model["context"]))
+    # A glance for the learning curve; the whole split is scored after training.
+    seen = {"validation_nll": windows[: run.evaluation["curve_sequences"]]}
+    if isinstance(batches, StretchBatches):
+        seen["noise_nll"] = list(batches.stretches.sample(run.evaluation["curve_sequences"]))
 
-    def validation_nll(model: nn.Module) -> dict[str, float]:
-        # A glance for the learning curve; the whole split is scored after training.
-        batch = windows[: run.evaluation["curve_sequences"]]
-        return {"validation_nll": float(sequence_nll(model, batch, device).mean())}
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        nll = {name: sequence_nll(model, part, device) for name, part in seen.items()}
+        return {name: float(values.mean()) for name, values in nll.items()}
 
-    return Task(
-        model=build(run),
-        batch=TokenBatches(run, train, device),
-        loss=loss,
-        evaluate=validation_nll,
-    )
+    return Task(model=build(run), batch=batches, loss=loss, evaluate=evaluate)
 
 
 def build(run: Run) -> GPT2LMHeadModel:
@@ -160,7 +159,7 @@ def sequence_losses(
     With the run's own noise, drawn from streams that the training did not use (Appendix N).
     """
     unseen = run | {"seed": run.seed + 1_000_003}
-    batches = TokenBatches(unseen, tokens, device)
+    batches = token_batches(unseen, tokens, device)
     vocabulary, context = model.config.vocab_size, run.model["context"]
     size = max(1, EVALUATION_SIZE // (vocabulary * context))
     parts = []
