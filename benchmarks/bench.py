@@ -21,7 +21,13 @@ from comparing import BENCHMARKS, Bench
 
 # Their order is that of the table.
 MODULES = ["noise_injection", "data_loading", "training_steps", "evaluation", "teacher_decoding"]
-MODULES += ["diffusion_sampling", "per_example_gradients", "packing", "workflow_times"]
+MODULES += [
+    "diffusion_sampling",
+    "per_example_gradients",
+    "probe_fits",
+    "packing",
+    "workflow_times",
+]
 LONG = "quick"  # the benchmark that takes half an hour
 
 

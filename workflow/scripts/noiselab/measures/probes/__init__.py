@@ -1,0 +1,1 @@
+"""Probes: small heads on frozen features, a whole grid of them fitted at once."""

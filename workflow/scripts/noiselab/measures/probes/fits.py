@@ -1,0 +1,250 @@
+"""Fits of probes: every setting of a grid with every seed, side by side.
+
+A fit is what a plain loop does: AdamW on the cross-entropy of batches plus a penalty. All settings
+of a seed start from the same head and see the same batches and the same noise, so that they differ
+in nothing but the setting. Settings with the same optimiser, size of batch and dropout are computed
+at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+
+from noiselab import streams
+from noiselab.errors import InputError
+from noiselab.measures.probes import heads
+from noiselab.measures.probes.penalties import PENALTIES, Plane, Products, penalty_plane
+
+WEIGHTS = 2**21  # numbers of all heads that are computed at once: more do not stay in the cache
+
+SCORED = 1024  # items that are scored at once
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a head is fitted.
+
+    penalty: of PENALTIES, times strength λ; radius: γ of t̂ = t + γ δ, δ standard normal.
+    noisy_loss: the cross-entropy is that of t̂. dropout: probability that a feature is 0.
+    """
+
+    learning_rate: float
+    batch_size: int = 8
+    weight_decay: float = 0.0
+    penalty: str = "none"
+    strength: float = 0.0
+    radius: float = 0.0
+    noisy_loss: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        if self.penalty not in PENALTIES:
+            raise InputError(f"penalty: {self.penalty!r} is none of {', '.join(PENALTIES)}")
+        if not (self.learning_rate > 0 and self.batch_size >= 1 and 0 <= self.dropout < 1):
+            raise InputError(f"a setting that cannot be: {self}")
+        if min(self.weight_decay, self.strength, self.radius) < 0:
+            raise InputError(f"a setting below 0: {self}")
+
+    @property
+    def has_noise(self) -> bool:
+        return self.noisy_loss or (self.penalty != "none" and self.strength > 0)
+
+
+class Items(NamedTuple):
+    """Features [n, d] and their labels, int64 [n]."""
+
+    features: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Scores after each epoch, [S, F, E]: share of right items, and mean NLL in nats."""
+
+    accuracy: Tensor
+    nll: Tensor
+
+
+@dataclass(frozen=True)
+class Fits:
+    """curves: of each set of items that was scored, by name. weights: of each layer after the last
+    epoch, a tensor [S, out, in] per setting, biases in the last column."""
+
+    curves: dict[str, Curves]
+    weights: list[list[Tensor]]
+
+
+def fit(
+    train: Items,
+    scored: dict[str, Items],
+    settings: list[Setting],
+    seeds: list[int],
+    *,
+    epochs: int,
+    hidden: int | None = None,
+    schedule: str = "constant",
+) -> Fits:
+    """Fit a head per setting and seed to `train`, on its device and in its precision.
+
+    scored: sets whose scores are kept after each epoch. hidden: units of a layer between features
+    and logits; None: a linear head. schedule: of the learning rate, constant or cosine (to 0).
+    """
+    _checked(train, scored, settings, seeds, schedule)
+    classes = int(train.labels.max()) + 1
+    shapes = heads.head_shapes(train.features.shape[1], classes, hidden)
+    first = [_initial(train.features, shapes, seed) for seed in seeds]
+    curves = {name: _empty(seeds, settings, epochs) for name in scored}
+    weights: list[list[Tensor]] = [[] for _ in settings]
+    for group in _groups(settings, shapes, len(seeds)):
+        fits = _Group([settings[i] for i in group], first, seeds, train)
+        for epoch in range(epochs):
+            fits.epoch(epoch, epochs, schedule)
+            for name, items in scored.items():
+                accuracy, nll = fits.scores(items)
+                curves[name].accuracy[:, group, epoch] = accuracy.cpu()
+                curves[name].nll[:, group, epoch] = nll.cpu()
+        for place, i in enumerate(group):
+            weights[i] = [weight[:, place].clone() for weight in fits.weights]
+    return Fits(curves, weights)
+
+
+def _checked(train, scored, settings, seeds, schedule) -> None:
+    if not settings or not seeds:
+        raise InputError("no settings, or no seeds")
+    if schedule not in ("constant", "cosine"):
+        raise InputError(f"schedule: {schedule!r} is neither constant nor cosine")
+    classes = int(train.labels.max()) + 1 if len(train.labels) else 0
+    for name, items in {"train": train, **scored}.items():
+        if items.features.ndim != 2 or items.features.shape[1] != train.features.shape[1]:
+            raise InputError(f"{name}: features must be [items, {train.features.shape[-1]}]")
+        if not len(items.labels) or len(items.features) != len(items.labels):
+            raise InputError(f"{name}: {len(items.features)} features, {len(items.labels)} labels")
+        if not bool(items.features.isfinite().all()):
+            raise InputError(f"{name}: features that are no finite numbers")
+        if int(items.labels.min()) < 0 or int(items.labels.max()) >= classes:
+            raise InputError(f"{name}: labels outside of 0 to {classes - 1}, those of train")
+
+
+def _empty(seeds: list, settings: list, epochs: int) -> Curves:
+    shape = (len(seeds), len(settings), epochs)
+    return Curves(torch.full(shape, torch.nan), torch.full(shape, torch.nan))
+
+
+def _initial(features: Tensor, shapes: list[tuple[int, int]], seed: int) -> list[Tensor]:
+    """First weights as of torch.nn.Linear: uniform within 1 / sqrt(inputs), biases too."""
+    made, start = [], 0
+    for out, width in shapes:
+        u = streams.uniform(seed, "probe-weights", start, start + out * width)
+        values = torch.from_numpy((2 * u - 1) / np.sqrt(width - 1)).reshape(out, width)
+        made.append(values.to(features))
+        start += out * width
+    return made
+
+
+def _groups(settings: list[Setting], shapes: list, seeds: int) -> Iterable[list[int]]:
+    """Places of settings that are computed at once."""
+    alike: dict[tuple, list[int]] = {}
+    for i, setting in enumerate(settings):
+        key = (setting.learning_rate, setting.weight_decay, setting.batch_size)
+        key += (setting.dropout, setting.has_noise)
+        alike.setdefault(key, []).append(i)
+    numbers = seeds * sum(out * width for out, width in shapes)
+    size = max(1, WEIGHTS // numbers)
+    for group in alike.values():
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+class _Group:
+    """Settings that differ in penalty, strength and radius alone."""
+
+    def __init__(self, settings: list[Setting], first: list, seeds: list[int], train: Items):
+        def column(values) -> Tensor:
+            return torch.tensor(list(values)).to(train.features)
+
+        self.seeds, self.labels = seeds, train.labels
+        self.features = heads.with_one(train.features)
+        self.size, self.dropout = settings[0].batch_size, settings[0].dropout
+        self.has_noise = settings[0].has_noise
+        self.radius = column(s.radius for s in settings)
+        self.share = column(float(s.noisy_loss) for s in settings)
+        self.strengths = {
+            name: column(s.strength * (s.penalty == name) for s in settings)
+            for name in PENALTIES[1:]
+            if any(s.penalty == name and s.strength for s in settings)
+        }
+        copies = (1, len(settings), 1, 1)
+        layers = map(torch.stack, zip(*first, strict=True))
+        self.weights = [layer[:, None].repeat(copies) for layer in layers]
+        options = {"lr": settings[0].learning_rate, "weight_decay": settings[0].weight_decay}
+        self.optimizer = torch.optim.AdamW(self.weights, **options, fused=True)
+        self.rate = settings[0].learning_rate
+        self.steps = 0
+
+    def epoch(self, epoch: int, epochs: int, schedule: str) -> None:
+        items = len(self.labels)
+        orders = [streams.permutation(seed, "probe-order", epoch, items) for seed in self.seeds]
+        orders = torch.from_numpy(np.stack(orders)).to(self.labels.device)
+        per_epoch = -(-items // self.size)
+        for start in range(0, items, self.size):
+            done = self.steps / (per_epoch * epochs)
+            factor = (1 + np.cos(np.pi * done)) / 2 if schedule == "cosine" else 1.0
+            batch = self._batch(orders[:, start : start + self.size])
+            self._step(batch, self.rate * factor)
+
+    def _batch(self, chosen: Tensor) -> heads.Batch:
+        features, noise = self.features[chosen], None
+        if self.dropout:
+            kept = self._drawn(torch.rand, "probe-dropout", features[..., :-1]) >= self.dropout
+            features = pad(kept / (1 - self.dropout), (0, 1), value=1.0) * features
+        if self.has_noise:
+            noise = pad(self._drawn(torch.randn, "probe-noise", features[..., :-1]), (0, 1))
+        return heads.Batch(features, self.labels[chosen], noise, self.radius)
+
+    def _drawn(self, kind, stream: str, like: Tensor) -> Tensor:
+        """Random numbers of this step, the same on every device and for every setting."""
+        drawn = []
+        for seed in self.seeds:
+            generator = torch.Generator().manual_seed(streams.integer(seed, stream, self.steps))
+            drawn.append(kind(like.shape[1:], generator=generator, dtype=torch.float32))
+        return torch.stack(drawn).to(like)
+
+    def _step(self, batch: heads.Batch, rate: float) -> None:
+        for weight, gradient in zip(self.weights, self._gradients(batch), strict=True):
+            weight.grad = gradient
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.steps += 1
+
+    def _gradients(self, batch: heads.Batch) -> list[Tensor]:
+        found = heads.passes(self.weights, batch)
+        changes = [heads.loss_changes(found, self.share)]
+        if self.strengths:
+            made = heads.layers(batch, found)
+            plane = self._plane(heads.gradient_products(made))
+            changes.append(heads.penalty_changes(self.weights, found, made, plane))
+        return heads.gradients(batch, found, changes)
+
+    def _plane(self, products: Products) -> Plane:
+        """Of the sum of all penalties, each with its strength."""
+        planes = []
+        for name, strength in self.strengths.items():
+            planes.append([strength * number for number in penalty_plane(name, products)])
+        return Plane(*map(sum, zip(*planes, strict=True)))
+
+    def scores(self, items: Items) -> tuple[Tensor, Tensor]:
+        """Share of right items, and mean NLL, [S, F]."""
+        right, nll = 0, 0
+        parts = zip(items.features.split(SCORED), items.labels.split(SCORED), strict=True)
+        for features, labels in parts:
+            found = heads.logits(self.weights, heads.with_one(features)[None])
+            right = right + (found.argmax(-1) == labels).sum(-1)
+            wanted = labels.expand(found.shape[:-1])
+            losses = cross_entropy(found.flatten(0, 2), wanted.flatten(), reduction="none")
+            nll = nll + losses.unflatten(0, wanted.shape).sum(-1)
+        return right / len(items.labels), nll / len(items.labels)
