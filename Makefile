@@ -1,5 +1,6 @@
-# make setup | quick | burst | test | test-slurm | lint | bench | results | lock
+# make setup | quick | burst | bundle | test | test-slurm | lint | bench | results | lock
 # make burst DATA=/path: ten minutes of one GPU
+# make bundle TIER=desk, or RESULTS=results/quick/own/name: one archive to publish; MASKS=yes adds which labels are wrong
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,8 +8,11 @@ CORES ?= all
 STUDIES ?=
 DATA ?=
 MINUTES ?=
+TIER ?= quick
+RESULTS ?= results/$(TIER)
+MASKS ?=
 
-.PHONY: setup quick burst test test-slurm lint bench results lock
+.PHONY: setup quick burst bundle test test-slurm lint bench results lock
 
 setup: .venv/.complete
 
@@ -26,6 +30,13 @@ quick: setup
 # Measures the GPU, says what fits, trains that, stops in time; again, it goes on.
 burst: setup
 	$(BIN)/python workflow/scripts/burst.py $(if $(DATA),--data $(DATA)) $(if $(MINUTES),--minutes $(MINUTES))
+
+# Of finished results, as they were configured; what has changed since is made again before.
+BUNDLE = $(BIN)/snakemake --cores $(CORES) --configfile $(RESULTS)/config.json
+bundle: setup
+	$(if $(MASKS),$(BUNDLE) -- masks)
+	$(BUNDLE) --forcerun crate bundle -- bundle
+	@echo "The archive: $(RESULTS)/bundle.zip"
 
 # On two cores, each test on one of them; a file's tests share what they were prepared with. Long files
 # come first (tests/conftest.py).

@@ -1,4 +1,5 @@
-# Verdicts, the papers' texts and codes side by side, what was run, and the reports.
+# Verdicts, the papers' texts and codes side by side, what was run, the reports, and what is
+# published of them.
 report: "../workflow/report/front.rst"
 
 
@@ -9,6 +10,8 @@ localrules:
     resolved_config,
     report,
     workflow_report,
+    crate,
+    bundle,
 
 
 REPORT, WORKFLOW_REPORT = f"{ANSWERS}/report.html", f"{ANSWERS}/workflow_report.html"
@@ -152,3 +155,44 @@ rule workflow_report:
     shell:
         'python -m snakemake --snakefile "$SNAKEFILE" --configfile {input.config:q} --nolock'
         f" --report {{output.html:q}} -- {{input.shown:q}} {LOGGED} && {RECORD}"
+
+
+# Where all that was made comes from, as an RO-Crate, with a copy of the code.
+rule crate:
+    input:
+        unpack(WIRING.inputs("crate")),
+    output:
+        metadata=f"{ANSWERS}/ro-crate-metadata.json",
+        code=directory(f"{ANSWERS}/code"),
+        record=f"{ANSWERS}/records/crate",
+    log:
+        f"{ANSWERS}/logs/crate.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/crate.tsv"
+    conda:
+        ENV
+    params:
+        digest=WIRING.digest("crate"),
+    shell:
+        f"$PYTHON $SCRIPTS/make_crate.py --config {{input.config:q}} --results {RESULTS}"
+        f" --code {{output.code:q}} --out {{output.metadata:q}} {LOGGED} && {RECORD}"
+
+
+# All of a result that can be published, in one archive: `make bundle`.
+rule bundle:
+    input:
+        unpack(WIRING.inputs("bundle")),
+    output:
+        archive=f"{ANSWERS}/bundle.zip",
+        record=f"{ANSWERS}/records/bundle",
+    log:
+        f"{ANSWERS}/logs/bundle.log",
+    benchmark:
+        f"{ANSWERS}/benchmarks/bundle.tsv"
+    conda:
+        ENV
+    params:
+        digest=WIRING.digest("bundle"),
+    shell:
+        f"$PYTHON $SCRIPTS/make_bundle.py --config {{input.config:q}} --results {RESULTS}"
+        f" --out {{output.archive:q}} {LOGGED} && {RECORD}"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
 from commands import run
+from test_crate import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -188,6 +190,17 @@ def test_logs_and_benchmarks_are_where_the_readme_says(results):
     assert list(results.glob("logs/train/classifier/digits/clean-s0.log"))
     assert list(results.glob("benchmarks/train/classifier/digits/clean-s0.tsv"))
     assert not list(results.glob("checkpoints/**/*.pt"))
+
+
+def test_a_finished_tier_is_packed_into_one_archive(folder, results, tmp_path):
+    snakemake("--cores", 2, *SMOKE, "--", "bundle", cwd=folder)
+    with zipfile.ZipFile(results / "bundle.zip") as archive:
+        archive.extractall(tmp_path)
+    metadata = json.loads((tmp_path / "ro-crate-metadata.json").read_text())
+    assert faults(metadata, tmp_path) == []
+    assert faults(json.loads((results / "ro-crate-metadata.json").read_text()), results) == []
+    run(["sha256sum", "--check", "--quiet", "sha256sums.txt"], check=True, cwd=tmp_path)
+    assert not planned("--cores", 2, *SMOKE, "--", "bundle", cwd=folder)
 
 
 def test_a_second_run_does_nothing(folder):

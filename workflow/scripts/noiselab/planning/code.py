@@ -7,7 +7,12 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-STUDIES = SCRIPTS.parents[1] / "config" / "studies"
+ROOT = SCRIPTS.parents[1]
+STUDIES = ROOT / "config" / "studies"
+# What a published result has a copy of: all that is needed to repeat it.
+REPOSITORY = ("Snakefile", "rules", "config", "workflow", "profiles", "slurm", "envs", "Makefile")
+REPOSITORY += ("requirements.txt", "requirements.in", "pyproject.toml", "LICENSE", "CITATION.cff")
+OWN = ("local.yaml", "__pycache__")  # of a machine or its user
 # `from noiselab.x import y, z` (y may be a module), `import noiselab.x`.
 IMPORTS = re.compile(
     r"^[ \t]*(?:from[ \t]+(noiselab[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)"
@@ -76,6 +81,17 @@ def published() -> tuple[Path, ...]:
             file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml")
         )
     )
+
+
+@cache
+def repository() -> tuple[Path, ...]:
+    """The files that a published result has a copy of, sorted."""
+    found: list[Path] = []
+    for part in REPOSITORY:
+        place = ROOT / part
+        found += place.rglob("*") if place.is_dir() else [place]
+    kept = (f for f in found if f.is_file() and not set(OWN) & set(f.parts))
+    return tuple(sorted(kept))
 
 
 @cache

@@ -184,6 +184,19 @@ class Project:
         inputs = {"shown": tuple(self.shown()), **config}
         out = {"html": f"{answers}/workflow_report.html"}
         graph.add(Job("workflow_report", "workflow_report", inputs, out, code=captions))
+        self._add_publication(config)
+
+    def _add_publication(self, config: dict) -> None:
+        """The jobs that make results fit to be published: where all comes from, and one archive."""
+        graph, answers = self.graph, self.graph.places.answers
+        reports = {name: tuple(graph.jobs[name].outputs.values()) for name in GOALS}
+        outputs = {"metadata": f"{answers}/ro-crate-metadata.json", "code": f"{answers}/code"}
+        followed = code.script("make_crate") + code.repository()
+        graph.add(Job("crate", "crate", reports | config, outputs, code=followed))
+        inputs = {"crate": (outputs["metadata"],), **config}
+        followed = code.script("make_bundle")
+        out = {"archive": f"{answers}/bundle.zip"}
+        graph.add(Job("bundle", "bundle", inputs, out, code=followed))
 
 
 def plan(config: dict, results: str) -> Project:
