@@ -50,7 +50,7 @@ test-slurm: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/snakemake --lint
 
 # Two hours or so, nothing else running; NOISELAB_DATA: a folder of real photos. A part of it:

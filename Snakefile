@@ -2,12 +2,17 @@
 #   snakemake --cores 2                 everything of the default tier, quick
 #   snakemake --cores 2 table2          one table
 #   snakemake --profile slurm           the full reproduction on a Slurm cluster
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
+# The repository, also where workflow/Snakefile includes this file.
+FOLDERS = (Path(workflow.basedir), Path(workflow.basedir).parent)
+HOME = next(str(folder) for folder in FOLDERS if (folder / "rules").is_dir())
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{HOME}/config/config.yaml"
 
 
 include: "rules/common.smk"

@@ -4,12 +4,12 @@ import re
 import sys
 import threading
 
-SCRIPTS = f"{workflow.basedir}/workflow/scripts"
+SCRIPTS = f"{HOME}/workflow/scripts"
 if re.search(r"[\x00-\x1f\x7f]", SCRIPTS + os.getcwd() + sys.executable):
     sys.exit(
         "noiselab: a folder here has a line break or control character in its name; rename it"
     )
-ENV = f"{workflow.basedir}/envs/noiselab.yaml".replace("{", "{{").replace("}", "}}")
+ENV = f"{HOME}/envs/noiselab.yaml".replace("{", "{{").replace("}", "}}")
 
 # In shell commands, `python` is the interpreter that runs Snakemake, activated or not (with
 # --software-deployment-method conda the rule's environment comes before it), and $SCRIPTS keeps

@@ -2,10 +2,13 @@
 
 import os
 import re
+import sys
+from collections import Counter
 
 import pytest
 
 from commands import run
+from noiselab.files import ROOT
 from noiselab.planning import config, project
 from noiselab.planning.wiring import Wiring, interpreter
 from test_workflow import snakemake
@@ -37,6 +40,19 @@ def test_jobs_of_the_graph_are_those_of_a_dry_run(dry, graph):
     assert dry[""][0] == "all"
     assert graph.closure(project.GOALS) == set(dry) - {""}
     assert len(dry) > 150
+
+
+def test_the_catalogues_snakefile_plans_the_same(dry, tmp_path):
+    """Each rule's number of jobs, in the table at the end of a dry run."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", "--config", "tier=smoke"]
+    command += ["--snakefile", str(ROOT / "workflow" / "Snakefile")]
+    said = run(command, check=True, cwd=tmp_path).stdout
+    listed = dict(re.findall(r"^(\w+) +(\d+)$", said.rpartition("Job stats:")[2], re.MULTILINE))
+    expected = Counter(rule for rule, *_ in dry.values())
+    assert {rule: int(number) for rule, number in listed.items()} == {
+        **expected,
+        "total": sum(expected.values()),
+    }
 
 
 def test_each_job_has_the_rule_and_the_files_of_a_dry_run(dry, graph):

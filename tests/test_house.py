@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from commands import run
 
 ROOT = Path(__file__).resolve().parents[1]
-SNAKE = ["Snakefile", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "rules").glob("*.smk"))]
+SNAKE = ["Snakefile", "workflow/Snakefile"]
+SNAKE += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "rules").glob("*.smk"))
 BIN = Path(sys.executable).parent
 
 
@@ -81,3 +83,20 @@ def test_requirements_name_no_index():
     requirements = (ROOT / "requirements.txt").read_text()
     assert "://" not in requirements
     assert "--index" not in requirements
+
+
+def test_the_workflow_catalogue_finds_what_it_asks_for():
+    """As its own script looks for it, for workflows of standardised usage."""
+    assert (ROOT / "workflow" / "Snakefile").is_file()  # there, as there is a folder of that name
+    assert list((ROOT / "rules").glob("*.smk"))
+    assert len((ROOT / "config" / "README.md").read_text().split()) > 100
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    readme = (ROOT / "README.md").read_text().lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    told = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(told) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(told["mandatory-flags"]) == {"desc", "flags"}
+    deployments = told["software-stack-deployment"]
+    assert set(deployments) == {"conda", "apptainer", "apptainer+conda"}
+    assert deployments["conda"] == (ROOT / "envs" / "noiselab.yaml").is_file()
