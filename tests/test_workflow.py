@@ -1,5 +1,6 @@
 """The workflow as its users call it: the whole smoke tier, reruns, planning, bad input."""
 
+import html
 import json
 import os
 import re
@@ -89,6 +90,11 @@ def test_figure_and_report_are_there_and_need_no_network(results):
         "figure_context",
     ):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+        alt = json.loads((results / "figures" / f"{figure}.json").read_text())["alt"]
+        for form in (".svg", "_narrow.svg"):
+            svg = (results / "figures" / f"{figure}{form}").read_text(encoding="utf-8")
+            assert html.escape(alt) in svg
+        assert len(pd.read_csv(results / "figures" / f"{figure}.csv")) > 0
     for name in ("report", "workflow_report"):
         report = (results / f"{name}.html").read_text(encoding="utf-8")
         assert "How much does a model lose" in report

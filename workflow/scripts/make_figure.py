@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="what it is drawn from")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json files")
     parser.add_argument("--tier", required=True)
-    parser.add_argument("--out", nargs="+", type=Path, required=True, help="svg, png")
+    parser.add_argument("--out", nargs="+", type=Path, required=True, help="svg, png, csv, json")
     arguments = parser.parse_args()
     sources = Sources(arguments.name, arguments.artefact, arguments.files, arguments.runs)
     figure = builder(FIGURES, sources)(sources)

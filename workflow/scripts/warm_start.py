@@ -38,8 +38,8 @@ torch torch._dynamo torch.distributed torch.optim.swa_utils safetensors.torch nu
 torchvision.datasets torchvision.models.resnet timm.models.vision_transformer
 timm.data.auto_augment transformers.models.gpt2.modeling_gpt2 scipy.stats sklearn.datasets pandas
 transformers.models.marian.modeling_marian sacrebleu.metrics rouge_score.rouge_scorer tqdm yaml
-jsonschema jinja2.ext tabulate pyarrow.parquet PIL.ImageDraw PIL.ImageFont matplotlib.pyplot
-matplotlib.backends.backend_agg pytorch_fid.inception
+jsonschema jinja2.ext tabulate pyarrow.parquet PIL.ImageDraw PIL.ImageFont matplotlib.ft2font
+pytorch_fid.inception
 """
 # Python and the packages read these when they start, numbers of threads above all. Another value
 # gets another server: a number of threads that is set later does not give the same bits.

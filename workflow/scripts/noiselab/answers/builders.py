@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from noiselab import reading
 from noiselab.answers import analysis_tables, competence, figures, spectrum, tables
@@ -99,7 +98,7 @@ def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
 
-def _samples(sources: Sources) -> Figure:
+def _samples(sources: Sources) -> figures.Drawing:
     """Generated images, from samples.npy of each run."""
     sheets = {}
     for path, samples in zip(sources.runs, sources.files, strict=True):
@@ -128,7 +127,7 @@ TABLES: dict[str, TableBuilder] = {
     ),
 }
 
-FIGURES: dict[str, Callable[[Sources], Figure]] = {
+FIGURES: dict[str, Callable[[Sources], figures.Drawing]] = {
     name: lambda sources, draw=draw: draw(sources.frames())
     for name, draw in figures.FIGURES.items()
 } | {"samples": _samples}

@@ -259,7 +259,8 @@ def _table(whole: Graph, artefact: Artefact) -> None:
 def _figure(whole: Graph, artefact: Artefact) -> None:
     """A figure, from tables, analyses or files of runs."""
     place = f"{whole.places.answers}/figures/{artefact.name}"
-    outputs = {suffix: f"{place}.{suffix}" for suffix in ("svg", "png")}
+    outputs = {"narrow": f"{place}_narrow.svg"}
+    outputs |= {suffix: f"{place}.{suffix}" for suffix in ("svg", "png", "csv", "json")}
     _made(whole, artefact, "make_figure", _sources(whole, artefact), outputs)
 
 

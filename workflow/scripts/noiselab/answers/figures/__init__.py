@@ -1,19 +1,16 @@
-"""Figures, drawn from the tidy tables so that they show exactly what the tables say.
+"""Figures in Vega-Lite, drawn from the tidy tables so that they show exactly what the tables say.
 
-A builder takes tables and gives a figure; FIGURES has them by name.
+A builder takes tables and gives a Drawing; FIGURES has them by name. What is drawn is interactive
+in a page that has Vega, without a network, and looks the same without: a specification each for
+wide and for narrow pages, both also as SVG.
 """
 
 from collections.abc import Callable
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import pandas as pd
-from matplotlib.figure import Figure
 
 from noiselab.answers.figures.conditions import batch_figure, context_figure, scale_figure
-from noiselab.answers.figures.drawing import save
+from noiselab.answers.figures.drawing import Drawing
 from noiselab.answers.figures.error_rate import (
     classifier_figure,
     language_model_figure,
@@ -23,11 +20,12 @@ from noiselab.answers.figures.error_rate import (
 from noiselab.answers.figures.gradients import gradient_figure
 from noiselab.answers.figures.information import information_loss_figure, sample_complexity_figure
 from noiselab.answers.figures.samples import samples_figure
-from noiselab.answers.figures.spectrum import spectrum_figure
+from noiselab.answers.figures.saving import save
+from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
 
-__all__ = ["FIGURES", "samples_figure", "save"]
+__all__ = ["FAMILY_COLOURS", "FIGURES", "Drawing", "samples_figure", "save"]
 
-FIGURES: dict[str, Callable[[list[pd.DataFrame]], Figure]] = {
+FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "spectrum": spectrum_figure,
     "classifier": classifier_figure,
     "language_model": language_model_figure,

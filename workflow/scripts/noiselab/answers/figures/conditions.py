@@ -1,116 +1,178 @@
 """Where noise costs more or less: the share of the source, the size of the data, the batch."""
 
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from noiselab.answers.figures import cells as rows
 from noiselab.answers.figures.drawing import (
-    DATASETS,
-    FLOOR,
-    ORDERED,
-    OURS,
-    PAPER,
-    logarithmic,
-    shared_legend,
-    with_spread,
+    MOST,
+    VERMILLION,
+    Axis,
+    Curve,
+    Drawing,
+    Look,
+    Panel,
+    batches,
+    curve,
+    look,
 )
-from noiselab.answers.layouts import BUDGETS, NAMES
+from noiselab.answers.figures.vegalite import drawing, narrow, wide
+from noiselab.answers.layouts import BUDGETS, NAMES, number_text
 from noiselab.answers.tables import rate_text
 
+SHARE = "share of the source's length limit"
+DIVERGED = "diverged"
 
-def context_figure(tables: list[pd.DataFrame]) -> Figure:
+
+def context_figure(tables: list[pd.DataFrame]) -> Drawing:
     """What the source is worth: NLL of the clean run, and its rise at the highest noise ratio,
-    against the share of the source that is kept."""
+    against the share of the source that is kept; three data sets in a panel."""
     (table,) = tables
-    figure, axes = plt.subplots(1, 2, figsize=(8.8, 4.2), squeeze=False)
-    figure.set_layout_engine("constrained")
     worst = table["error_rate"].max()
     noise = rate_text(*table.loc[table["error_rate"].idxmax(), ["noise_ratio", "error_rate"]])
-    panels = [(0, "sequence_nll", "clean run: NLL (nats/sequence)")]
-    panels += [(worst, "sequence_nll_rise", f"rise at {noise} (nats/sequence)")]
-    for (error, metric, label), axis in zip(panels, axes.flat, strict=True):
-        cells = table[(table["metric"] == metric) & (table["error_rate"] == error)]
-        for dataset, colour in zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False):
-            _share_curves(axis, cells[cells["dataset"] == dataset], colour)
-        axis.set_xlabel("share of the source's length limit (%)")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-    shared_legend(figure, axes)
-    return figure
+    measures = [(0, "sequence_nll", "clean run", "clean-test NLL (nats per sequence)")]
+    rise = "rise of clean-test NLL (nats per sequence)"
+    measures.append((worst, "sequence_nll_rise", f"what noise costs at {noise}", rise))
+    panels = []
+    for datasets in batches(list(dict.fromkeys(table["dataset"])), MOST // 2):
+        for error, metric, title, measure in measures:
+            part = table[(table["metric"] == metric) & (table["error_rate"] == error)]
+            lines = []
+            for i, dataset in enumerate(datasets):
+                lines += _share_curves(part[part["dataset"] == dataset], look(i), error > 0)
+            y = rows.value_axis(measure, lines, zero=True)
+            panels.append(
+                Panel(title, Axis(SHARE, 0, 1.04, (0, 0.25, 0.5, 0.75, 1), ".0%"), y, lines)
+            )
+    return drawing(_context_alt(table, worst, noise), panels, wide(2), narrow())
 
 
-def _share_curves(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
-    cells = cells.sort_values("source_share")
-    cells = cells.assign(share=100 * cells["source_share"])
-    name = NAMES.get(cells["dataset"].iloc[0], cells["dataset"].iloc[0])
-    with_spread(axis, cells, "share", f"{name}, ours", colour)
-    if cells["error_rate"].iloc[0] > 0:
-        axis.plot(cells["share"], cells["floor"], "--", color=colour, label=f"{name}, noise floor")
+def _share_curves(part: pd.DataFrame, style: Look, floor: bool) -> list[Curve]:
+    if len(part) == 0:
+        return []
+    name = NAMES.get(part["dataset"].iloc[0], part["dataset"].iloc[0])
+    dashed = Look(**{**vars(rows.FLOOR), "colour": style.colour})
+    lines = rows.floor(part, f"{name}: floor", "source_share", dashed) if floor else []
+    return lines + rows.ours(part, name, style, "source_share")
 
 
-def scale_figure(tables: list[pd.DataFrame]) -> Figure:
+def _context_alt(table: pd.DataFrame, worst: float, noise: str) -> str:
+    part = table[(table["metric"] == "sequence_nll_rise") & (table["error_rate"] == worst)]
+    parts = []
+    for dataset, own in part.dropna(subset="ours").groupby("dataset", sort=False):
+        short, whole = (own.loc[getattr(own["source_share"], f)()] for f in ("idxmin", "idxmax"))
+        texts = [
+            f"{number_text(row['ours'], row['metric'])} nats with {100 * row['source_share']:g} %"
+            for row in (short, whole)
+        ]
+        parts.append(f"{NAMES.get(dataset, dataset)}: {texts[0]} of the source, {texts[1]}")
+    head = f"What noise costs a sequence at {noise}, by how much of the source is kept."
+    return f"{head} {'; '.join(parts)}."
+
+
+def scale_figure(tables: list[pd.DataFrame]) -> Drawing:
     """What noise costs, by numbers of classes and images: a row per budget; against images per
-    class and against images in all (a colour per number of classes), and against classes (a colour
+    class and against images in all (a curve per number of classes), and against classes (a curve
     per number of images per class). The curves fall together where the axis is what matters."""
     (table,) = tables
     table = table.assign(per_class=table["train_size"] / table["classes"])
     table = table[table["metric"] == "accuracy_relative_drop"]
-    budgets = [budget for budget in BUDGETS if (table["budget"] == budget).any()]
-    size = {"figsize": (13, 3.9 * len(budgets)), "layout": "constrained"}
-    figure, axes = plt.subplots(len(budgets), 3, **size, squeeze=False, sharey="row", sharex="col")
     columns = [("per_class", "classes", "images per class", "{:g} classes")]
     columns += [("train_size", "classes", "images in all", "{:g} classes")]
-    columns += [("classes", "per_class", "classes", "{:g} images per class")]
-    for budget, row in zip(budgets, axes, strict=True):
-        cells = table[table["budget"] == budget]
-        noise = rate_text(*cells.loc[cells["error_rate"].idxmax(), ["noise_ratio", "error_rate"]])
-        for axis, (x, constant, label, name) in zip(row, columns, strict=True):
-            marker, colours = ("o", ORDERED) if constant == "classes" else ("s", ORDERED[::-1])
-            groups = cells.groupby(constant)
-            for colour, (value, part) in zip(colours, groups, strict=False):
-                with_spread(axis, part.sort_values(x), x, name.format(value), colour, marker)
-            axis.axhline(0, color=FLOOR, linestyle="--", label="noise floor (calibrated model)")
-            logarithmic(axis, cells[x])
-            axis.set_xlabel(label)
-            axis.grid(alpha=0.3)
-        row[0].set_ylabel(f"{BUDGETS[budget]}\nrelative loss of accuracy at {noise} (%)")
-    shared_legend(figure, axes, columns=4)
-    return figure
+    columns += [("classes", "per_class", "classes", "{:g} per class")]
+    panels, found = [], []
+    for budget in [budget for budget in BUDGETS if (table["budget"] == budget).any()]:
+        part = table[table["budget"] == budget]
+        noise = rate_text(*part.loc[part["error_rate"].idxmax(), ["noise_ratio", "error_rate"]])
+        measure = f"relative loss of accuracy at {noise} (%)"
+        for x, constant, label, name in columns:
+            for values in batches(sorted(part[constant].unique()), MOST - 1):
+                lines = _scale_curves(part, x, constant, name, values)
+                title = f"{BUDGETS[budget]}: against {label}"
+                across = rows.logarithmic_axis(label, part[x])
+                y = rows.value_axis(measure, lines, zero=True)
+                panels.append(Panel(title, across, y, lines))
+        worst, best = (part.loc[getattr(part["ours"], f)()] for f in ("idxmax", "idxmin"))
+        found.append((budget, noise, worst, best))
+    alt = "; ".join(
+        f"{BUDGETS[budget]}: from {_sized(best)} to {_sized(worst)}"
+        for budget, _, worst, best in found
+    )
+    alt = f"Relative loss of accuracy at {found[0][1]}, by classes and images. {alt}."
+    return drawing(alt, panels, wide(3, 200), narrow())
 
 
-def batch_figure(tables: list[pd.DataFrame]) -> Figure:
+def _scale_curves(part: pd.DataFrame, x: str, constant: str, name: str, values) -> list[Curve]:
+    ends = [part[x].min(), part[x].max()]
+    lines = [curve("floor", ends, [0, 0], rows.FLOOR, "floor")]
+    for i, value in enumerate(values):
+        own = part[part[constant] == value]
+        title = f"{own['classes'].iloc[0]:g} classes" if constant == "classes" else None
+        lines += rows.ours(own, name.format(value), look(i), x, title)
+    return lines
+
+
+def _sized(row: pd.Series) -> str:
+    lost = number_text(row["ours"], row["metric"])
+    return f"{lost} % with {row['classes']:g} classes of {row['per_class']:g} images"
+
+
+def batch_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Final clean score against the batch multiplier, at the same number of clean examples: a
-    panel per family and data set, a colour per noise ratio; crosses are runs that diverged."""
+    panel per family and data set, a curve per noise ratio; crosses are runs that diverged."""
     table = pd.concat(tables)
     table = table[table["metric"].isin(["accuracy", "nll"])]
-    panels = table.groupby(["dataset", "metric"], sort=False)
-    size = {"figsize": (5.2 * panels.ngroups, 4.6), "layout": "constrained"}
-    figure, axes = plt.subplots(1, panels.ngroups, **size, squeeze=False)
-    for ((dataset, metric), part), axis in zip(panels, axes.flat, strict=True):
-        for colour, (_, cells) in zip((OURS, PAPER), part.groupby("error_rate"), strict=False):
-            _multiplier_curves(axis, cells.sort_values("batch_multiplier"), colour)
-        logarithmic(axis, part["batch_multiplier"])
-        axis.xaxis.set_major_formatter("×{x:g}")
-        axis.set_title(NAMES.get(dataset, dataset))
-        axis.set_xlabel("batch (steps ÷ the same factor)")
-        unit = part["unit"].iloc[0]
-        axis.set_ylabel(f"clean-test {NAMES[metric].removeprefix('clean-test ')} ({unit})")
-        axis.grid(alpha=0.3)
-    shared_legend(figure, axes)
-    return figure
+    panels, found = [], []
+    for (dataset, metric), part in table.groupby(["dataset", "metric"], sort=False):
+        name, unit = NAMES.get(dataset, dataset), part["unit"].iloc[0]
+        measure = f"clean-test {NAMES[metric].removeprefix('clean-test ')} ({unit})"
+        lines = []
+        for i, (_, own) in enumerate(part.groupby("error_rate")):
+            lines += _multiplier_curves(own, i)
+        y = rows.value_axis(measure, lines)
+        lines += _diverged(part, y)
+        x = rows.logarithmic_axis(
+            "batch, multiplied by (steps divided by the same)", part["batch_multiplier"]
+        )
+        panels.append(Panel(name, x, y, lines))
+        found += [(name, own) for _, own in part.groupby("error_rate")]
+    alt = "; ".join(f"{name}, {_noise(own)}: {_course(own)}" for name, own in found)
+    return drawing(
+        f"Clean score against the batch. {alt}.", panels, wide(min(2, len(panels))), narrow()
+    )
 
 
-def _multiplier_curves(axis: Axes, cells: pd.DataFrame, colour: str) -> None:
-    ratio, error = cells.iloc[0][["noise_ratio", "error_rate"]]
-    name = "clean" if error == 0 else rate_text(ratio, error)
-    with_spread(axis, cells, "batch_multiplier", name, colour)
-    if error != 0:
-        style = {"linestyle": "--", "color": colour}
-        axis.plot(cells["batch_multiplier"], cells["floor"], **style, label=f"{name}, noise floor")
-    diverged = cells[cells["ours"].isna()]
-    if len(diverged):
-        where = axis.get_xaxis_transform()  # height as a share of the panel
-        style = {"marker": "x", "color": colour, "linestyle": "none", "transform": where}
-        height = [0.03] * len(diverged)
-        axis.plot(diverged["batch_multiplier"], height, **style, label=f"{name}, diverged")
+def _noise(own: pd.DataFrame) -> str:
+    ratio, error = own.iloc[0][["noise_ratio", "error_rate"]]
+    return "clean" if error == 0 else rate_text(ratio, error)
+
+
+def _multiplier_curves(own: pd.DataFrame, number: int) -> list[Curve]:
+    name, style = _noise(own), look(min(number, MOST - 1))
+    dashed = Look(**{**vars(rows.FLOOR), "colour": style.colour})
+    floor = own[own["error_rate"] != 0]
+    lines = rows.floor(floor, f"{name}: floor", "batch_multiplier", dashed)
+    return lines + rows.ours(own, name, style, "batch_multiplier")
+
+
+def _diverged(part: pd.DataFrame, y: Axis) -> list[Curve]:
+    """A cross at the panel's foot for each multiplier at which runs have no number."""
+    failed = part[part["ours"].isna()]
+    if len(failed) == 0:
+        return []
+    place = y.low + 0.04 * (y.high - y.low)
+    x = sorted(set(failed["batch_multiplier"]))
+    style = Look(VERMILLION, shape="cross", line=False)
+    return [curve(DIVERGED, x, [place] * len(x), style, DIVERGED)]
+
+
+def _course(own: pd.DataFrame) -> str:
+    """From the smallest batch to the largest."""
+    own = own.sort_values("batch_multiplier")
+    texts = []
+    for row in (own.iloc[0], own.iloc[-1]):
+        value = DIVERGED if pd.isna(row["ours"]) else number_text(row["ours"], row["metric"])
+        texts.append(
+            f"{value} {'' if pd.isna(row['ours']) else row['unit']}".strip()
+            + f" at × {row['batch_multiplier']:g}"
+        )
+    return ", ".join(dict.fromkeys(texts))

@@ -1,109 +1,141 @@
-"""What all figures share: colours, curves with intervals and floors, axes, legends, files."""
+"""What a figure is before it is drawn: panels of curves, with the words beside them.
 
-from collections.abc import Iterable
-from pathlib import Path
+A builder of figures makes a Drawing from tables; vegalite.py writes it as two specifications, wide
+and narrow; saving.py writes these as files.
+"""
+
+import math
+from dataclasses import dataclass, field
 
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from noiselab.answers.layouts import NAMES
-from noiselab.files import whole_file
-
-# Okabe and Ito's colours, distinguishable with any kind of colour vision.
-OURS, PAPER, FLOOR, DENOISED = "#0072B2", "#D55E00", "#555555", "#009E73"
-DATASETS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")  # where a colour is a data set
-# Seven that differ in lightness as well, for quantities in their order.
-ORDERED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-
-
-def curves(axis: Axes, table: pd.DataFrame, metric: str, drawstyle: str = "default") -> None:
-    """Floor, published and own numbers of one metric against the error rate."""
-    cells = table[table["metric"] == metric].sort_values("error_rate")
-    e = cells["error_rate"]
-    floor = {"linestyle": "--", "color": FLOOR, "drawstyle": drawstyle}
-    axis.plot(e, cells["floor"], **floor, label="noise floor (calibrated model)")
-    printed = cells.dropna(subset="published")
-    if len(printed):
-        name = f"paper, {NAMES.get(printed['stands_in_for'].iloc[0])}"
-        style = {"color": PAPER, "markersize": 5}
-        axis.plot(printed["error_rate"], printed["published"], ":s", **style, label=name)
-    with_spread(axis, cells, "error_rate", "ours", OURS)
-    axis.grid(alpha=0.3)
+# Okabe and Ito's colours, as far as they have a contrast of 3 on white and on a dark page; their
+# sky blue is darker here, and their black is the text's colour. Told apart with any colour vision,
+# and never by colour alone: each look has its dashes and its shape.
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+SKY, TEXT, GREY = "#3A95CE", "currentColor", "#80858C"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, SKY, TEXT)
+DASHES = ((), (8, 3), (2, 2), (8, 3, 2, 3), (12, 3), (5, 2, 1, 2, 1, 2))
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+MOST = len(COLOURS)  # lines in a panel
+POINTS = ["x", "y", "low", "high", "trainings", "cell"]  # columns of a curve
 
 
-def coloured_curves(axis: Axes, cells: pd.DataFrame, colour: str, name: str) -> None:
-    """Own, published and floor curves in one colour, told apart by their lines."""
-    cells = cells.sort_values("error_rate")
-    e = cells["error_rate"]
-    with_spread(axis, cells, "error_rate", f"{name}, ours", colour)
-    axis.plot(e, cells["floor"], "--", color=colour, label=f"{name}, noise floor")
-    if cells["published"].notna().any():
-        published = NAMES.get(cells["stands_in_for"].iloc[0])
-        style = {"color": colour, "markersize": 5, "alpha": 0.6}
-        axis.plot(e, cells["published"], ":s", **style, label=f"paper, {published}")
+@dataclass(frozen=True)
+class Look:
+    """How a curve is drawn."""
+
+    colour: str
+    dash: tuple[int, ...] = ()
+    shape: str | None = None  # None: no points
+    hollow: bool = False
+    width: float = 2
+    step: bool = False  # a step after each point instead of a line
+    line: bool = True
+    rays: bool = False  # a line from the origin to each point
 
 
-def with_spread(
-    axis: Axes, cells: pd.DataFrame, x: str, name: str, colour: str, marker: str = "o"
-) -> None:
-    """Own numbers with their intervals against a column of the table."""
-    spread = [cells["ours"] - cells["ci_low"], cells["ci_high"] - cells["ours"]]
-    style = {"fmt": f"-{marker}", "capsize": 3, "color": colour, **weak_style(cells)}
-    name = f"{name}, 95 % CI{weak_label(cells)}"
-    axis.errorbar(cells[x], cells["ours"], yerr=spread, **style, label=name)
+FLOOR = Look(GREY, dash=(6, 4), width=1.6)
+PUBLISHED = Look(VERMILLION, dash=(1, 3), shape="square", hollow=True, width=1.2)
 
 
-def weak_label(cells: pd.DataFrame) -> str:
-    """What is added to the name of numbers that nothing can be concluded from (competence.py)."""
-    return " (model too weak)" if cells["competence"].notna().any() else ""
+def look(number: int, **changes) -> Look:
+    """The look of the curve of this number, below MOST."""
+    return Look(COLOURS[number], DASHES[number], SHAPES[number], **changes)
 
 
-def weak_style(cells: pd.DataFrame) -> dict:
-    """Such numbers have hollow markers."""
-    return {"markerfacecolor": "white"} if weak_label(cells) else {}
+@dataclass(frozen=True)
+class Curve:
+    """A named line. points: a row each with the columns POINTS: x, y, the interval's ends and the
+    number of trainings (empty: none), and what is shown of the cell to who points at it."""
+
+    name: str
+    points: pd.DataFrame
+    look: Look
+    kind: str = "ours"  # ours | floor | published | a word of its own, for the data
+    labelled: bool = True
+
+    @property
+    def last(self) -> tuple[float, float]:
+        """Where its line ends."""
+        return tuple(self.points[["x", "y"]].iloc[-1])
 
 
-def logarithmic(axis: Axes, values: pd.Series) -> None:
-    """A logarithmic axis with ticks at the values that there are."""
-    axis.set_xscale("log")
-    axis.set_xticks(sorted(set(values)), minor=False)
-    axis.set_xticks([], minor=True)
-    axis.xaxis.set_major_formatter("{x:,g}")
+def curve(name: str, x, y, style: Look, kind: str = "ours", labelled: bool = True) -> Curve:
+    """A curve through points that have neither interval nor cell."""
+    points = pd.DataFrame({"x": list(x), "y": list(y)}).dropna().reindex(columns=POINTS)
+    return Curve(name, points, style, kind, labelled)
 
 
-def finish_columns(figure: Figure, axes, datasets: list[str]) -> None:
-    """Titles on top, the error rate below, and a legend, where each column is a data set."""
-    for dataset, axis in zip(datasets, axes[0], strict=True):
-        axis.set_title(NAMES.get(dataset, dataset))
-    for column in axes.T:
-        lowest = [axis for axis in column if axis.axison][-1]
-        lowest.set_xlabel("error rate e = r / (1 + r)")
-        lowest.tick_params(labelbottom=True)
-    shared_legend(figure, axes)
+def batches(names: list, most: int = MOST) -> list[list]:
+    """Names in parts of at most so many, for as many panels: no panel has more than MOST lines."""
+    return [names[i : i + most] for i in range(0, len(names), most)]
 
 
-def shared_legend(figure: Figure, axes, columns: int = 2) -> None:
-    """One legend below all panels, the paper's curves last."""
-    handles = {}
-    for axis in axes.flat:
-        lines, texts = axis.get_legend_handles_labels()
-        handles |= dict(zip(texts, lines, strict=True))
-    texts = sorted(handles, key=lambda text: text.startswith("paper"))
-    figure.legend(
-        [handles[text] for text in texts],
-        texts,
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-    )
+@dataclass(frozen=True)
+class Axis:
+    """An axis: what it measures, in words with the unit, and from where to where."""
+
+    title: str
+    low: float
+    high: float
+    ticks: tuple[float, ...] = ()  # none: as Vega likes
+    form: str | None = None  # of the numbers beside it, as d3-format writes them
+    logarithmic: bool = False
 
 
-def save(figure: Figure, paths: Iterable[Path]) -> None:
-    """Write svg or png files, as their names end; the same figure gives the same files."""
-    for path in paths:
-        kind = path.suffix[1:]
-        metadata = {"Date": None} if kind == "svg" else None
-        with whole_file(path) as file, plt.rc_context({"svg.hashsalt": "noiselab"}):
-            figure.savefig(file, dpi=160, format=kind, metadata=metadata)
+@dataclass(frozen=True)
+class Mark:
+    """Something behind the curves: a band over the width, or a line over the height."""
+
+    at: float  # y of a band's lower end, x of a line
+    to: float | None = None  # y of a band's upper end, on a logarithmic axis; None: a line
+    text: str = ""
+
+    @property
+    def middle(self) -> float:
+        """Where the text of a band stands."""
+        return math.sqrt(self.at * self.to)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes. The measure of y stands above it, below the title."""
+
+    title: str
+    x: Axis
+    y: Axis
+    curves: list[Curve]
+    marks: list[Mark] = field(default_factory=list)
+    notes: tuple[str, ...] = ()  # further lines above it
+    square: bool = False  # a unit is as long in both directions
+    zoom: bool = False  # where it is crowded
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: its finding in a sentence, its data, and its two specifications in Vega-Lite.
+
+    Where `wide` has no data, as in a picture, only `wide` and `narrow` are drawn."""
+
+    alt: str
+    data: pd.DataFrame
+    wide: dict
+    narrow: dict
+    interactive: bool = True
+
+
+def panel_data(panels: list[Panel]) -> pd.DataFrame:
+    """What panels show, a row per point: the data behind a figure."""
+    parts = []
+    for panel in panels:
+        for line in panel.curves:
+            points = line.points.drop(columns="cell")
+            named = {"y": "value", "low": "95 % interval, low", "high": "95 % interval, high"}
+            points = points.rename(columns=named | {"x": panel.x.title})
+            told = {"panel": panel.title, "measure": panel.y.title, "series": line.name}
+            parts.append(points.assign(**told, kind=line.kind))
+    first = ["panel", "measure", "series", "kind", *dict.fromkeys(p.x.title for p in panels)]
+    table = pd.concat([part.dropna(axis=1, how="all") for part in parts], ignore_index=True)
+    last = ["value", "95 % interval, low", "95 % interval, high", "trainings"]
+    return table[[column for column in [*first, *last] if column in table]]

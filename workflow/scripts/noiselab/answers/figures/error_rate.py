@@ -1,21 +1,22 @@
 """Scores against the error rate: a figure per family, and one of two families by the same ruler."""
 
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from noiselab.answers.figures import cells as rows
 from noiselab.answers.figures.drawing import (
-    DATASETS,
-    DENOISED,
-    OURS,
-    PAPER,
-    coloured_curves,
-    curves,
-    finish_columns,
-    shared_legend,
+    BLUE,
+    GREEN,
+    MOST,
+    VERMILLION,
+    Axis,
+    Curve,
+    Drawing,
+    Look,
+    Panel,
+    batches,
 )
-from noiselab.answers.layouts import BUDGETS, NAMES
+from noiselab.answers.figures.vegalite import drawing, narrow, wide
+from noiselab.answers.layouts import BUDGETS, NAMES, number_text
 from noiselab.answers.layouts import FAMILIES as FAMILY_NAMES
 
 CORRUPTIONS = {
@@ -23,120 +24,171 @@ CORRUPTIONS = {
     "shift_label": "structured noise, y → y + 1",
 }
 RULERS = {
-    "accuracy of the decision": ("accuracy", "denoising_accuracy"),
-    "accuracy of a sampled label": ("sampled_accuracy", "consistency"),
+    "accuracy of the decision (%)": ("accuracy", "denoising_accuracy"),
+    "accuracy of a sampled label (%)": ("sampled_accuracy", "consistency"),
 }
-RULED = {"classifier": OURS, "diffusion": PAPER}
+_RULER_TITLES = dict(zip(RULERS, ("by the decision", "by a sample"), strict=True))
+RULED = {"classifier": Look(BLUE, shape="circle"), "diffusion": Look(VERMILLION, shape="diamond")}
 RISES = {
     "nll_relative_rise": "relative rise of clean-test NLL (%)",
-    "nll_rise": "rise of clean-test NLL (nats/token)",
-    "sequence_nll_rise": "rise of clean-test NLL (nats/sequence)",
+    "nll_rise": "rise of clean-test NLL (nats per token)",
+    "sequence_nll_rise": "rise of clean-test NLL (nats per sequence)",
 }
+SETS = (Look(BLUE, shape="circle"), Look(VERMILLION, shape="square"))  # data sets of a panel
+OURS, DENOISED = Look(BLUE, shape="circle"), Look(GREEN, (8, 3), "triangle-up")
+ACCURACY = Axis("clean-test accuracy (%)", 0, 102)
 
 
-def classifier_figure(tables: list[pd.DataFrame]) -> Figure:
-    """Accuracy against error rate: a row per corruption, a column per data set."""
+def classifier_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """Accuracy against error rate: a panel per corruption and data set."""
     table = pd.concat(tables)
     table = table[table["metric"] == "accuracy"]
-    corruptions = [c for c in CORRUPTIONS if (table["corruption"] == c).any()]
-    datasets = list(dict.fromkeys(table["dataset"]))
-    figure, axes = plt.subplots(
-        len(corruptions),
-        len(datasets),
-        figsize=(4.4 * len(datasets), 3.3 * len(corruptions)),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for source, row in zip(_corruption_tables(tables, corruptions), axes, strict=True):
-        for dataset, axis in zip(datasets, row, strict=True):
-            part = source[source["dataset"] == dataset]
-            if len(part):
-                _accuracy_panel(axis, part)
-            else:
-                axis.set_axis_off()
-    for corruption, axis in zip(corruptions, axes[:, 0], strict=True):
-        axis.set_ylabel(f"{CORRUPTIONS[corruption]}\nclean-test accuracy (%)")
-    finish_columns(figure, axes, datasets)
-    return figure
+    panels, found = [], []
+    for corruption, words in CORRUPTIONS.items():
+        source = _corruption_table(tables, corruption)
+        for dataset, part in source.groupby("dataset", sort=False):
+            name = NAMES.get(dataset, dataset)
+            # A decision keeps until the error rate at which another class overtakes: a step.
+            lines = _three(part, "ours", step=True)
+            panels.append(Panel(f"{name}, {words}", rows.error_axis(lines), ACCURACY, lines))
+            found.append((f"{words} on {name}", _worst(part)))
+    alt = "; ".join(f"{where}: {_fall(row)}" for where, row in found)
+    return drawing(f"Accuracy falls with the error rate. {alt}.", panels, wide(2), narrow())
 
 
-def _corruption_tables(tables: list[pd.DataFrame], corruptions: list[str]) -> list[pd.DataFrame]:
-    """The table of each corruption, with its clean row (whose corruption is `none`)."""
-    return [next(t for t in tables if (t["corruption"] == c).any()) for c in corruptions]
+def _corruption_table(tables: list[pd.DataFrame], corruption: str) -> pd.DataFrame:
+    """Accuracies of a corruption, with its clean row (whose corruption is `none`)."""
+    for table in tables:
+        if (table["corruption"] == corruption).any():
+            return table[table["metric"] == "accuracy"]
+    return tables[0].iloc[:0]
 
 
-def _accuracy_panel(axis: Axes, table: pd.DataFrame) -> None:
-    # A decision keeps until the error rate at which another class overtakes: a step.
-    curves(axis, table, "accuracy", drawstyle="steps-post")
-    axis.set_ylim(0, 103)
+def _three(part: pd.DataFrame, name: str, step: bool = False) -> list[Curve]:
+    """Own numbers, floor and the paper's of one metric and data set."""
+    floor = rows.floor(part, style=Look(**{**vars(rows.FLOOR), "step": step}))
+    dataset = part["dataset"].iloc[0]
+    title = f"{NAMES.get(dataset, dataset)}, {name}" if name != "ours" else dataset
+    return [
+        *floor,
+        *rows.published(part, rows.paper(part)),
+        *rows.ours(part, name, OURS, title=title),
+    ]
 
 
-def language_model_figure(tables: list[pd.DataFrame]) -> Figure:
+def _worst(part: pd.DataFrame) -> pd.Series:
+    """The row with the highest error rate that was run."""
+    part = part.dropna(subset=["ours", "error_rate"])
+    return part.loc[part["error_rate"].idxmax()] if len(part) else part.reindex([0]).iloc[0]
+
+
+def _fall(row: pd.Series) -> str:
+    """What is left at the highest error rate."""
+    if pd.isna(row["ours"]):
+        return "nothing was run"
+    text = f"{row['ours']:.1f} % at {_rate(row)}"
+    return text + (f", floor {row['floor']:.1f} %" if pd.notna(row["floor"]) else "")
+
+
+def _rate(row: pd.Series) -> str:
+    return f"{100 * row['error_rate']:.3g} % errors"
+
+
+def language_model_figure(tables: list[pd.DataFrame]) -> Drawing:
     """NLL against error rate (Figure 1): a column per budget, clean test and noisy training
     text above each other."""
-    figure, axes = plt.subplots(
-        2,
-        len(tables),
-        figsize=(4.4 * len(tables), 6.6),
-        sharex=True,
-        squeeze=False,
-        sharey="row",
-        layout="constrained",
+    panels, found = [], []
+    for metric, text in (("nll", "clean test text"), ("train_nll", "noisy training text")):
+        row = []
+        for table in tables:
+            noisy = table[table["corruption"] != "none"].iloc[0]
+            part = table[table["metric"] == metric]
+            denoised = table[table["metric"] == "denoised_nll"] if metric == "nll" else part[:0]
+            lines = _three(part, "ours")
+            lines += rows.ours(denoised, "noise taken out", DENOISED)
+            row.append((f"{text}, {BUDGETS[noisy['budget']]}", lines))
+            if metric == "nll":
+                found.append((BUDGETS[noisy["budget"]], _worst(part)))
+        drawn = [line for _, lines in row for line in lines]
+        axis = rows.value_axis("negative log-likelihood (nats per token)", drawn)
+        panels += [Panel(title, rows.error_axis(lines), axis, lines) for title, lines in row]
+    alt = "; ".join(
+        f"{budget}: {row['ours']:.2f} nats per token at {_rate(row)}, "
+        f"{row['excess']:+.2f} above the floor"
+        for budget, row in found
     )
-    for table, column in zip(tables, axes.T, strict=True):
-        noisy = table[table["corruption"] != "none"].iloc[0]
-        column[0].set_title(f"{noisy['dataset']}, {BUDGETS[noisy['budget']]}")
-        curves(column[0], table, "nll")
-        denoised = table[table["metric"] == "denoised_nll"].sort_values("error_rate")
-        column[0].plot(
-            denoised["error_rate"], denoised["ours"], "-^", color=DENOISED, label="ours, denoised"
-        )
-        curves(column[1], table, "train_nll")
-        column[1].set_xlabel("error rate e = r / (1 + r)")
-    axes[0, 0].set_ylabel("clean-test NLL (nats/token)")
-    axes[1, 0].set_ylabel("noisy-train NLL (nats/token)")
-    shared_legend(figure, axes)
-    return figure
+    alt = f"The NLL of clean text rises with the share of wrong tokens. {alt}."
+    return drawing(alt, panels, wide(len(tables)), narrow())
 
 
-def rulers_figure(tables: list[pd.DataFrame]) -> Figure:
+def rulers_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Classifiers and diffusion models by the same ruler: a row per ruler (the decision, a
     sampled label or image), a column per data set that both have, a colour per family."""
     (table,) = tables
     both = table.groupby("dataset", sort=False)["family"].nunique() == len(RULED)
     datasets = list(both[both].index)
-    size = {"figsize": (max(6.6, 4.4 * len(datasets)), 6.6), "layout": "constrained"}
-    options = {"sharex": True, "sharey": True, "squeeze": False}
-    figure, axes = plt.subplots(len(RULERS), len(datasets), **size, **options)
-    for (label, metrics), row in zip(RULERS.items(), axes, strict=True):
-        for dataset, axis in zip(datasets, row, strict=True):
-            cells = table[(table["dataset"] == dataset) & table["metric"].isin(metrics)]
-            for family, colour in RULED.items():
-                coloured_curves(
-                    axis, cells[cells["family"] == family], colour, FAMILY_NAMES[family]
-                )
-            axis.set_ylim(0, 103)
-            axis.grid(alpha=0.3)
-        row[0].set_ylabel(f"{label} (%)")
-    finish_columns(figure, axes, datasets)
-    return figure
+    panels, found = [], []
+    for label, metrics in RULERS.items():
+        for dataset in datasets:
+            lines = []
+            for family, style in RULED.items():
+                part = table[(table["dataset"] == dataset) & table["metric"].isin(metrics)]
+                part = part[part["family"] == family]
+                lines += _coloured(part, FAMILY_NAMES[family], style)
+                found.append((label, family, _worst(part)))
+            name = NAMES.get(dataset, dataset)
+            axis = Axis(label, 0, 102)
+            panels.append(
+                Panel(f"{name}, {_RULER_TITLES[label]}", rows.error_axis(lines), axis, lines)
+            )
+    alt = "; ".join(
+        f"{FAMILY_NAMES[family]}, {label.removesuffix(' (%)')}: {_fall(row)}"
+        for label, family, row in found
+    )
+    alt = f"A sampler shows the noise it learned, a decision need not. {alt}."
+    return drawing(alt, panels, wide(2), narrow())
 
 
-def seq2seq_figure(tables: list[pd.DataFrame]) -> Figure:
+def _coloured(part: pd.DataFrame, name: str, style: Look) -> list[Curve]:
+    """Own, floor and published curves in one colour, told apart by their lines."""
+    if len(part) == 0:
+        return []
+    floor = Look(**{**vars(rows.FLOOR), "colour": style.colour})
+    printed = Look(**{**vars(rows.PUBLISHED), "colour": style.colour, "shape": style.shape})
+    return [
+        *rows.floor(part, f"{name}: floor", style=floor),
+        *rows.published(part, rows.paper(part), style=printed),
+        *rows.ours(part, name, style),
+    ]
+
+
+def seq2seq_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Rise of the NLL against the error rate (Figure 2), relative as in the paper, and its
-    absolute twins per token and per sequence; a colour per data set."""
+    absolute twins per token and per sequence; a colour per data set, two in a panel."""
     (table,) = tables
-    figure, axes = plt.subplots(1, len(RISES), figsize=(13, 4.6), squeeze=False, sharex=True)
-    figure.set_layout_engine("constrained")
-    datasets = dict(zip(dict.fromkeys(table["dataset"]), DATASETS, strict=False))
-    for (metric, label), axis in zip(RISES.items(), axes.flat, strict=True):
-        for dataset, colour in datasets.items():
-            part = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
-            coloured_curves(axis, part, colour, NAMES.get(dataset, dataset))
-        axis.set_ylabel(label)
-        axis.set_xlabel("error rate e = r / (1 + r)")
-        axis.grid(alpha=0.3)
-    shared_legend(figure, axes)
-    return figure
+    panels = []
+    for datasets in batches(list(dict.fromkeys(table["dataset"])), MOST // 3):
+        for metric, label in RISES.items():
+            lines = []
+            for dataset, style in zip(datasets, SETS, strict=False):
+                part = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
+                lines += _coloured(part, NAMES.get(dataset, dataset), style)
+            if lines:
+                axis = rows.value_axis(label, lines, zero=True)
+                panels.append(Panel(_RISE_TITLES[metric], rows.error_axis(lines), axis, lines))
+    relative = table[table["metric"] == "nll_relative_rise"]
+    worst = [(d, _worst(part)) for d, part in relative.groupby("dataset", sort=False)]
+    alt = "; ".join(
+        f"{NAMES.get(d, d)}: {number_text(row['ours'], row['metric'])} % at {_rate(row)}, "
+        f"floor {number_text(row['floor'], row['metric'])} %"
+        for d, row in worst
+    )
+    alt = f"The NLL of clean targets rises with the share of a noisy teacher's targets. {alt}."
+    return drawing(alt, panels, wide(3, names=92), narrow())
+
+
+_RISE_TITLES = {
+    "nll_relative_rise": "relative, as in the paper",
+    "nll_rise": "per token",
+    "sequence_nll_rise": "per sequence",
+}
