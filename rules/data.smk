@@ -77,23 +77,25 @@ for preparation in DATA.preparations():
             f"THREADS={{threads}} {COMMAND}"
 
 
-# A rule of its own, so that other text to be scored on trains nothing again.
+# A rule of its own, so that another text to be scored on trains nothing again.
 rule prepare_out_of_domain:
     input:
-        unpack(WIRING.inputs("prepare_out_of_domain/{dataset}")),
+        unpack(WIRING.inputs("prepare_{domain}/{dataset}")),
     output:
-        out=f"{RESULTS}/data/{{dataset}}/out_of_domain.npy",
-        record=f"{RESULTS}/records/prepare_out_of_domain/{{dataset}}",
+        out=f"{RESULTS}/data/{{dataset}}/{{domain}}.npy",
+        record=f"{RESULTS}/records/prepare_{{domain}}/{{dataset}}",
     log:
-        f"{RESULTS}/logs/prepare_out_of_domain/{{dataset}}.log",
+        f"{RESULTS}/logs/prepare_{{domain}}/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/prepare_out_of_domain/{{dataset}}.tsv"
+        f"{RESULTS}/benchmarks/prepare_{{domain}}/{{dataset}}.tsv"
+    wildcard_constraints:
+        domain="|".join(DOMAINS),
     conda:
         ENV
     params:
         spec=DATA.specification("dataset"),
         source=DATA.source,
-        digest=WIRING.digest("prepare_out_of_domain/{dataset}"),
+        digest=WIRING.digest("prepare_{domain}/{dataset}"),
     shell:
         "python $SCRIPTS/prepare_out_of_domain.py --spec {params.spec:q} {params.source}"
-        f" --tokenizer {{input.tokenizer:q}} --out {{output.out:q}} {LOGGED} && {RECORD}"
+        f" --domain {{wildcards.domain}} --tokenizer {{input.tokenizer:q}} --out {{output.out:q}} {LOGGED} && {RECORD}"

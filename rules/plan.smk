@@ -1,4 +1,5 @@
 # From the merged configuration to jobs: no job knows the configuration but through run.json.
+from noiselab.data.kinds import DOMAINS
 from noiselab.planning import checks, project
 from noiselab.planning.data_rules import DataRules
 from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring, interpreter

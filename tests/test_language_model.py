@@ -334,7 +334,7 @@ def test_a_clean_run_reports_counts_of_the_same_tokens(tmp_path, tokens):
         np.save(tmp_path / f"{split}.npy", part)
     (tmp_path / "dataset.json").write_text("{}")
     run = lm_run(noise_ratio=0, vocabulary=20) | {"data": str(tmp_path)}
-    windows = split_windows(run, None)["validation"]
+    windows = split_windows(run, {})["validation"]
     scores = count_scores(run, windows)
     assert {s["items"] for s in scores.values()} == {332}
     assert scores["unigram_nll"]["value"] == pytest.approx(np.log(20), abs=0.01)

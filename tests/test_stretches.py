@@ -189,7 +189,7 @@ def scored(tmp_path, text, monkeypatch):
     (tmp_path / "dataset.json").write_text("{}")
     monkeypatch.setattr(stretches, "load_weights", lambda *a: Fixed(logits))
     run = noise_run(data=str(tmp_path), parents={"clean": "other"})
-    parts = score.split_windows(run, None)
+    parts = score.split_windows(run, {})
     files = {"weights": tmp_path, "clean": tmp_path}
     return run, logits, counts, parts, score.scores(run, files)
 

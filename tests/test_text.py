@@ -578,3 +578,32 @@ def test_the_real_parts_of_english_are_read(tmp_path):
     (document,) = decoded(tokenizer, text.mapped(tmp_path / "outside.npy"), 0)
     assert document == "\n".join(lines)
     assert document[:1000] not in train
+
+
+# ------------------------------------------------------------- embedded text out of a domain
+
+
+def test_embedded_text_out_of_a_domain_is_docstrings_or_licences(prepared, tmp_path):
+    """Of packages that are installed; the last document is cut where it is said."""
+    folder, (_, tokenizer, _) = prepared
+    of_set, out = folder / "out" / "tokenizer.json", tmp_path / "second.npy"
+    (whole,) = text_sources.license_documents(["tqdm"])
+    assert "Permission is hereby granted" in whole
+    first, *_ = text_sources.docstring_documents(["tqdm"])
+    for part, expected in (
+        ({"licenses": ["tqdm"], "max_characters": 500}, [whole[:500]]),
+        ({"packages": ["tqdm"], "max_characters": len(first)}, [first]),
+    ):
+        spec = SPEC | {"second_domain": part}
+        text.prepare_out_of_domain(spec, None, of_set, out, "second_domain")
+        tokens = text.mapped(out).tolist()
+        assert tokens == [i for d in expected for i in (*tokenizer.encode(d).ids, 0)]
+
+
+def test_licences_come_once_and_of_packages_that_have_some():
+    texts = list(text_sources.license_documents(["numpy", "scipy"]))
+    assert len(set(texts)) == 2
+    with pytest.raises(NoiselabError, match="package numpy is not installed, or has no new lic"):
+        list(text_sources.license_documents(["numpy", "numpy"]))
+    with pytest.raises(NoiselabError, match="package nothing_at_all is not installed"):
+        list(text_sources.license_documents(["nothing_at_all"]))

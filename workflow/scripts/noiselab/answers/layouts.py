@@ -33,6 +33,8 @@ NAMES = {
     "nll_relative_rise": "relative rise of NLL",
     "out_of_domain_nll": "out-of-domain NLL",
     "out_of_domain_nll_rise": "rise of out-of-domain NLL",
+    "second_domain_nll": "NLL out of domain, second text",
+    "second_domain_nll_rise": "rise of NLL out of domain, second text",
     "noise_nll": "NLL of the noise text",
     "unseen_noise_nll": "NLL of unseen noise text",
     "clean_noise_nll": "NLL of unseen noise text, clean model",
@@ -93,6 +95,7 @@ DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistenc
 DECIMALS |= dict.fromkeys(["consistency_drop", "consistency_relative_drop", "judge_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["fid", "judge_frechet"], 2)
 DECIMALS |= {"out_of_domain_nll": 4, "out_of_domain_nll_rise": 4}
+DECIMALS |= {"second_domain_nll": 4, "second_domain_nll_rise": 4}
 DECIMALS |= dict.fromkeys(["noise_nll", "unseen_noise_nll", "clean_noise_nll"], 4)
 DECIMALS |= {"unigram_nll": 4, "bigram_nll": 4}
 DECIMALS |= {"nll_rise": 4, "nll_relative_rise": 2, "sequence_nll": 3, "sequence_nll_rise": 3}

@@ -4,8 +4,8 @@ A prepared folder has `train.npy` and `validation.npy`: uint16 [tokens], every d
 by the end-of-text token; `unigram.npy`: int64 [vocabulary], how often each token is in the
 training split; `tokenizer.json`; `dataset.json`: name, kind, origin, vocabulary, end_of_text (its
 id), documents and tokens of each split, characters, SHA-256 of each array of tokens. Written last,
-it says the rest is whole. Where a data set has text out of its domain, to score models on only,
-its tokens are in `out_of_domain.npy`.
+it says the rest is whole. Where a data set has texts out of its domain, to score models on only,
+their tokens are in `out_of_domain.npy` and `second_domain.npy`.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from noiselab import progress, reading
 from noiselab.data import complete, text_files, text_sources
+from noiselab.data.kinds import DOMAINS
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, whole_file, write_json, write_text
 from noiselab.noise.corruptions.tokens import UNIGRAM
@@ -91,8 +92,9 @@ def check(spec: dict, folder: Path) -> complete.Source:
     """What there is of the data set in `folder`, or beside it; each file is opened, none is read.
     NoiselabError where prepare() would not find what it needs."""
     found = [_opened(*part) for part in _chosen(spec, folder)]
-    if outside := spec.get("out_of_domain"):
-        found.append(_opened(outside, _part_files(outside, folder)))
+    for outside in (spec.get(domain) for domain in DOMAINS):
+        if outside and "folder" in outside:
+            found.append(_opened(outside, _part_files(outside, folder)))
     return complete.parts(list(itertools.chain(*found)))
 
 
@@ -249,23 +251,20 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
         work.rmdir()
 
 
-def prepare_out_of_domain(spec: dict, source: Path, tokenizer: Path, out: Path) -> None:
-    """Tokenise the text out of the domain of a data set, beside `source`, with the data set's
-    `tokenizer.json` into the array `out`.
+def prepare_out_of_domain(
+    spec: dict, source: Path | None, tokenizer: Path, out: Path, domain: str = DOMAINS[0]
+) -> None:
+    """Tokenise a text out of the domain of a data set, embedded or beside `source`, with the data
+    set's `tokenizer.json` into the array `out`. domain: its key in `spec`.
 
     The rows of a file are the lines of one document: such text is scored as a stream.
     NoiselabError where it cannot be read or is blank.
     """
     from tokenizers import Tokenizer
 
-    part = spec["out_of_domain"]
-    files = _part_files(part, source)
-    lines = (
-        (text or "" for (text,) in text_files.rows(file, [part["text_column"]])) for file in files
-    )
-    documents = ["\n".join(of_file) for of_file in lines]
+    documents = list(text_sources.outside_documents(spec[domain], source))
     if not "".join(documents).strip():
-        raise NoiselabError(f"data set {spec['name']}: the text of out_of_domain is blank")
+        raise NoiselabError(f"data set {spec['name']}: the text of {domain} is blank")
     of_set = Tokenizer.from_file(str(tokenizer))
     of_set.encode_special_tokens = True  # which the file does not keep
     with whole_file(out) as temporary, open(temporary, "wb") as file:

@@ -18,6 +18,7 @@ from noiselab.errors import NoiselabError, first_line
 from noiselab.processes import follow_parent
 
 _SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
+LICENSES = ("LICENSE", "LICENCE", "COPYING")  # how names of such files begin
 PATTERNS = text_files.patterns(text_files.READERS)
 
 
@@ -34,6 +35,47 @@ def docstring_documents(packages: list[str]) -> Iterator[str]:
         seen.update(new)
         if new:
             yield "\n\n".join(new)
+
+
+def outside_documents(part: dict, source: Path | None) -> Iterator[str]:
+    """The documents of a text out of a data set's domain; the last one is cut where it is said how
+    many characters there are. part: {packages} or {licenses}, of installed packages, or {folder,
+    text_column, files}, beside `source`, of which each file is a document and its rows lines."""
+    if "folder" in part:
+        folder, column = source.parent / part["folder"], part["text_column"]
+        files = document_files(folder, part.get("files"), column)
+        rows = (text_files.rows(file, [column]) for file in files)
+        documents = ("\n".join(text or "" for (text,) in of_file) for of_file in rows)
+    elif "packages" in part:
+        documents = docstring_documents(part["packages"])
+    else:
+        documents = license_documents(part["licenses"])
+    left = part.get("max_characters")
+    for document in documents:
+        yield document[:left]
+        if left is not None:
+            left -= len(document)
+            if left <= 0:
+                return
+
+
+def license_documents(packages: list[str]) -> Iterator[str]:
+    """The licences of installed packages: legal prose. Those seen before are left out.
+    NoiselabError where a package is not installed, or has none."""
+    seen: set[str] = set()
+    for package in packages:
+        found = [text for text in _licenses(package) if text not in seen]
+        seen.update(found)
+        if not found:
+            raise NoiselabError(f"package {package} is not installed, or has no new licence")
+        yield "\n\n".join(found)
+
+
+def _licenses(package: str) -> Iterator[str]:
+    for name in importlib.metadata.packages_distributions().get(package, [])[:1]:
+        files = importlib.metadata.files(name) or []
+        for file in sorted(f for f in files if f.name.upper().startswith(LICENSES)):
+            yield Path(file.locate()).read_text(encoding="utf-8", errors="replace")
 
 
 def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterator[list]:

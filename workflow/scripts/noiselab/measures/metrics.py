@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import rel_entr
 
+from noiselab.data.kinds import DOMAINS
 from noiselab.measures.scores import (
     CLEAN_DIVERGED,
     DIVERGED,
@@ -303,7 +304,8 @@ def _interval(name: str, decided: np.ndarray | None, labels: np.ndarray) -> Inte
     return bootstrap_interval(SCORES[name], confusion)
 
 
-CLEAN_TEXT = {"validation": "", "out_of_domain": "out_of_domain_"}  # split -> what names begin with
+# Split of clean text -> what the names of its metrics begin with.
+CLEAN_TEXT = {"validation": "", **{domain: f"{domain}_" for domain in DOMAINS}}
 
 
 def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: int) -> dict:
@@ -315,7 +317,7 @@ def language_model_metrics(own: dict, clean: dict, noise: Corruption, context: i
     after the known noise has been taken out of the model's predictions, where it can be; a
     calibrated model would be back at the clean NLL. nll_rise, nll_relative_rise: over the clean
     run, token by token. out_of_domain_nll, out_of_domain_nll_rise: the same of clean text out of
-    the domain, where there is a split "out_of_domain".
+    the domain, where there is a split "out_of_domain"; second_domain_… of "second_domain".
     """
 
     def noisy(scores: dict, prefix: str = "") -> np.ndarray:

@@ -25,6 +25,7 @@ UNITS |= dict.fromkeys(["nll_relative_rise", "corrupted_pairs", "corrupted_token
 UNITS |= dict.fromkeys(["nll", "train_nll", "denoised_nll", "nll_rise"], "nats/token")
 UNITS |= dict.fromkeys(["noise_nll", "unseen_noise_nll", "clean_noise_nll"], "nats/token")
 UNITS |= dict.fromkeys(["out_of_domain_nll", "out_of_domain_nll_rise"], "nats/token")
+UNITS |= dict.fromkeys(["second_domain_nll", "second_domain_nll_rise"], "nats/token")
 UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 

@@ -9,7 +9,7 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 
-from noiselab.data.kinds import KINDS
+from noiselab.data.kinds import DOMAINS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning import names
 from noiselab.planning.config import published
@@ -91,10 +91,15 @@ def check_dataset(spec: dict) -> None:
 
 def check_packages(spec: dict) -> None:
     """Embedded data in use come out of packages that are there."""
-    for package in spec.get("packages", ()) if KINDS[spec["kind"]].download is None else ():
-        if not (package.isidentifier() and importlib.util.find_spec(package)):
-            key = f"config key datasets.{spec['name']}.packages"
-            raise NoiselabError(f"{key}: {package} is not installed")
+    key, embedded = f"config key datasets.{spec['name']}", KINDS[spec["kind"]].download is None
+    named = {"packages": spec.get("packages", ())} if embedded else {}
+    for domain in DOMAINS:
+        outside = spec.get(domain) or {}
+        named |= {f"{domain}.{k}": outside[k] for k in ("packages", "licenses") if k in outside}
+    for part, packages in named.items():
+        for package in packages:
+            if not (package.isidentifier() and importlib.util.find_spec(package)):
+                raise NoiselabError(f"{key}.{part}: {package} is not installed")
 
 
 def _unit(name: str) -> str:

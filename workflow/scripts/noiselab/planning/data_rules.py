@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from noiselab.data.kinds import KINDS, prepared_by
+from noiselab.data.kinds import DOMAINS, KINDS, prepared_by
 from noiselab.planning.datasets import is_real, source_folder
 from noiselab.planning.graph import Graph, prepared
 
@@ -67,13 +67,13 @@ class DataRules:
     def _pattern(names: list[str]) -> str:
         return "|".join(map(re.escape, names)) or "none"
 
-    def specification(self, wildcard: str, without: str = "") -> Callable:
+    def specification(self, wildcard: str, without: tuple[str, ...] = ()) -> Callable:
         """Parameter of a rule: the specification of its data set as JSON."""
 
         def found(wildcards) -> str:
             name = wildcards[wildcard]
             spec = self.sets[self.first[name] if wildcard == "source" else name]
-            return json.dumps({k: v for k, v in spec.items() if k != without}, sort_keys=True)
+            return json.dumps({k: v for k, v in spec.items() if k not in without}, sort_keys=True)
 
         return found
 
@@ -87,7 +87,7 @@ class DataRules:
     def preparing(self, rule: str) -> Callable:
         """Parameter of a rule: the command line that prepares a data set. How many threads there
         are is no part of it, or data would be prepared again with other --cores."""
-        specification = self.specification("dataset", without="out_of_domain")
+        specification = self.specification("dataset", without=DOMAINS)
         python = "python" if rule in COLD else "$PYTHON"
 
         def command(wildcards) -> str:

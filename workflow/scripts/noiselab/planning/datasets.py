@@ -1,6 +1,6 @@
 """Data sets as the configuration has them: their specifications, complete and checked."""
 
-from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS
+from noiselab.data.kinds import DOMAINS, FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning.config import merge
 from noiselab.planning.hints import hint
@@ -47,14 +47,20 @@ def source_folder(spec: dict) -> str:
     return spec.get("source") or spec["name"]
 
 
+def domains(spec: dict) -> list[dict]:
+    """The texts out of a data set's domain, as its specification has them."""
+    return [spec[domain] for domain in DOMAINS if spec.get(domain)]
+
+
 def check_source(config: dict, spec: dict) -> None:
     """Data that no hub has, or that several folders hold, must lie in a local folder."""
     of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS, *FOUND_KINDS)
-    parts, outside = spec.get("parts") or [], spec.get("out_of_domain")
+    parts = spec.get("parts") or []
+    outside = [d["folder"] for d in domains(spec) if "folder" in d]
     local = not spec.get("hub") or parts or outside
     if of_hub and local and config["data"]["root"] is None:
         folders = [part["folder"] for part in parts] or [source_folder(spec)]
-        folders += [outside["folder"]] if outside else []
+        folders += outside
         raise NoiselabError(
             f"config key data.root: must be set for data set {spec['name']}, which is not "
             f"downloaded: to the folder that holds {', '.join(f'{f}/' for f in folders)}"

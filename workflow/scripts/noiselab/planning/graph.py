@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from noiselab.data.kinds import KINDS
+from noiselab.data.kinds import DOMAINS, KINDS
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import INIT, METRICS, OWN, RUN, Stage
 from noiselab.files import digest
@@ -133,11 +133,11 @@ def prepared(places: Places, folder: str, spec: dict) -> list[str]:
 
 
 def _prepare(whole: Graph, folder: str, spec: dict) -> None:
-    """A data set, and text out of its domain, which trains nothing again where it changes."""
+    """A data set, and texts out of its domain, which train nothing again where they change."""
     places, kind = whole.places, KINDS[spec["kind"]]
     local = places.root or not is_real(spec)
     source = [] if local else [f"{places.downloads}/{source_folder(spec)}/.complete"]
-    content = {key: value for key, value in spec.items() if key != "out_of_domain"}
+    content = {key: value for key, value in spec.items() if key not in DOMAINS}
     outputs = {Path(file).name: file for file in prepared(places, folder, spec)}
     whole.add(
         Job(
@@ -149,12 +149,13 @@ def _prepare(whole: Graph, folder: str, spec: dict) -> None:
             content=content,
         )
     )
-    if spec.get("out_of_domain"):
-        place = f"{places.results}/data/{folder}"
-        name = f"prepare_out_of_domain/{folder}"
-        inputs = {"tokenizer": (f"{place}/tokenizer.json",)}
-        out = {"out": f"{place}/out_of_domain.npy"}
-        whole.add(Job(name, "prepare_out_of_domain", inputs, out, content=spec["out_of_domain"]))
+    place = f"{places.results}/data/{folder}"
+    for domain in DOMAINS:
+        if spec.get(domain):
+            name = f"prepare_{domain}/{folder}"
+            inputs = {"tokenizer": (f"{place}/tokenizer.json",)}
+            out = {"out": f"{place}/{domain}.npy"}
+            whole.add(Job(name, "prepare_out_of_domain", inputs, out, content=spec[domain]))
 
 
 def _run(whole: Graph, run: Run) -> None:

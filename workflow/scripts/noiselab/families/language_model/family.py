@@ -1,6 +1,6 @@
 """Language models: GPT-2 on token sequences."""
 
-from noiselab.data.kinds import TEXT_KINDS
+from noiselab.data.kinds import DOMAINS, TEXT_KINDS
 from noiselab.families.descriptor import (
     CLEAN,
     COUNT,
@@ -69,9 +69,8 @@ FAMILY = Family(
             cheap=False,
             reads={"weights": File(WEIGHTS), "clean": File(WEIGHTS, CLEAN)},
             data_files={
-                "out_of_domain": lambda spec: (
-                    "out_of_domain.npy" if spec.get("out_of_domain") else None
-                )
+                domain: lambda spec, domain=domain: f"{domain}.npy" if spec.get(domain) else None
+                for domain in DOMAINS
             },
         ),
     ),

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from noiselab.data import text
+from noiselab.data.kinds import DOMAINS
 from noiselab.families.descriptor import CLEAN
 from noiselab.families.language_model import stretches, task
 from noiselab.measures.count_models import count_nll, windows_pairs
@@ -21,8 +22,9 @@ from noiselab.training.weights import load_weights
 
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `weights` of the run and of the `clean` run, and, where the data
-    set has such text, `out_of_domain` (npy)."""
-    noise, windows = corruption(run), split_windows(run, files.get("out_of_domain"))
+    set has such texts, `out_of_domain` and `second_domain` (npy)."""
+    outside = {domain: files[domain] for domain in DOMAINS if domain in files}
+    noise, windows = corruption(run), split_windows(run, outside)
     if isinstance(noise, NoiseText):
         return stretches.scores(run, noise, windows, files)
     with distributed.process_group() as device:
@@ -44,8 +46,8 @@ def count_scores(run: Run, windows: list[np.ndarray]) -> dict[str, dict]:
     return {name: mean_score(name, values, unknown, context) for name, values in found.items()}
 
 
-def split_windows(run: Run, out_of_domain: Path | None) -> dict[str, list[np.ndarray]]:
-    """Split -> windows of tokens that are scored."""
+def split_windows(run: Run, outside: dict[str, Path]) -> dict[str, list[np.ndarray]]:
+    """Split -> windows of tokens that are scored. outside: domain -> file of its tokens."""
     _, train, validation = text.read(run.data)
     evaluation, context = run.evaluation, run.model["context"]
     crops, sequences = evaluation["crops"], evaluation["train_sequences"]
@@ -55,9 +57,8 @@ def split_windows(run: Run, out_of_domain: Path | None) -> dict[str, list[np.nda
         else list(task.validation_windows(validation, context)),
         "train": task.random_windows(run, train, "train-evaluation", sequences),
     }
-    if out_of_domain:
-        outside = text.mapped(out_of_domain)
-        windows["out_of_domain"] = list(task.validation_windows(outside, context))
+    for domain, file in outside.items():
+        windows[domain] = list(task.validation_windows(text.mapped(file), context))
     return windows
 
 
