@@ -38,7 +38,7 @@ rule claims:
     conda:
         ENV
     params:
-        analyses=WIRING.files("claims", "gradients", "loss_stability"),
+        analyses=WIRING.files("claims", "gradients", "loss_stability", "curves"),
         tier=config["tier"],
         studies=config["studies"],
         digest=WIRING.digest("claims"),

@@ -5,7 +5,7 @@ import numpy as np
 from noiselab.planning import config
 from noiselab.planning.rates import error_rate
 
-PUBLISHED = config.published()
+PUBLISHED = config.published(["low_quality_data"])
 
 
 def row(experiment, dataset, metric, value, *, ratio=1.0, of=None, half=0.0, **more):

@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="csv per experiment")
     parser.add_argument("--gradients", type=Path, help="csv of measure_gradients")
     parser.add_argument("--loss-stability", type=Path, help="csv of measure_loss_stability")
+    parser.add_argument("--curves", type=Path, help="csv of collect_curves")
     parser.add_argument("--tier", required=True)
     parser.add_argument("--studies", nargs="+", help="default: all")
     parser.add_argument("--out", type=Path, required=True, help="json; the others lie beside it")
@@ -26,6 +27,7 @@ def main() -> None:
         {path.stem: reading.metrics(path) for path in arguments.metrics},
         _read(arguments.gradients),
         _read(arguments.loss_stability),
+        _read(arguments.curves),
     )
     content = claims.decide(config.published(arguments.studies), measured)
     write_json(arguments.out, content)

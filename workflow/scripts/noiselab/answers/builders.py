@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import analysis_tables, competence, figures, spectrum, tables
+from noiselab.answers import analysis_tables, competence, figures, spectrum, stretches, tables
 from noiselab.answers.contrasts import contrasts_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
@@ -23,6 +23,11 @@ CALIBRATED = (
     "what a perfectly calibrated model would score, from the clean run's own probabilities."
 )
 AVERAGING = "what averaging alone predicts from the smallest batch, std(B0) sqrt(B0/B)."
+MIXED = (
+    "what a calibrated model of the mixture of windows would score, from the likelihoods of the "
+    "clean run and of the noise. Dilution: what the clean run loses when it is stopped at as many "
+    "clean tokens, not yet annealed. Above both = ours − floor − dilution."
+)
 FROM_PRINT = (
     "what a perfectly calibrated model would lose, from the printed clean score alone: for an NLL "
     "the bound ln(1 + r); where the clean score is not enough there is none."
@@ -94,6 +99,14 @@ def _experiments(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, metrics, config.published())
 
 
+def _stretches(sources: Sources) -> pd.DataFrame:
+    """Of experiments with noise text, and the analysis of their curves, which comes last."""
+    *files, curves = sources.files
+    metrics = {file.stem: reading.metrics(file) for file in files}
+    table = stretches.stretches_table(metrics, reading.table(curves), sources.published())
+    return competence.marked(table, metrics, config.published())
+
+
 def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
@@ -114,6 +127,7 @@ TABLES: dict[str, TableBuilder] = {
     "scale": TableBuilder(_scale),
     "experiments": TableBuilder(_experiments),
     "contrasts": TableBuilder(_contrasts),
+    "stretches": TableBuilder(_stretches, MIXED),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

@@ -162,6 +162,10 @@ def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
         ends = part["excess_low"].notna().any()
         excess = pd.Series([_excess(row) for row in part.itertuples()], part.index)
         texts["excess [95 % CI]" if ends else "excess"] = excess
+    if "dilution" in part and part["dilution"].notna().any():
+        texts["dilution"] = _numbers(part, "dilution", "+")
+        above = [_above_both(row) for row in part.itertuples()]
+        texts["above both [95 % CI]"] = pd.Series(above, part.index)
     return texts
 
 
@@ -206,6 +210,12 @@ def _ours(row, mixed: bool) -> str:
 def _excess(row) -> str:
     text = number_text(row.excess, row.metric, "+")
     return _with_interval(text, row.excess_low, row.excess_high, row.metric, "+")
+
+
+def _above_both(row) -> str:
+    """What is left above floor and dilution."""
+    text = number_text(row.above_both, row.metric, "+")
+    return _with_interval(text, row.above_low, row.above_high, row.metric, "+")
 
 
 def _with_interval(text: str, low: float, high: float, metric: str, sign: str = "") -> str:

@@ -15,7 +15,13 @@ from noiselab.measures.statistics import Estimate
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 # Numbers whose statistic says what they are.
-WITHOUT_UNIT = ("cosine", "factor at twice the batch", "ratio", "relative information loss")
+WITHOUT_UNIT = (
+    "powers of ten",
+    "cosine",
+    "factor at twice the batch",
+    "ratio",
+    "relative information loss",
+)
 
 
 class Outcome(NamedTuple):

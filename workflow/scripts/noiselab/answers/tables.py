@@ -103,7 +103,7 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     metrics = _told_apart(metrics)
     cells = []
     for (*_, label), group in metrics.groupby([*CELL, "label"], sort=False, dropna=False):
-        cell = _run_cell(group) | _published(published, group.iloc[0])
+        cell = run_cell(group) | _published(published, group.iloc[0])
         cells.append(cell | {"panel": cell["panel"] + label})
     if metrics["protocol"].nunique() > 1:
         cells = [c | {"panel": c["panel"] + PROTOCOLS[c["protocol"]]} for c in cells]
@@ -154,7 +154,7 @@ def scale_table(metrics: pd.DataFrame) -> pd.DataFrame:
     cells = []
     for (classes, size, _, budget, error, metric), group in metrics.groupby(by, dropna=False):
         if error != 0 or metric == "accuracy":
-            cell = _run_cell(group)
+            cell = run_cell(group)
             which = BUDGETS[budget] if error != 0 else "clean"
             cell |= {"row": f"{classes:g} classes × {size / classes:g} images"}
             cells.append(cell | {"panel": f"{cell['panel']}, {which}"})
@@ -180,11 +180,11 @@ def experiments_table(
     for (name, *_), group in rows.groupby(["experiment", "dataset", "metric"], sort=False):
         share = group["measured_error_rate"].mean()
         wrong = f", {100 * share:.3g} % wrong" if share else ""
-        cells.append(_run_cell(group) | {"row": labels.get(name, name) + wrong})
+        cells.append(run_cell(group) | {"row": labels.get(name, name) + wrong})
     return tidy(sorted(cells, key=lambda cell: wanted.index(cell["metric"])))
 
 
-def _run_cell(group: pd.DataFrame) -> dict:
+def run_cell(group: pd.DataFrame) -> dict:
     """One cell from the rows of its seeds."""
     first = group.iloc[0]
     values = group["value"].dropna()

@@ -81,7 +81,7 @@ def _resolved(name: str, entry: dict, config: dict, plan: Plan, audited: set[str
         return None
     runs: tuple[str, ...] = ()
     if "runs" in entry:
-        runs = _runs(entry["runs"], config, plan, audited)
+        runs = _runs(entry["runs"], experiments, config, plan, audited)
         if not runs:
             return None
     options = None
@@ -102,13 +102,16 @@ def _sourced(artefact: Artefact, found: dict[str, Artefact]) -> Artefact | None:
     return replace(artefact, tables=tuple(table for table in artefact.tables if table in found))
 
 
-def _runs(chosen: dict, config: dict, plan: Plan, audited: set[str]) -> tuple[str, ...]:
-    """Ids of runs that an entry chooses."""
+def _runs(
+    chosen: dict, experiments: tuple[str, ...], config: dict, plan: Plan, audited: set[str]
+) -> tuple[str, ...]:
+    """Ids of runs that an entry chooses: of the experiment that `runs` names, or else of its own
+    `experiments`, or else of all."""
     if "experiment" in chosen:
         runs = plan.experiments.get(_experiment(chosen["experiment"], config), [])
     else:
-        shown = (plan.experiments[e] for e in plan.experiments if e not in audited)
-        runs = [run for ids in shown for run in ids]
+        shown = experiments or [e for e in plan.experiments if e not in audited]
+        runs = list(dict.fromkeys(run for e in shown for run in plan.experiments[e]))
     return tuple(CHOICES[chosen["choose"]](plan, runs)) if runs else ()
 
 

@@ -30,6 +30,11 @@ def clean_runs(plan: Plan, runs: list[str]) -> list[str]:
     return plan.parents(CLEAN, runs)
 
 
+def with_clean_runs(plan: Plan, runs: list[str]) -> list[str]:
+    """All of them, and the clean run of each seed."""
+    return list(dict.fromkeys([*clean_runs(plan, runs), *runs]))
+
+
 def first_clean_run(plan: Plan, runs: list[str]) -> list[str]:
     """The clean run of the first seed."""
     return clean_runs(plan, runs)[:1]
@@ -55,6 +60,7 @@ CHOICES = {
         noise_ratios,
         one_seed,
         clean_runs,
+        with_clean_runs,
         first_clean_run,
         clean_and_noisiest,
         teachers,

@@ -78,8 +78,7 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
     _check_name(chosen["choose"], CHOICES, f"{key}.runs.choose", "choice ")
     name, place = chosen.get("experiment"), f"{key}.runs.experiment"
     if name is None:
-        if entry["kind"] == "analysis":
-            raise NoiselabError(f"{place}: missing")
+        _check_measured(entry, config, titles, key)
         return
     section = name.removeprefix("analyses.")
     if section != name:
@@ -97,6 +96,18 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
             f"{place}: {name} has {experiment['corruption']}, and this is of {noise}; name an "
             "experiment that has it"
         )
+
+
+def _check_measured(entry: dict, config: dict, titles: dict, key: str) -> None:
+    """An analysis whose runs are of no one experiment names several, of its family."""
+    if entry["kind"] != "analysis":
+        return
+    if "experiments" not in entry:
+        raise NoiselabError(f"{key}.runs.experiment: missing")
+    for name in entry["experiments"]:
+        if config["experiments"][name]["family"] != entry["family"]:
+            title = titles[entry["family"]].lower()
+            raise NoiselabError(f"{key}.experiments: {name!r} is no experiment with {title}")
 
 
 OF_ANALYSES = ("settings", "options", "files", "resources")  # keys

@@ -298,6 +298,8 @@ def _analysis(whole: Graph, artefact: Artefact) -> None:
     inputs = _run_files(whole, artefact, "run.json")
     if entry.get("runs", {}).get("weights"):
         inputs["weights"] = _run_files(whole, artefact, "weights.safetensors")["runs"]
+    if name := entry.get("runs", {}).get("file"):
+        inputs["files"] = _run_files(whole, artefact, name)["runs"]
     folders = dict.fromkeys(Path(whole.plan.runs[run].data).name for run in runs)
     sets = [prepared(whole.places, f, whole.plan.datasets[f]) for f in folders]
     inputs["data"] = tuple(file for files in sets for file in files)
@@ -322,7 +324,7 @@ def _answers(whole: Graph) -> None:
     metrics = tuple(f"{answers}/metrics/{experiment}.csv" for experiment in experiments)
     analyses = {
         name: tuple(whole.jobs[f"analysis/{name}"].outputs.values())
-        for name in ("gradients", "loss_stability")
+        for name in ("gradients", "loss_stability", "curves")
         if name in whole.artefacts
     }
     content = [whole.config["tier"], whole.config["studies"]]

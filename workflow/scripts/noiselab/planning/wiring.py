@@ -192,7 +192,7 @@ class Wiring:
         def command(wildcards, input, output) -> str:
             if artefact.kind == "analysis":
                 words = [f"$SCRIPTS/{artefact.entry['builder']}.py"]
-                for name in ("runs", "weights"):
+                for name in ("runs", "weights", "files"):
                     words += [f"--{name}", *files] if (files := _listed(input, name)) else []
                 for option, value in (artefact.options or {}).items():
                     words += [f"--{_dashed(option)}", *_words(value)]

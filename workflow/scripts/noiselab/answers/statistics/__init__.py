@@ -1,6 +1,6 @@
 """The statistics that claims are about: a module for each subject, an entry for each kind."""
 
-from noiselab.answers.statistics import gradients, losses, metrics, stability, theory
+from noiselab.answers.statistics import gradients, losses, metrics, stability, stretches, theory
 
 STATISTICS = {
     "loss": losses.LOSS,
@@ -13,6 +13,9 @@ STATISTICS = {
     "growth": gradients.GROWTH,
     "narrowing": stability.NARROWING,
     "spread_ratio": stability.RATIO,
+    "at_share": stretches.AT_SHARE,
+    "on_curve": stretches.ON_CURVE,
+    "fall": stretches.FALL,
     "information_maximum": theory.MAXIMUM,
     "information_fall": theory.FALL,
 }

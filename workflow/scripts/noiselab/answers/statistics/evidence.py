@@ -17,6 +17,7 @@ class Measured:
     metrics: dict[str, pd.DataFrame]  # experiment -> rows of runs, as collect_metrics writes them
     gradients: pd.DataFrame | None = None  # rows of measure_gradients
     stability: pd.DataFrame | None = None  # rows of measure_loss_stability
+    curves: pd.DataFrame | None = None  # rows of collect_curves
 
 
 class Ruled(NamedTuple):

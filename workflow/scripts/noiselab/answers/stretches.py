@@ -1,0 +1,100 @@
+"""Tables of models that were trained on text with stretches of noise.
+
+Beside the floor they have a second ruler, the dilution: what the clean run loses when it is stopped
+at as many clean tokens. What is left above both is the cost of learning noise.
+"""
+
+import numpy as np
+import pandas as pd
+
+from noiselab.answers.tables import run_cell, tidy
+from noiselab.measures.statistics import Interval, over_seeds
+
+# What tells cells apart, in the order of the rows.
+CELL = ["corruption", "resample", "budget", "given_tokens", "error_rate"]
+KINDS = {"none": "", "uniform_text": " uniform", "gaussian_text": " Gaussian"}
+RULERS = ["dilution", "above_both", "above_low", "above_high"]  # further columns
+NONE = Interval(None, None, "none")
+
+
+def stretches_table(
+    metrics: dict[str, pd.DataFrame], curves: pd.DataFrame, published: dict
+) -> pd.DataFrame:
+    """A row per kind and share of noise text, a block per metric of `published`.
+
+    metrics: experiment -> rows of runs; curves: rows of answers.curves; published: with
+    `noise_shares`, to which its numbers belong, of uniform noise text at fixed length of training.
+    """
+    wanted = list(published["metrics"])
+    rows = pd.concat(metrics.values()).drop_duplicates(["run_id", "metric"])
+    rows = rows[rows["metric"].isin(wanted)].merge(_ends(curves), on="run_id", how="left")
+    order = rows["metric"].map(wanted.index)
+    rows = rows.assign(order=order).sort_values(["order", *CELL], key=_ranked, kind="stable")
+    by = ["dataset", "metric", *CELL]
+    cells = [_cell(group, published) for _, group in rows.groupby(by, sort=False, dropna=False)]
+    return tidy(cells).join(pd.DataFrame(cells).reindex(columns=RULERS))
+
+
+def _ends(curves: pd.DataFrame) -> pd.DataFrame:
+    """The end of each curve."""
+    kept = ["run_id", "given_tokens", "repeats", "dilution", "same_steps"]
+    return curves.sort_values("step").groupby("run_id", sort=False)[kept].tail(1)
+
+
+RANKS = {
+    "corruption": list(KINDS),
+    "resample": ["none", "fixed", "fresh"],
+    "budget": ["none", "fixed_total", "fixed_clean"],
+}
+
+
+def _ranked(column: pd.Series) -> pd.Series:
+    """The rank of each value of a column, for sorting."""
+    ranks = RANKS.get(column.name)
+    return column.map(ranks.index) if ranks else column.fillna(np.inf)
+
+
+def _cell(group: pd.DataFrame, published: dict) -> dict:
+    first = group.iloc[0]
+    cell = run_cell(group) | {"row": label(first), "published": _published(first, published)}
+    dilution = _dilution(group)
+    if dilution.isna().any() or group[["value", "floor"]].isna().any(axis=None):
+        return cell
+    above = over_seeds(list(group["value"] - group["floor"] - dilution), NONE)
+    return cell | dict(zip(RULERS, (dilution.mean(), *above[:3]), strict=True))
+
+
+def _dilution(group: pd.DataFrame) -> pd.Series:
+    """What fewer clean tokens alone cost, by the metric's ruler; not a number where it has none."""
+    ruler = {"nll_rise": 1.0, "nll_relative_rise": 100 / group["same_steps"]}
+    return group["dilution"] * ruler.get(group["metric"].iloc[0], np.nan)
+
+
+def label(row: pd.Series) -> str:
+    """What a row of a table is called."""
+    if row["corruption"] == "none":
+        return "clean"
+    text = f"{100 * row['error_rate']:.4g} %{KINDS[row['corruption']]}"
+    if row["resample"] == "fresh":
+        text += ", drawn fresh"
+    if row["budget"] == "fixed_clean":
+        text += ", as many clean tokens"
+    if pd.notna(row["given_tokens"]):
+        text += f", {row['given_tokens']:,.0f} tokens, each {row['repeats']:,.0f} times"
+    return text
+
+
+def _published(row: pd.Series, published: dict) -> float:
+    """The paper's number for the data set that ours is or stands in for; not a number where it has
+    none: it is of uniform noise text at fixed length of training."""
+    values = (published["metrics"].get(row["metric"]) or {}).get(row["stands_in_for"])
+    shares = published.get("noise_shares", [])
+    usual = (row["corruption"], row["resample"], row["budget"]) == (
+        "uniform_text",
+        "fixed",
+        "fixed_total",
+    )
+    if not values or pd.notna(row["given_tokens"]) or not (usual or row["corruption"] == "none"):
+        return np.nan
+    found = dict(zip(shares, values, strict=True)).get(row["error_rate"])
+    return np.nan if found is None else found
