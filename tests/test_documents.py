@@ -144,8 +144,8 @@ GUIDES = [page for page in PAGES if page.name not in ("RESULTS.md", "EXTENDING.m
 
 @cache
 def rules() -> frozenset[str]:
-    """Names of all rules, those made from the configuration, too."""
-    command = [Path(sys.executable).parent / "snakemake", "--list-rules"]
+    """Names of all rules, those made from the configuration of every study, too."""
+    command = [Path(sys.executable).parent / "snakemake", "--list-rules", "--config", "studies=all"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     assert result.returncode == 0, result.stderr
     return frozenset(result.stdout.split())
