@@ -351,7 +351,7 @@ def test_floor_is_dashed_and_steps_and_the_papers_squares_are_hollow():
     assert (floor["strokeDash"], floor["interpolate"]) == ([6, 4], "step-after")
     paper = marks(view, "paper: CIFAR-10")
     assert (paper["point"]["shape"], paper["point"]["fill"]) == ("square", "none")
-    assert paper["line"]["strokeDash"] == [1, 3]
+    assert paper["line"]["strokeDash"] == [2, 3]
     ours = marks(view, "ours")
     assert (ours["line"].get("strokeDash"), ours["point"]["fill"]) == (None, drawing.BLUE)
 
@@ -458,10 +458,10 @@ def test_scale_has_a_row_per_budget_and_a_curve_per_constant():
     for view in views("scale"):
         found.setdefault(title(view), {}).update(shown(view))
     text = " relative loss of accuracy at r = 1 (%)"
-    for budget in ("training × (1 + r)", "fixed training length"):
-        per_class = found[f"{budget}: against images per class{text}"]
+    for budget in ("training × (1 + r)", "fixed length"):
+        per_class = found[f"{budget}, by images per class{text}"]
         assert per_class["10 classes"] == ([40, 200], [2.5, 0.5])
-        images = found[f"{budget}: against images in all{text}"]
+        images = found[f"{budget}, by images in all{text}"]
         assert images["10 classes"] == ([400, 2000], [2.5, 0.5])
         assert per_class["floor"][1] == [0, 0]
 

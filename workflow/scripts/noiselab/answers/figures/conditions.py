@@ -21,6 +21,7 @@ from noiselab.answers.tables import rate_text
 
 SHARE = "share of the source's length limit"
 DIVERGED = "diverged"
+SHORT = BUDGETS | {"fixed_total": "fixed length"}  # in titles of narrow panels
 
 
 def context_figure(tables: list[pd.DataFrame]) -> Drawing:
@@ -87,7 +88,7 @@ def scale_figure(tables: list[pd.DataFrame]) -> Drawing:
         for x, constant, label, name in columns:
             for values in batches(sorted(part[constant].unique()), MOST - 1):
                 lines = _scale_curves(part, x, constant, name, values)
-                title = f"{BUDGETS[budget]}: against {label}"
+                title = f"{SHORT[budget]}, by {label}"
                 across = rows.logarithmic_axis(label, part[x])
                 y = rows.value_axis(measure, lines, zero=True)
                 panels.append(Panel(title, across, y, lines))

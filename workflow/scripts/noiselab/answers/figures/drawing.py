@@ -36,7 +36,7 @@ class Look:
 
 
 FLOOR = Look(GREY, dash=(6, 4), width=1.6)
-PUBLISHED = Look(VERMILLION, dash=(1, 3), shape="square", hollow=True, width=1.2)
+PUBLISHED = Look(VERMILLION, dash=(2, 3), shape="square", hollow=True, width=1.4)
 
 
 def look(number: int, **changes) -> Look:

@@ -22,8 +22,8 @@ NUMBERS = "numbers: loss above the floor; –: none"
 SUMS = "numbers: floor + loss above it, with {:.0f} % wrong"
 KEY = {
     "floor": "noise floor: lost by a perfect learner of the wrong data",
-    "above": "loss above the floor",
-    "open": "loss, its floor not known",
+    "above": "in colour: loss above the floor",
+    "open": "floor not known",
     "interval": "95 % interval over trainings",
 }
 NEAREST = 4  # per cent: what can be pointed at of the smallest bar
@@ -208,7 +208,7 @@ class Sheet:
 
     def _column(self, number: int, rate: float) -> dict:
         """The bars of one error rate."""
-        axis = {"title": None, "grid": self.wide, "tickCount": 4 if self.wide else 3}
+        axis = {"title": None, "grid": self.wide, "values": self._ticks()}
         scale = {"domain": list(self.ends), "nice": False, "zero": False}
         head = {
             "at": -14,
@@ -221,6 +221,12 @@ class Sheet:
             "encoding": {"x": {"type": "quantitative", "scale": scale, "axis": axis}},
             "layer": layers + (self._names() + self._key() if number == 0 else []),
         }
+
+    def _ticks(self) -> list[int]:
+        """At round numbers, up to the largest loss."""
+        most = max(_end(bar) for bar in self.bars.to_dict("records"))
+        step = 25 if most > 40 else 10 if most > 15 else 5
+        return list(range(0, int(most) + 1, step))
 
     def _bars(self, rate: float) -> list[dict]:
         """Bars, intervals and numbers of a column."""

@@ -331,16 +331,21 @@ def _sample(line: Curve, place: float, inside: int) -> list[dict]:
 
 def _marks(panel: Panel, size: Size, inside: int) -> list[dict]:
     """Bands and lines behind the curves, with their texts as far as these do not touch."""
-    layers, end = [], -math.inf
+    bands = [mark for mark in panel.marks if mark.to is not None]
+    long = any(labels.width(mark.text, size.font) > 0.4 * inside for mark in bands)
+    layers = [
+        layer
+        for mark in bands
+        for layer in _band(mark, mark.text.split()[0] if long else mark.text, inside)
+    ]
+    end = -math.inf
     for mark in panel.marks:
-        if mark.to is not None:
-            layers += _band(mark, panel, size, inside)
-            continue
-        half = labels.width(mark.text, size.font) / 2
-        middle = inside * (mark.at - panel.x.low) / (panel.x.high - panel.x.low)
-        free = middle - half > end + 4
-        end = middle + half if free else end
-        layers += _upright(mark, mark.text if free else "", size)
+        if mark.to is None:
+            half = labels.width(mark.text, size.font) / 2
+            middle = inside * (mark.at - panel.x.low) / (panel.x.high - panel.x.low)
+            free = middle - half > end + 4
+            end = middle + half if free else end
+            layers += _upright(mark, mark.text if free else "", size)
     return layers
 
 
@@ -357,13 +362,10 @@ def _upright(mark: Mark, text: str, size: Size) -> list[dict]:
     ]
 
 
-def _band(mark: Mark, panel: Panel, size: Size, inside: int) -> list[dict]:
+def _band(mark: Mark, text: str, inside: int) -> list[dict]:
     """A band over the width, and its text at the right end."""
     style = {"type": "rect", "fill": GREY, "fillOpacity": 0.28, "aria": False, "clip": True}
     words = {"type": "text", "align": "right", "baseline": "middle", "aria": False, "dx": -5}
-    text = mark.text
-    if labels.width(text, size.font) > 0.4 * inside:
-        text = text.split()[0]
     values = {"values": [{"y": mark.at, "y2": mark.to, "middle": mark.middle, "text": text}]}
     across = {"x": {"value": 0}, "x2": {"value": inside}, "y2": {"field": "y2"}}
     place = {"x": {"value": inside}, "y": {"field": "middle"}, "text": {"field": "text"}}
