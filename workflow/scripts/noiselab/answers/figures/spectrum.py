@@ -223,8 +223,8 @@ class Sheet:
         }
 
     def _ticks(self) -> list[int]:
-        """At round numbers, up to the largest loss."""
-        most = max(_end(bar) for bar in self.bars.to_dict("records"))
+        """At round numbers."""
+        most = self.ends[1]
         step = 25 if most > 40 else 10 if most > 15 else 5
         return list(range(0, int(most) + 1, step))
 
