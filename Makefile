@@ -12,7 +12,7 @@ TIER ?= quick
 RESULTS ?= results/$(TIER)
 MASKS ?=
 
-.PHONY: setup quick burst bundle test test-slurm lint bench results lock
+.PHONY: setup quick burst bundle test browser test-slurm lint bench results lock
 
 setup: .venv/.complete
 
@@ -40,8 +40,13 @@ bundle: setup
 
 # On two cores, each test on one of them; a file's tests share what they were prepared with. Long files
 # come first (tests/conftest.py).
-test: setup
+test: setup browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# What the browser tests of the report need of npm. Where there is none, these tests are skipped.
+browser:
+	@test -d tests/browser/node_modules || ! command -v npm > /dev/null \
+	  || (cd tests/browser && timeout 60 npm ci --ignore-scripts) || echo "no axe-core: its tests are skipped"
 
 # On a Slurm cluster that it brings up here: as root, on Debian. Elsewhere the tests are skipped.
 test-slurm: setup

@@ -22,14 +22,13 @@ rule claims:
         unpack(WIRING.inputs("claims")),
     output:
         json=f"{ANSWERS}/claims.json",
-        html=report(
-            f"{ANSWERS}/claims.html",
+        csv=report(
+            f"{ANSWERS}/claims.csv",
             caption="../workflow/report/claims.rst",
             category="Claims",
-            labels={"result": "Verdicts", "format": "html"},
+            labels={"result": "Verdicts", "format": "csv"},
         ),
         md=f"{ANSWERS}/claims.md",
-        csv=f"{ANSWERS}/claims.csv",
         record=f"{ANSWERS}/records/claims",
     log:
         f"{ANSWERS}/logs/claims.log",
@@ -51,13 +50,13 @@ rule audit:
     input:
         unpack(WIRING.inputs("tables/audit")),
     output:
-        csv=f"{TABLES}/audit.csv",
-        html=report(
-            f"{TABLES}/audit.html",
+        csv=report(
+            f"{TABLES}/audit.csv",
             caption="../workflow/report/audit.rst",
             category="Audit",
-            labels={"result": "Text against code", "format": "html"},
+            labels={"result": "Text against code", "format": "csv"},
         ),
+        json=f"{TABLES}/audit.json",
         md=f"{TABLES}/audit.md",
         record=f"{ANSWERS}/records/tables/audit",
     log:
@@ -80,12 +79,14 @@ rule overview:
     input:
         unpack(WIRING.inputs("overview")),
     output:
-        html=report(
-            f"{ANSWERS}/overview.html",
+        csv=report(
+            f"{ANSWERS}/overview.csv",
             caption="../workflow/report/overview.rst",
             category="Overview",
-            labels={"result": "What was run", "format": "html"},
+            labels={"result": "What was run", "format": "csv"},
         ),
+        json=f"{ANSWERS}/overview.json",
+        md=f"{ANSWERS}/overview.md",
         record=f"{ANSWERS}/records/overview",
     log:
         f"{ANSWERS}/logs/overview.log",
@@ -97,7 +98,7 @@ rule overview:
         digest=WIRING.digest("overview"),
     shell:
         "$PYTHON $SCRIPTS/make_overview.py --metrics {input.metrics:q} --data {input.data:q}"
-        f" --out {{output.html:q}} {LOGGED} && {RECORD}"
+        f" --out {{output.csv:q}} {LOGGED} && {RECORD}"
 
 
 rule resolved_config:

@@ -33,4 +33,4 @@ rule cost:
         digest=WIRING.digest("cost"),
     shell:
         f"$PYTHON $SCRIPTS/plan_cost.py --config {{input.config:q}} --results {RESULTS}"
-        f" --out {{output.csv:q}} {{output.md:q}} {{output.html:q}} {LOGGED} && {RECORD}"
+        f" --out {{output.csv:q}} {{output.md:q}} {{output.json:q}} {LOGGED} && {RECORD}"

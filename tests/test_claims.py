@@ -246,7 +246,7 @@ def test_with_nothing_run_every_claim_says_what_is_missing():
     assert {claim["verdict"] for claim in others} == {NOT_DECIDABLE}
     assert all("nothing that it rests on was run" in claim["because"] for claim in others)
     for render in verdicts.FORMATS.values():
-        assert "not run" in render(content)
+        assert "not tested" in render(content)
     assert verdicts.tidy(content)["claim"].nunique() == len(content["claims"])
 
 

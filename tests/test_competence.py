@@ -1,16 +1,16 @@
 """Gates of competence: models that pass and that fail on purpose, in claims, tables, report."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from claim_rows import PUBLISHED, row
-from noiselab.answers import claims, competence, layouts, report, tables, verdicts
+from noiselab.answers import claims, competence, layouts, notes, tables, verdicts
 from noiselab.answers.claims import Measured
 from noiselab.answers.competence import WEAK, weaknesses
+from noiselab.answers.report import TEMPLATES
+from noiselab.answers.report import claims as report_claims
 from noiselab.answers.rules import HOLDS
 from noiselab.data.batches import TokenBatches
 from noiselab.errors import NoiselabError
@@ -188,15 +188,13 @@ def test_all_formats_of_claims_say_it():
     assert "1 of these verdicts rest on one training each." in verdicts.summary(decided(97.0)[0])
 
 
-def test_the_report_says_it(tmp_path):
+def test_the_report_says_it():
     content, _ = decided(20.0)
-    (tmp_path / "claims.json").write_text(json.dumps(content))
-    shown = report.claims(tmp_path / "claims.json")
-    assert shown["by_basis"]["stand-in data"] == [(WEAK, 1)]
-    assert shown["single"] == ""
-    template = (report.CAPTIONS / "report.html.j2").read_text(encoding="utf-8")
-    assert f'"{WEAK}":' in template
-    assert ".model-too-weak" in template
+    (stand_in, *others) = report_claims.tally(content["claims"])
+    assert [(one["verdict"], one["number"]) for one in stand_in["counts"]] == [(WEAK, 1)]
+    assert all(one["verdict"] != WEAK for level in others for one in level["counts"])
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    assert ".model-too-weak" in style
 
 
 def test_a_verdict_says_what_the_run_could_have_shown():
@@ -213,7 +211,7 @@ def test_a_table_marks_the_rows_of_a_weak_model():
     rows = [clean("accuracy", 97.0), row("table2", "digits", "accuracy", 90.0, half=1.0)]
     rows += [clean("accuracy", 11.0, dataset="glyphs-100")]
     frame = pd.DataFrame(rows).assign(
-        run_id=range(3), train_size=1000, interval="wilson_items", true_error_rate=np.nan
+        run_id=list("abc"), train_size=1000, interval="wilson_items", true_error_rate=np.nan
     )
     table = tables.runs_table(frame, PUBLISHED["table2"])
     table = competence.marked(table, {"table2": frame}, PUBLISHED)
@@ -221,7 +219,7 @@ def test_a_table_marks_the_rows_of_a_weak_model():
         "digits": 0,
         "glyphs-100": 1,
     }
-    text = layouts.markdown(table, "t", layouts.notes(table, "quick", "a floor."))
+    text = layouts.markdown(table, "t", notes.notes(table, "quick", "a floor."))
     assert "11.00 [10.00, 12.00] †" in text
     assert "97.00 [96.00, 98.00] †" not in text
     assert "† Model too weak: glyphs-100: its clean accuracy, 11.0 %," in text

@@ -37,7 +37,7 @@ def made(tmp_path_factory):
 def test_data_are_prepared_and_a_table_is_made(made):
     project = made[0]
     assert (project.results / "data" / "books" / "train.npy").is_file()
-    assert list(project.results.rglob("own/*/tables/mine.html"))
+    assert list(project.results.rglob("own/*/tables/mine.json"))
     assert list(project.results.rglob("published_floors.csv"))
 
 

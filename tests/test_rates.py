@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from noiselab.answers import layouts, tables
+from noiselab.answers.notes import notes as table_notes
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import classifier_metrics, explained
 from noiselab.noise.base import CORRUPTIONS
@@ -177,7 +178,7 @@ def test_short_ratios_are_printed_as_in_the_paper():
 
 def notes(*rows) -> list[str]:
     table = tables.runs_table(pd.DataFrame(rows), {})
-    return layouts.notes(table, "smoke", "that of a calibrated model.")
+    return table_notes(table, "smoke", "that of a calibrated model.")
 
 
 def test_nominal_and_true_rates_stand_beside_each_other_where_they_differ():
@@ -201,8 +202,8 @@ def test_a_table_says_why_there_is_no_floor():
     why = "nobody knows the true labels"
     rows = [row(0, 0, 90.0, floor=90.0), row(None, None, 30.0, floor_reason=why)]
     table = tables.runs_table(pd.DataFrame(rows), {})
-    notes = layouts.notes(table, "smoke", "that of a calibrated model.")
-    assert f"No floor is known of accuracy: {why}." in notes
+    lines = table_notes(table, "smoke", "that of a calibrated model.")
+    assert f"No floor is known of accuracy: {why}." in lines
 
 
 def test_a_floor_that_nobody_knows_is_left_out_with_the_reason():
@@ -220,7 +221,7 @@ def test_a_floor_that_nobody_knows_is_left_out_with_the_reason():
 
 def test_a_table_in_which_all_diverged_was_run():
     rows = [row(r, r / (1 + r), None, reason="training diverged") for r in (0, 1.0)]
-    (first, *_) = layouts.notes(tables.runs_table(pd.DataFrame(rows), {}), "smoke", "a floor.")
+    (first, *_) = table_notes(tables.runs_table(pd.DataFrame(rows), {}), "smoke", "a floor.")
     assert first.startswith("Tier smoke")
     assert "Seeds per cell" not in first
 

@@ -1,13 +1,14 @@
 """Tables: cells from runs, published numbers beside them, layouts in four formats."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from noiselab.answers import analysis_tables, layouts, tables
+from noiselab.answers import analysis_tables, layouts, notes, tables
 from noiselab.planning import config, runs
 
 
@@ -48,6 +49,11 @@ def rows(values, dataset="digits", stands_in_for="cifar10", metric="accuracy", *
 
 
 PUBLISHED = config.published()["table2"]
+
+
+def texts(table):
+    """The layout of a table as text."""
+    return layouts.layout(table).map(str)
 
 
 def test_two_experiments_of_one_data_set_are_no_seeds_of_each_other():
@@ -113,37 +119,62 @@ def test_published_numbers_of_another_noise_are_not_set_beside_ours():
 def test_an_experiment_of_ones_own_has_no_published_column():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "mine", None)), {})
     assert table["published"].isna().all()
-    kinds = [kind for _, kind in layouts.layout(table).columns]
-    assert kinds == ["ours, one training [95 % CI]", "floor", "excess [95 % CI]"]
-    assert len(layouts.notes(table, "quick", "a floor.")) == 1
+    kinds = [kind for _, kind in texts(table).columns]
+    assert kinds == ["ours, one training [95 % CI]", "floor", "loss above the floor [95 % CI]"]
+    assert len(notes.notes(table, "quick", "a floor.")) == 1
 
 
 def test_data_that_stands_in_for_other_data_is_said_so():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
-    assert "Other data sets than the paper's" in layouts.notes(table, "quick", "a floor.")[1]
+    assert "Other data sets than the paper's" in notes.notes(table, "quick", "a floor.")[1]
     real = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "cifar10")), PUBLISHED)
-    assert len(layouts.notes(real, "paper", "a floor.")) == 1
+    assert len(notes.notes(real, "paper", "a floor.")) == 1
 
 
 def test_layout_has_the_papers_rows():
     values = {0: [98.0], 0.1: [97.0], 0.3: [96.0], 0.5: [95.0], 1.0: [90.0]}
-    grid = layouts.layout(tables.runs_table(pd.DataFrame(rows(values)), PUBLISHED))
+    grid = texts(tables.runs_table(pd.DataFrame(rows(values)), PUBLISHED))
     assert grid.index.tolist() == ["100:0", "100:10", "100:30", "100:50", "100:100"]
     assert grid.iloc[4].tolist() == [
         "85.35",
         "90.00 [89.00, 92.00]",
         "98.00",
-        "-8.00 [-9.00, -6.00]",
+        "+8.00 [+6.00, +9.00]",
     ]
 
 
-def test_html_is_escaped_and_parses_to_the_same_cells():
-    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]}, "<b>x</b>")), PUBLISHED)
-    page = layouts.html_page(table, "<i>Title</i>", ["<script>"])
-    assert "<b>x" not in page
-    assert "<i>Title" not in page
-    assert "<script>" not in page
-    assert "98.00 [97.00, 100.00]" in page
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [("accuracy", "+8.00 [+6.00, +9.00]"), ("nll", "-8.0000 [-9.0000, -6.0000]")],
+)
+def test_what_is_lost_above_the_floor_is_positive_whichever_way_a_score_counts(metric, text):
+    """90 [89, 92] with a floor of 98 is worse for an accuracy and better for an NLL; the csv keeps
+    ours - floor for both."""
+    table = tables.runs_table(
+        pd.DataFrame(rows({1.0: [90.0]}, metric=metric)), {"metrics": {metric: {}}}
+    )
+    assert table["excess"].tolist() == [-8.0]
+    (above,) = texts(table).xs("loss above the floor [95 % CI]", axis=1, level=1).to_numpy()
+    assert above.tolist() == [text]
+    way = "floor − ours" if metric == "accuracy" else "ours − floor"
+    assert f"= {way}, so that more is worse" in notes.notes(table, "quick", "a floor.")[0]
+
+
+def test_the_data_of_a_table_have_the_cells_of_its_layout_and_their_runs():
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0, 92.0]})), PUBLISHED)
+    content = json.loads(layouts.data(table, "Title", ["A note."]))
+    assert (content["title"], content["notes"]) == ("Title", ["A note."])
+    (grid,) = content["grids"]
+    laid_out = texts(table)
+    assert grid["rows"] == laid_out.index.tolist()
+    (block,) = grid["blocks"]
+    assert [column["kind"] for column in block["columns"]] == ["paper", "ours", "floor", "loss"]
+    for column, (_, text) in zip(block["columns"], laid_out.items(), strict=True):
+        parts = [layouts.Cell(**cell | {"runs": ()}) for cell in column["cells"]]
+        assert list(map(str, parts)) == text.tolist()
+    paper, ours, *_ = block["columns"]
+    assert [len(cell["runs"]) for cell in ours["cells"]] == [1, 2]
+    assert not any(cell["runs"] for cell in paper["cells"])
 
 
 def test_latex_has_no_bare_special_characters():
@@ -206,7 +237,7 @@ def test_both_ways_to_table_8_stand_side_by_side():
     own = rows({0: [70.0], 1.0: [60.0]}, "imagenet1000", "imagenet1000", batch_multiplier=1)
     snapshots = rows({0: [70.0], 1.0: [50.0]}, "imagenet1000", "imagenet1000", protocol="released")
     table = tables.runs_table(pd.DataFrame(own + snapshots), config.published()["table8"])
-    grid = layouts.layout(table)
+    grid = texts(table)
     titles = list(dict.fromkeys(title for title, _ in grid.columns))
     assert titles == ["ImageNet-1000: accuracy (%)", "ImageNet-1000: accuracy (%), snapshot"]
     assert (grid.xs("paper, ImageNet-1000", axis=1, level=1).loc["100:100"] == "71.09").all()
@@ -273,7 +304,7 @@ def test_the_scale_table_has_a_row_per_data_set_and_counts_shared_runs_once():
     assert list(table["row"].unique()) == ["10 classes × 40 images", "200 classes × 10 images"]
     assert len(table) == 2 * (1 + 2 + 2)
     assert (table[table["noise_ratio"] == 0]["n_seeds"] == 1).all()
-    grid = layouts.layout(table[table["metric"] == "accuracy"])
+    grid = texts(table[table["metric"] == "accuracy"])
     assert list(grid.index) == list(table["row"].unique())
     titles = list(dict.fromkeys(title for title, _ in grid.columns))
     assert titles == [
@@ -306,43 +337,43 @@ def test_an_excess_over_trainings_is_paired_by_seed():
 
 def test_a_cell_of_one_training_says_so():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0, 92.0]})), PUBLISHED)
-    grid = layouts.layout(table)
+    grid = texts(table)
     ours = grid.xs("ours [95 % CI]", axis=1, level=1).squeeze()
     assert ours["100:0"] == "98.00 [97.00, 100.00] (one training)"
     assert "training" not in ours["100:100"]
     alone = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
-    assert "ours, one training [95 % CI]" in layouts.layout(alone).columns.get_level_values(1)
-    (first, *_) = layouts.notes(alone, "quick", "a floor.")
+    assert "ours, one training [95 % CI]" in texts(alone).columns.get_level_values(1)
+    (first, *_) = notes.notes(alone, "quick", "a floor.")
     assert "Of one training, it leaves out how trainings differ" in first
     several = tables.runs_table(pd.DataFrame(rows({0: [98.0, 97.0]})), PUBLISHED)
-    assert not any("one training" in note for note in layouts.notes(several, "quick", "a floor."))
+    assert not any("one training" in note for note in notes.notes(several, "quick", "a floor."))
 
 
 def test_notes_say_how_floors_depend_on_what_is_a_tie():
     cells = pd.DataFrame(rows({0.5: [90.0], 1.0: [40.0]}))
     low, high = [98.0, 42.0], [98.0, 49.8]
     table = tables.runs_table(cells.assign(floor_low=low, floor_high=high), PUBLISHED)
-    (note,) = [n for n in layouts.notes(table, "quick", "a floor.") if "ties" in n]
+    (note,) = [n for n in notes.notes(table, "quick", "a floor.") if "ties" in n]
     assert note.endswith("as wide: digits 100:100: 42.00 to 49.80.")
 
 
 def test_noise_ratios_of_the_paper_that_were_not_run_are_named():
     table = pd.DataFrame({"noise_ratio": [0, 0.3, 0.1], "ours": [1.0, 2.0, None], "reason": None})
-    (line,) = layouts.left_out(table, [0, 0.1, 0.3, 0.5, 1.0])
+    (line,) = notes.left_out(table, [0, 0.1, 0.3, 0.5, 1.0])
     assert "100:10, 100:50, 100:100." in line
-    assert layouts.left_out(table, [0, 0.3]) == layouts.left_out(table, []) == []
+    assert notes.left_out(table, [0, 0.3]) == notes.left_out(table, []) == []
     diverged = table.assign(reason=[None, None, "training diverged"])
-    assert "100:50, 100:100." in layouts.left_out(diverged, [0, 0.1, 0.3, 0.5, 1.0])[0]
-    assert layouts.left_out(table.assign(ours=None), [0.5]) == []  # nothing was run
+    assert "100:50, 100:100." in notes.left_out(diverged, [0, 0.1, 0.3, 0.5, 1.0])[0]
+    assert notes.left_out(table.assign(ours=None), [0.5]) == []  # nothing was run
 
 
 def test_a_model_that_is_too_weak_is_marked_in_its_cells_and_in_the_notes():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     marked = table.assign(competence="digits: worse than counting")
-    assert layouts.layout(marked).iloc[1, 1] == "90.00 [89.00, 92.00] †"
-    assert "† Model too weak: digits: worse than counting." in layouts.notes(marked, "quick", "f.")
+    assert texts(marked).iloc[1, 1] == "90.00 [89.00, 92.00] †"
+    assert "† Model too weak: digits: worse than counting." in notes.notes(marked, "quick", "f.")
     assert r"$\dagger$" in layouts.latex(marked, "t", [])
-    assert "†" not in layouts.markdown(table, "t", layouts.notes(table, "quick", "f."))
+    assert "†" not in layouts.markdown(table, "t", notes.notes(table, "quick", "f."))
 
 
 def stability(seeds=1, spread=0.0):
@@ -440,11 +471,11 @@ def test_gradient_table_puts_the_papers_numbers_at_their_case():
     assert by_metric["ci_high"][["cosine_clean_clean"]].tolist() == pytest.approx([0.3])
     assert np.isnan(by_metric["ci_high"]["snr"])
     assert set(table["n_seeds"]) == {1}
-    assert "token noise, 50 %, batch 8" in layouts.html_page(table, "t", [])
+    assert "token noise, 50 %, batch 8" in layouts.data(table, "t", [])
 
 
 def test_gradient_table_prints_the_ranges_of_the_paper():
-    grid = layouts.layout(gradient_table(gradients(), gradients(batch_size=16)))
+    grid = texts(gradient_table(gradients(), gradients(batch_size=16)))
     heads = [kind for _, kind in grid.columns]
     ours = "ours [min, max; norms: 95 % CI]"
     assert heads == ["paper, OpenWebText", "paper (min, max)", ours, ours]
@@ -464,7 +495,7 @@ def test_batches_with_nothing_to_sum_as_left_out_and_as_zero():
     expected = [clean.mean(), zeros.mean(), clean.mean() / zeros.mean()]
     assert list(table["with_empty"].dropna()) == pytest.approx(expected)
     assert table.loc["snr", "ours"] == pytest.approx(clean.mean() / corrupt.mean())
-    heads = [kind for _, kind in layouts.layout(table.reset_index()).columns]
+    heads = [kind for _, kind in texts(table.reset_index()).columns]
     assert heads[-1] == "ours, empty batches as 0"
 
 
@@ -505,7 +536,7 @@ def test_source_lengths_stand_beside_the_printed_ones():
     row |= {"source_limit": 64, "source_clipped": 62.5}
     published = config.published()["source_lengths"]
     table = tables.lengths_table(pd.DataFrame([row]), published)
-    grid = layouts.layout(table)
+    grid = texts(table)
     (paper, ours) = grid.columns
     assert list(grid[paper]) == ["", "1,711", "2,102", "2,343", "2,048", ""]
     assert list(grid[ours]) == ["80", "200", "300", "400", "64", "62.5"]
@@ -522,7 +553,7 @@ def test_rows_that_only_one_data_set_has_are_blank_for_the_other():
         content |= {"lengths": lengths, "clean_lengths": lengths}
         decoded.append(content | {"score": values | {"interval": "t_items"}})
     table = tables.teacher_table(decoded)
-    grid = layouts.layout(table)
+    grid = texts(table)
     (a, b) = grid.columns
     assert grid.loc["BLEU"].tolist() == ["3.00 [2.00, 4.00]", ""]
     assert (grid.loc["ROUGE-L", a], grid.loc["ROUGE-L", b]) == ("", "3.00 [2.00, 4.00]")
@@ -545,6 +576,6 @@ def test_many_blocks_are_printed_one_metric_below_the_other():
         assert list(grid.index) == ["100:0", "100:100"]
         heads = {what for what, _ in grid.columns}
         assert heads == {f"{d}: {layouts.NAMES[metric]} (%)" for d in ("a", "b")}
-    assert layouts.html_page(table, "t", []).count("<table") == len(METRICS)
+    assert len(json.loads(layouts.data(table, "t", []))["grids"]) == len(METRICS)
     assert layouts.markdown(table, "t", []).count("100:100") == len(METRICS)
     assert layouts.latex(table, "t", []).count(r"\begin{table}") == len(METRICS)

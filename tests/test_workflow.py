@@ -71,7 +71,7 @@ def test_every_cell_of_every_table_comes_from_a_run(results, table):
     assert cells[TABLES[table]].notna().all().all()
     assert cells["published"].notna().any() == (table not in OWN_TABLES)
     assert cells["reason"].isna().all()
-    for suffix in ("md", "tex", "html"):
+    for suffix in ("md", "tex", "json"):
         assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 300
 
 
@@ -100,7 +100,6 @@ def test_figure_and_report_are_there_and_need_no_network(results):
         assert "How much does a model lose" in report
         assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", report)
     report = (results / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in report
     shown = [*TABLES, *(path.stem for path in results.glob("figures/*.png"))]
     assert [name for name in shown if f'id="{name}"' not in report] == []
     assert "workflow_report.html" in report

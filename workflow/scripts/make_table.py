@@ -1,10 +1,10 @@
-"""Make one table, tidy (csv) and laid out (md, tex, html)."""
+"""Make one table, tidy (csv) and laid out (md, tex) and as data (json)."""
 
 import argparse
 import json
 from pathlib import Path
 
-from noiselab.answers import layouts
+from noiselab.answers import layouts, notes
 from noiselab.answers.builders import TABLES, Sources, builder
 from noiselab.errors import run_script
 from noiselab.files import whole_file, write_text
@@ -24,10 +24,10 @@ def main() -> None:
     table = chosen.build(sources)
     place, title = (sources.entry.get(key) for key in ("place", "title"))
     title = f"{place or sources.name}: {title or 'test scores'}"
-    notes = layouts.notes(table, arguments.tier, chosen.floor)
-    notes += layouts.left_out(table, sources.published().get("noise_ratios", []))
+    lines = notes.notes(table, arguments.tier, chosen.floor)
+    lines += notes.left_out(table, sources.published().get("noise_ratios", []))
     for suffix, render in layouts.FORMATS.items():
-        write_text(arguments.out.with_suffix(f".{suffix}"), render(table, title, notes))
+        write_text(arguments.out.with_suffix(f".{suffix}"), render(table, title, lines))
     with whole_file(arguments.out) as path:
         table.to_csv(path, index=False)
 

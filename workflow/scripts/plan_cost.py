@@ -1,13 +1,12 @@
 """Print what a plan costs before it is run; with --out, write what it cost beside the plan."""
 
 import argparse
-import html
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from noiselab.answers.layouts import page
+from noiselab.answers.layouts import content, records
 from noiselab.errors import NoiselabError, run_script
 from noiselab.files import read_json, whole_file, write_text
 from noiselab.planning import cost, project
@@ -55,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="config.json of the results")
     parser.add_argument("--results", type=Path, required=True, help="folder of the tier")
-    parser.add_argument("--out", type=Path, nargs="+", help="csv, md and html")
+    parser.add_argument("--out", type=Path, nargs="+", help="csv, md and json")
     arguments = parser.parse_args()
     config = validate(read_json(arguments.config))
     graph = project.plan(config, str(arguments.results)).graph
@@ -87,15 +86,13 @@ def _actual(estimate: Estimate) -> tuple[list, list]:
 
 
 def _write(paths: list[Path], rows: list[dict], notes: list[str], tier: str) -> None:
-    """Tidy numbers as csv, the same as Markdown and as a page."""
+    """Tidy numbers as csv, the same as Markdown and as data for the report."""
     table, title = _grid(rows), f"Cost of tier {tier}"
-    grid = table.to_html(index=False, border=0, escape=True)
-    paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     listed = "\n".join(f"- {note}" for note in notes)
     markdown = table.to_markdown(index=False, disable_numparse=True)
     texts = {
         ".md": f"## {title}\n\n{markdown}\n\n{listed}\n",
-        ".html": page(title, f'<div class="scroll">{grid}</div>{paragraphs}'),
+        ".json": content(title, notes, [records(table)]),
     }
     for path in paths:
         if path.suffix == ".csv":

@@ -23,6 +23,7 @@ def stability_table(measured: pd.DataFrame, published: dict) -> pd.DataFrame:
             keys = {"dataset": dataset, "stands_in_for": seeds["stands_in_for"].iloc[0]}
             keys |= {"noise_ratio": ratio, "error_rate": seeds["error_rate"].iloc[0]}
             keys |= {"row": f"{size} sequences", "items": seeds["macro_batches"].iloc[0]}
+            keys["runs"] = " ".join(dict.fromkeys(seeds.get("run_id", ()))) or None
             printed = _printed_stability(published, model, size, i)
             cells += [
                 keys | _mean_loss(seeds, model) | {"published": printed["mean"]},

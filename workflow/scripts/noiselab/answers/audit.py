@@ -7,7 +7,7 @@ import pandas as pd
 
 from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
-from noiselab.answers.layouts import NAMES, number_text, page
+from noiselab.answers.layouts import NAMES, content, number_text, records
 from noiselab.answers.multiplicity import degrees
 from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.measures.hypotheses import ALPHA, holm, sides
@@ -172,11 +172,10 @@ def markdown(table: pd.DataFrame, tier: str) -> str:
     return "\n\n".join([f"## {TITLE}", f"Tier {tier}.", rows, *NOTES]) + "\n"
 
 
-def html_page(table: pd.DataFrame, tier: str) -> str:
-    """The audit as a page of its own."""
-    rows = grid(table).to_html(index=False, border=0, escape=True)
-    notes = "".join(f"<p>{note}</p>" for note in [f"Tier {tier}.", *NOTES])
-    return page(TITLE, f'<div class="scroll wrap">{rows}</div>{notes}')
+def data(table: pd.DataFrame, tier: str) -> str:
+    """The audit as JSON, for the report."""
+    rows = records(grid(table), text=("difference", "measured", "so"))
+    return content(TITLE, [f"Tier {tier}.", *NOTES], [rows])
 
 
-FORMATS = {"md": markdown, "html": html_page}
+FORMATS = {"md": markdown, "json": data}

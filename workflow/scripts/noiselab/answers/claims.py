@@ -17,7 +17,7 @@ from noiselab.answers.layouts import NAMES
 from noiselab.answers.multiplicity import corrected, degrees
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome, rule_text
 from noiselab.answers.statistics import STATISTICS
-from noiselab.answers.statistics.evidence import Measured, Ruled, Tested, same_noise
+from noiselab.answers.statistics.evidence import Measured, Ruled, Tested, run_ids, same_noise
 
 NOT_DECIDABLE = "not decidable here"
 NOT_ASKED = "not asked"  # of a level on other data
@@ -56,6 +56,7 @@ def _tests(claim: dict, published: dict, measured: Measured) -> list[dict]:
     judge = competence.Judge(published, measured, claim)
     return [
         judge.judged(_judged(test, claim, printed, wanted, measured.tier))
+        | {"runs": run_ids(statistic, measured, test.datasets)}
         for test in kind.tests(statistic, measured)
     ]
 

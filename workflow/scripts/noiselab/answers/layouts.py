@@ -1,11 +1,17 @@
-"""Layouts of tidy tables: Markdown, LaTeX, HTML, like the paper's."""
+"""Layouts of tidy tables, like the paper's: as data for the report, as Markdown and as LaTeX.
 
-import html
+All three come from the same grids of cells. As data, a table is
 
-import numpy as np
+    title, notes, grids: [{head (of the rows), rows: [label],
+        blocks: [{title, columns: [{title, kind, cells: [{text, interval, note, mark, runs}]}]}]}]
+
+A kind is paper, ours, floor, loss (above the floor), dilution, above (both), number or text.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
 import pandas as pd
-
-from noiselab.noise.registry import CORRUPTIONS
 
 NAMES = {
     "accuracy": "accuracy",
@@ -116,6 +122,33 @@ BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training 
 
 
 WIDEST = 4  # blocks side by side
+ABOVE = "loss above the floor"  # positive is worse, whichever way the score counts
+# Scores with a floor of which more is better, so that what is lost is floor - ours.
+MORE_IS_BETTER = {"accuracy", "best_accuracy", "train_accuracy", "noisy_train_accuracy"}
+MORE_IS_BETTER |= {"sampled_accuracy", "denoising_accuracy", "consistency", "bleu", "rouge_l"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as people read it, and the runs that it comes from."""
+
+    text: str = ""  # empty: there is nothing
+    interval: tuple[str, str] | None = None
+    note: str = ""
+    mark: str = ""
+    runs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [self.text, f"[{', '.join(self.interval)}]" if self.interval else ""]
+        parts += [f"({self.note})" if self.note else "", self.mark]
+        return " ".join(part for part in parts if part)
+
+
+def loss_above_floor(
+    metric: str, excess: float, low: float, high: float
+) -> tuple[float, float, float]:
+    """An excess (ours - floor) and its interval as a loss: positive is worse."""
+    return (-excess, -high, -low) if metric in MORE_IS_BETTER else (excess, low, high)
 
 
 def grids(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -127,7 +160,7 @@ def grids(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def layout(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows as in the paper, columns (panel, kind of number); text."""
+    """Rows as in the paper, columns (block, kind of number); cells."""
     columns = {}
     rows_are_datasets = (table["dataset"].nunique() > 1) & table["dataset"].notna().all()
     rows_are_datasets &= table.groupby("row")["dataset"].nunique().max() == 1
@@ -136,37 +169,39 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
     ):
         title = ": ".join(NAMES.get(name, name) for name in key)
         part = part.set_index("row")
-        columns |= {(title, kind): text for kind, text in _texts(part).items()}
+        columns |= {(title, kind): cells for kind, cells in _columns(part).items()}
     heads = {"Correct:Incorrect": r"100:.*", "Error rate": r"[0-9.]+ %|given.*"}
     fitting = [head for head, row in heads.items() if table["row"].str.fullmatch(row).all()]
     # Data sets may lack rows that others have, such as a score of their own.
-    grid = pd.DataFrame(columns).reindex(table["row"].unique()).fillna("")
+    grid = pd.DataFrame(columns).reindex(table["row"].unique())
+    grid = grid.map(lambda cell: cell if isinstance(cell, Cell) else Cell())
     return grid.rename_axis(fitting[0] if fitting else "")
 
 
-def _texts(part: pd.DataFrame) -> dict[str, pd.Series]:
-    """The columns of one panel, as text; those that have no number are left out."""
-    texts = {}
+def _columns(part: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of one block; those that have no number are left out."""
+    found = {}
     if part["published"].notna().any():
         name = NAMES.get(part["stands_in_for"].iloc[0])
-        texts[f"paper, {name}"] = _numbers(part, "published")
+        found[f"paper, {name}"] = _numbers(part, "published")
     if "published_min" in part and part["published_min"].notna().any():
-        texts["paper (min, max)"] = _printed_range(part)
+        found["paper (min, max)"] = _printed_range(part)
     if part[["ours", "reason"]].notna().any(axis=None):
         cells = [_ours(row, _has_several(part)) for row in part.itertuples()]
-        texts[_ours_title(part)] = pd.Series(cells, part.index)
+        found[_ours_title(part)] = pd.Series(cells, part.index)
     if "with_empty" in part and part["with_empty"].notna().any():
-        texts["ours, empty batches as 0"] = _numbers(part, "with_empty")
+        found["ours, empty batches as 0"] = _numbers(part, "with_empty")
     if part["floor"].notna().any():
-        texts["floor"] = _numbers(part, "floor")
+        found["floor"] = _numbers(part, "floor")
         ends = part["excess_low"].notna().any()
-        excess = pd.Series([_excess(row) for row in part.itertuples()], part.index)
-        texts["excess [95 % CI]" if ends else "excess"] = excess
+        title = "spread above the floor" if (part["metric"] == "std").all() else ABOVE
+        above = pd.Series([_above(row) for row in part.itertuples()], part.index)
+        found[f"{title} [95 % CI]" if ends else title] = above
     if "dilution" in part and part["dilution"].notna().any():
-        texts["dilution"] = _numbers(part, "dilution", "+")
-        above = [_above_both(row) for row in part.itertuples()]
-        texts["above both [95 % CI]"] = pd.Series(above, part.index)
-    return texts
+        found["dilution"] = _numbers(part, "dilution", "+")
+        both = [_above_both(row) for row in part.itertuples()]
+        found["above both [95 % CI]"] = pd.Series(both, part.index)
+    return found
 
 
 # Intervals over the items of one training: how trainings differ is not in them.
@@ -198,42 +233,54 @@ def _has_several(part: pd.DataFrame) -> bool:
     return (part["n_seeds"] > 1).any()
 
 
-def _ours(row, mixed: bool) -> str:
+def _ours(row, mixed: bool) -> Cell:
     """A cell. mixed: whether cells beside it rest on more trainings."""
-    mark = " †" if pd.notna(row.competence) else ""
+    mark = "†" if pd.notna(row.competence) else ""
     if pd.isna(row.ours):
-        return f"— ({row.reason})"
-    text = _with_interval(number_text(row.ours, row.metric), row.ci_low, row.ci_high, row.metric)
-    return text + (" (one training)" if mixed and _of_one(row) else "") + mark
+        return Cell("—", note=str(row.reason), runs=_run_ids(row))
+    note = "one training" if mixed and _of_one(row) else ""
+    ends = _interval(row.ci_low, row.ci_high, row.metric)
+    return Cell(number_text(row.ours, row.metric), ends, note, mark, _run_ids(row))
 
 
-def _excess(row) -> str:
-    text = number_text(row.excess, row.metric, "+")
-    return _with_interval(text, row.excess_low, row.excess_high, row.metric, "+")
+def _above(row) -> Cell:
+    value, *ends = loss_above_floor(row.metric, row.excess, row.excess_low, row.excess_high)
+    text = number_text(value, row.metric, "+")
+    return Cell(text, _interval(*ends, row.metric, "+") if text else None, runs=_run_ids(row))
 
 
-def _above_both(row) -> str:
+def _above_both(row) -> Cell:
     """What is left above floor and dilution."""
     text = number_text(row.above_both, row.metric, "+")
-    return _with_interval(text, row.above_low, row.above_high, row.metric, "+")
+    ends = _interval(row.above_low, row.above_high, row.metric, "+") if text else None
+    return Cell(text, ends, runs=_run_ids(row))
 
 
-def _with_interval(text: str, low: float, high: float, metric: str, sign: str = "") -> str:
-    if pd.isna(low) or not text:
-        return text
-    return f"{text} [{number_text(low, metric, sign)}, {number_text(high, metric, sign)}]"
+def _interval(low: float, high: float, metric: str, sign: str = "") -> tuple[str, str] | None:
+    if pd.isna(low):
+        return None
+    return number_text(low, metric, sign), number_text(high, metric, sign)
+
+
+def _run_ids(row) -> tuple[str, ...]:
+    """Ids of the runs behind a row of a tidy table."""
+    runs = getattr(row, "runs", None)
+    return tuple(runs.split()) if isinstance(runs, str) else ()
 
 
 def _printed_range(part: pd.DataFrame) -> pd.Series:
     """Smallest and largest value that the paper prints, with its two decimals."""
     ends = zip(part["published_min"], part["published_max"], strict=True)
     texts = ["" if pd.isna(low) else f"({low:+.2f}, {high:+.2f})" for low, high in ends]
-    return pd.Series(texts, part.index)
+    return pd.Series(map(Cell, texts), part.index)
 
 
 def _numbers(part: pd.DataFrame, column: str, sign: str = "") -> pd.Series:
-    pairs = zip(part[column], part["metric"], strict=True)
-    return pd.Series([number_text(value, metric, sign) for value, metric in pairs], part.index)
+    """Numbers without an interval; the paper's have no runs."""
+    runs = [() if column == "published" else _run_ids(row) for row in part.itertuples()]
+    triples = zip(part[column], part["metric"], runs, strict=True)
+    cells = [Cell(number_text(value, metric, sign), runs=ids) for value, metric, ids in triples]
+    return pd.Series(cells, part.index)
 
 
 def number_text(
@@ -241,7 +288,51 @@ def number_text(
 ) -> str:
     """A number with so many decimals, or those of its metric; empty where there is none."""
     decimals = DECIMALS.get(metric, 3) if decimals is None else decimals
-    return "" if pd.isna(value) else f"{value:{sign},.{decimals}f}"
+    if pd.isna(value):
+        return ""
+    return f"{value:{sign}z,.{decimals}f}"
+
+
+def data(table: pd.DataFrame, title: str, notes: list[str]) -> str:
+    """The table as JSON, for the report."""
+    found = [_grid_data(grid) for grid in grids(table)]
+    return content(title, notes, found)
+
+
+def content(title: str, notes: list[str], grids: list[dict]) -> str:
+    """JSON of a table."""
+    whole = {"title": title, "notes": notes, "grids": grids}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+
+
+def _grid_data(grid: pd.DataFrame) -> dict:
+    blocks = [
+        {"title": title, "columns": [_column(kind, grid[title, kind]) for kind in grid[title]]}
+        for title in dict.fromkeys(grid.columns.get_level_values(0))
+    ]
+    return {"head": grid.index.name or "", "rows": grid.index.to_list(), "blocks": blocks}
+
+
+def _column(title: str, cells: pd.Series) -> dict:
+    kind = title.split()[0].rstrip(",")
+    kind = "loss" if kind == "spread" else kind
+    return {"title": title, "kind": kind, "cells": [asdict(cell) for cell in cells]}
+
+
+def records(frame: pd.DataFrame, text: tuple[str, ...] = (), title: str = "") -> dict:
+    """Any table of text as a grid of one block; its first column names the rows. text: columns
+    that are words, not numbers."""
+    head, *others = frame.columns
+    columns = [
+        {
+            "title": name,
+            "kind": "text" if name in text else "number",
+            "cells": [asdict(Cell(str(value))) for value in frame[name]],
+        }
+        for name in others
+    ]
+    rows = [str(value) for value in frame[head]]
+    return {"head": head, "rows": rows, "blocks": [{"title": title, "columns": columns}]}
 
 
 def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
@@ -249,7 +340,7 @@ def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     lines = [f"## {title}", ""]
     for grid in grids(table):
         grid.columns = [f"{what}<br>{kind}" for what, kind in grid.columns]
-        lines += [grid.to_markdown(disable_numparse=True), ""]
+        lines += [grid.map(str).to_markdown(disable_numparse=True), ""]
     return "\n".join(lines + [f"{note}\n" for note in notes])
 
 
@@ -259,7 +350,7 @@ def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
 
 
 def _latex_table(grid: pd.DataFrame, title: str, notes: list[str]) -> str:
-    text = grid.map(_latex_escape)
+    text = grid.map(lambda cell: _latex_escape(str(cell)))
     text.columns = text.columns.map(lambda c: tuple(_latex_escape(part) for part in c))
     styled = text.style.to_latex(
         hrules=True,
@@ -279,43 +370,7 @@ def _latex_escape(text: str) -> str:
     return "".join(rf"\{c}" if c in "%_&#" else c for c in text)
 
 
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1b1f24; background: #fff; }
-h1 { font-size: 1.15rem; }
-.scroll { overflow-x: auto; margin-bottom: 1.2rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-thead th { border-bottom: 1px solid #57606a; text-align: center; }
-tbody tr:nth-child(even) { background: #f3f5f7; }
-tbody th { text-align: left; font-weight: 600; }
-.wrap td { white-space: normal; text-align: left; vertical-align: top; }
-p { max-width: 48rem; color: #424a53; }
-@media print { body { margin: 0; font-size: 11px; } .scroll { overflow: visible; } }
-"""
-
-
-def page(title: str, body: str) -> str:
-    """A self-contained HTML page; `body` must be escaped already. The report takes over what is
-    in its <main> and, as a title, its <h1>."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1><main>{body}</main></body></html>\n"
-    )
-
-
-def html_page(table: pd.DataFrame, title: str, notes: list[str]) -> str:
-    """The table as a page of its own."""
-    body = ""
-    for grid in grids(table):
-        grid.index.name = None
-        body += f'<div class="scroll">{grid.to_html(escape=True, border=0)}</div>'
-    paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return page(title, body + paragraphs)
-
-
-FORMATS = {"md": markdown, "tex": latex, "html": html_page}
+FORMATS = {"md": markdown, "tex": latex, "json": data}
 
 
 INTERVALS = {
@@ -329,112 +384,3 @@ INTERVALS = {
     "wilson_trainings": "Wilson interval over trainings",
     "closed_form": "closed form, no spread",
 }
-
-
-def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
-    """What a reader must know to read the numbers. floor: what the floor of this table is."""
-    kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
-    seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())) if n)
-    was_run = table[["ours", "reason"]].notna().any(axis=None)  # what diverged was run, too
-    lines = [f"Tier {tier}."] if was_run else ["Nothing of this was run here."]
-    if tier != "paper" and was_run:
-        lines[0] = f"Tier {tier}: networks, data or training are smaller than the paper's."
-    if seeds:
-        lines[0] += f" Seeds per cell: {seeds}."
-    if kinds:
-        lines[0] += f" 95 % CI: {', '.join(kinds)}."
-    if _has_single(table):
-        lines[0] += " Of one training, it leaves out how trainings differ."
-    if table["floor"].notna().any():
-        of = "ours" if table["ours"].notna().any() else "the paper's"
-        lines[0] += f" Floor: {floor} Excess = {of} − floor."
-    lines += [*_true_rates(table), *_class_rates(table), *_ties(table)]
-    lines += [*_no_floors(table), *_weak(table)]
-    standing = table.loc[
-        (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
-        ["dataset", "stands_in_for"],
-    ].drop_duplicates()
-    if len(standing):
-        pairs = [
-            f"{row.dataset} ({NAMES.get(row.stands_in_for, row.stands_in_for)})"
-            for row in standing.itertuples()
-        ]
-        lines.append(
-            f"Other data sets than the paper's, with smaller networks: {', '.join(pairs)}. The "
-            "paper's columns are for comparing the course of the numbers, not their level."
-        )
-    return lines
-
-
-def left_out(table: pd.DataFrame, printed: list[float]) -> list[str]:
-    """A line about those of the paper's noise ratios that were not run, where others were."""
-    ran = table.loc[table[["ours", "reason"]].notna().any(axis=1), "noise_ratio"].dropna()
-    missing = [f"100:{100 * r:g}" for r in printed if not np.isclose(ran, r).any()]
-    if len(ran) == 0 or not missing:
-        return []
-    return [
-        f"Of the paper's noise ratios not run here: {', '.join(missing)}. Larger tiers have them."
-    ]
-
-
-def _true_rates(table: pd.DataFrame) -> list[str]:
-    """A line per corruption of labels whose nominal rates are not the shares that are wrong."""
-    labels = {name for name, kind in CORRUPTIONS.items() if kind.target == "label"}
-    lines, rates = [], ["error_rate", "true_error_rate"]
-    rows = table[table["corruption"].isin(labels)].dropna(subset=rates)
-    rows = rows[(rows["error_rate"] - rows["true_error_rate"]).abs() > 1e-9]
-    for name, own in rows.groupby("corruption", sort=False):
-        groups = own.groupby(rates)["measured_error_rate"].mean()
-        texts = [
-            f"{_percent(nominal)} → {_percent(true)} ({_percent(measured)} measured)"
-            for (nominal, true), measured in groups.items()
-        ]
-        lines.append(f"Error rates of {name}, nominal → true: {'; '.join(texts)}.")
-    return lines
-
-
-def _class_rates(table: pd.DataFrame) -> list[str]:
-    """A line per set of error rates that differ by class."""
-    rows = table.dropna(subset="class_error_rates").drop_duplicates("class_error_rates")
-    return [
-        f"Error rates by class{_at(row)}: {row.class_error_rates}." for row in rows.itertuples()
-    ]
-
-
-def _at(row) -> str:
-    if pd.isna(row.error_rate):
-        return f", as measured ({row.row})"
-    return f" at {_percent(row.error_rate)}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"
-
-
-def _ties(table: pd.DataFrame) -> list[str]:
-    """How the floors of accuracies depend on what counts as a tie."""
-    moved = table[table["floor_high"] - table["floor_low"] > 0.005]
-    moved = moved[moved["metric"] == "accuracy"].drop_duplicates(["dataset", "row", "floor"])
-    if len(moved) == 0:
-        return []
-    cells = [
-        f"{NAMES.get(row.dataset, row.dataset)} {row.row}: {row.floor_low:.2f} to "
-        f"{row.floor_high:.2f}"
-        for row in moved.itertuples()
-    ]
-    return [f"Floors without ties, or with ties a tenth or ten times as wide: {'; '.join(cells)}."]
-
-
-def _weak(table: pd.DataFrame) -> list[str]:
-    """Which models are too weak to conclude from, and why."""
-    reasons = table["competence"].dropna().unique()
-    return [f"† Model too weak: {'; '.join(reasons)}."] if len(reasons) else []
-
-
-def _no_floors(table: pd.DataFrame) -> list[str]:
-    """A line per reason for which no floor is known of some metrics."""
-    reasons = table.dropna(subset="floor_reason").groupby("floor_reason", sort=False)["metric"]
-    return [
-        f"No floor is known of {', '.join(NAMES.get(m, m) for m in dict.fromkeys(metrics))}: {why}."
-        for why, metrics in reasons
-    ]

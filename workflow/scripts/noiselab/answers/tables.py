@@ -6,9 +6,10 @@ of the printed block and row), noise_ratio, error_rate, metric, unit, published,
 ci_high, interval, n_seeds, items, floor, excess, measured_error_rate, true_error_rate,
 class_error_rates (text), floor_reason (why there is no floor), reason, excess_low, excess_high,
 excess_interval, floor_low and floor_high (the floor at other tolerances of ties), competence (why
-the model is too weak to conclude from). `ours` and `floor` are means over seeds; excess = ours -
-floor, its interval is paired: over seeds, or over the items of one. What a table does not have is
-empty.
+the model is too weak to conclude from), runs (ids of the runs behind ours, with blanks between).
+`ours` and `floor` are means over seeds; excess = ours - floor, its interval is paired: over seeds,
+or over the items of one. People read it as a loss, of which more is worse (layouts.Cell). What a
+table does not have is empty.
 """
 
 import numpy as np
@@ -37,7 +38,7 @@ NOISE = ["true_error_rate", "class_error_rates"]
 NUMBERS = ["published", "ours", "ci_low", "ci_high", "interval", "n_seeds", "items"]
 NUMBERS += ["floor", "excess", "measured_error_rate", *NOISE, "floor_reason", "reason"]
 EXCESS = ["excess_low", "excess_high", "excess_interval"]
-NUMBERS += [*EXCESS, "floor_low", "floor_high", "competence"]
+NUMBERS += [*EXCESS, "floor_low", "floor_high", "competence", "runs"]
 COLUMNS = KEYS + NUMBERS
 
 
@@ -200,6 +201,7 @@ def run_cell(group: pd.DataFrame) -> dict:
         "measured_error_rate": group["measured_error_rate"].mean(),
         **{key: first.get(key) for key in (*NOISE, "floor_reason")},
         "reason": "; ".join(sorted(set(missing))) or None,
+        "runs": " ".join(dict.fromkeys(group["run_id"])) if "run_id" in group else None,
     }
     if len(missing):
         return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
@@ -279,6 +281,7 @@ def teacher_table(decoded: list[dict]) -> pd.DataFrame:
         for metric, (value, unit) in rows.items():
             cell = keys | {"panel": "noisy teacher", "row": panel(metric, unit), "unit": unit}
             cell |= {"metric": metric, "ours": value, "items": content["pairs"], "n_seeds": 1}
+            cell["runs"] = content["run"].get("run_id")
             if metric == score["metric"]:
                 cell |= {k: score[k] for k in ("ci_low", "ci_high", "interval")}
                 cell["items"] = score["pairs"]
@@ -327,7 +330,7 @@ def plan_table(runs: list[dict], published: dict) -> pd.DataFrame:
             cells.append(
                 {key: run.get(key) for key in KEYS}
                 | {"panel": panel(metric), "row": ratio_label(ratio, run["error_rate"])}
-                | {"metric": metric, "ours": values[metric]}
+                | {"metric": metric, "ours": values[metric], "runs": run["run_id"]}
                 | {"published": printed.get(ratio, np.nan)}
             )
     return tidy(cells)

@@ -1,21 +1,40 @@
-"""Layouts of claims.json: tidy rows, Markdown, HTML."""
+"""Layouts of claims.json: tidy rows, Markdown."""
 
-import html
 from collections import Counter
 from math import floor, log10
+from typing import NamedTuple
 
 import pandas as pd
 
-from noiselab.answers.claims import BASES
-from noiselab.answers.layouts import page
-from noiselab.answers.rules import FAILS, HOLDS
+from noiselab.answers.claims import BASES, MIXED, NOT_ASKED, NOT_TESTED
+from noiselab.answers.competence import WEAK
+from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED
 
 TITLE = "Claims of the paper"
+
+
+class Word(NamedTuple):
+    """How a verdict is shown, everywhere."""
+
+    sign: str
+    several: str  # with a number before it
+
+
+# The words for verdicts, in the order of a tally.
+VERDICTS = {
+    HOLDS: Word("✓", "hold"),
+    FAILS: Word("✗", "do not hold"),
+    MIXED: Word("±", "mixed"),
+    UNDECIDED: Word("?", "undecided"),
+    WEAK: Word("△", "model too weak"),
+    NOT_ASKED: Word("–", "not asked"),
+    NOT_TESTED: Word("–", "not tested"),
+}
 NOTES = [
     "The verdict on what was run is about those data and networks alone: the whole 95 % interval "
     "inside the rule, or outside it, and that also after Holm's correction over all verdicts of "
-    "the study, so that at most one study in twenty has a wrong one. The published claim is "
-    "decided by the paper's own data only.",
+    "the study, so that at most one study in twenty has a wrong one. As published, a claim is "
+    "decided by the paper's own data, network and length of training only.",
     "Of one training, an interval shows the variability over test items or batches, not over "
     "trainings: its verdict is about that training, and another seed may well have another. What "
     "is said of one study in twenty is not said of these.",
@@ -99,6 +118,21 @@ def estimate(row: dict, unit: str = "") -> str:
     return f"{value} {unit}".strip() + f" [{low}, {high}]"
 
 
+def above_floor(test: dict) -> dict | None:
+    """The ruler of a test that counts what is above the floor; None: it has none."""
+    rulers = [r for r in test["rulers"] if str(r["ruler"]).endswith("above the floor")]
+    return next((r for r in rulers if r["verdict"]), next(iter(rulers), None))
+
+
+def _above(test: dict) -> str:
+    """What is above the floor, with the verdict by it."""
+    ruler = above_floor(test)
+    if ruler is None:
+        return ""
+    told = estimate(ruler, ruler["unit"])
+    return f"{told}: {ruler['verdict']}" if ruler["verdict"] else told
+
+
 def _here(test: dict) -> str:
     """The verdict on what was run, with the reason where it is not in the number's place."""
     told = test["value"] is None or test["verdict"] == "not asked" or not test["reason"]
@@ -123,11 +157,11 @@ def _grid(claims: list[dict]) -> pd.DataFrame:
                     "statistic": f"{claim['statistic']}, {claim['unit']}",
                     "rule": claim["rule"],
                     "paper": number(claim["published"]),
-                    "ours [95 % CI]": estimate(test) if test else "—",
+                    "as measured [95 % CI]": estimate(test) if test else "—",
+                    "verdict": _here(test) if test else NOT_TESTED,
+                    "above the floor [95 % CI]": _above(test) if test else "",
                     "run": f"{test['where']} ({BASES[test['basis']]})" if test else "nothing",
-                    "on what was run": _here(test) if test else "not run",
                     "could show (of interest)": power(test, claim) if test else "",
-                    "published claim": f"{claim['verdict']} ({claim['because']})",
                     "open": claim["open"],
                 }
             )
@@ -143,18 +177,4 @@ def markdown(content: dict) -> str:
     return "\n\n".join([*blocks, *NOTES]) + "\n"
 
 
-def html_page(content: dict) -> str:
-    """The claims as a page of its own, with the other rulers below."""
-    rulers = tidy(content).drop(columns=["rule", "because", "verdict"])
-    grids = [(title, _grid(claims)) for title, claims in parts(content["claims"])]
-    body = [f"<p>{html.escape(summary(content))}</p>"]
-    for title, grid in (*grids, ("By every ruler", rulers)):
-        table = grid.to_html(
-            index=False, border=0, escape=True, na_rep="", float_format="{:.4g}".format
-        )
-        body.append(f'<h2>{html.escape(title)}</h2><div class="scroll wrap">{table}</div>')
-    body += [f"<p>{html.escape(note)}</p>" for note in NOTES]
-    return page(TITLE, "".join(body))
-
-
-FORMATS = {"md": markdown, "html": html_page}
+FORMATS = {"md": markdown}

@@ -337,6 +337,16 @@ def _add(entries: dict, more: dict, file: Path) -> None:
             raise NoiselabError(f"{file}: {key} is in another study, too")
 
 
+def about(study: str) -> dict:
+    """What a study is about: name, title, question and paper (title, authors, venue, url), and the
+    names of its artefacts and claims. Its file study.yaml may be missing."""
+    file = STUDIES / study / "study.yaml"
+    told = {"title": study.replace("_", " ").capitalize(), "question": "", "paper": None}
+    sections = {"artefacts": "artefacts.yaml", "claims": "claims.yaml"}
+    names = {key: list(_of_studies(name, [study]).get(key, {})) for key, name in sections.items()}
+    return {"name": study} | told | (read_yaml(file) if file.is_file() else {}) | names
+
+
 def published(chosen: list[str] | None = None) -> dict:
     """The papers' numbers, with place and title of the artefacts that show them, and claims; of
     these studies or of all."""

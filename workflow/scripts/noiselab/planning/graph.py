@@ -253,7 +253,7 @@ def _table(whole: Graph, artefact: Artefact) -> None:
     """A table, from metrics, analyses or files of runs."""
     files = _sources(whole, artefact)
     place = f"{whole.places.answers}/tables/{artefact.name}"
-    outputs = {suffix: f"{place}.{suffix}" for suffix in ("csv", "html", "md", "tex")}
+    outputs = {suffix: f"{place}.{suffix}" for suffix in ("csv", "json", "md", "tex")}
     _made(whole, artefact, "make_table", files, outputs)
 
 
@@ -329,9 +329,9 @@ def _answers(whole: Graph) -> None:
     }
     content = [whole.config["tier"], whole.config["studies"]]
     parts = {
-        "claims": (f"{answers}/claims", ("json", "html", "md", "csv"), analyses),
-        "tables/audit": (f"{answers}/tables/audit", ("csv", "html", "md"), analyses),
-        "overview": (f"{answers}/overview", ("html",), _descriptions(whole)),
+        "claims": (f"{answers}/claims", ("json", "md", "csv"), analyses),
+        "tables/audit": (f"{answers}/tables/audit", ("csv", "json", "md"), analyses),
+        "overview": (f"{answers}/overview", ("csv", "json", "md"), _descriptions(whole)),
     }
     for name, (place, suffixes, more) in parts.items():
         rule = name.rpartition("/")[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import METRICS, RUN, SUMMARY, Stage
+from noiselab.families.descriptor import HISTORY, METRICS, RUN, SUMMARY, Stage
 from noiselab.files import read_json
 from noiselab.planning import artefacts, checks, code, entries, own
 from noiselab.planning import config as configuration
@@ -17,13 +17,14 @@ from noiselab.planning.graph import Graph, Job, Places, graph
 from noiselab.planning.runs import Plan
 
 CAPTIONS = configuration.ROOT / "workflow" / "report"
+TEMPLATES = CAPTIONS / "templates"  # of our own report, with its style and script
 DOWNLOADS = "data"
 # What the report shows beside tables and figures: piece -> file.
 PIECES = {
     "claims": "claims.json",
-    "audit": "tables/audit.html",
-    "cost": "cost.html",
-    "overview": "overview.html",
+    "audit": "tables/audit.json",
+    "cost": "cost.json",
+    "overview": "overview.json",
 }
 GOALS = ("report", "workflow_report")  # what comes last: all needs them
 COSTING = ("cost", "task")  # modules of a family that an estimate asks
@@ -51,7 +52,7 @@ class Project:
         """Where and how Snakemake's report shows an output of an artefact; empty: it does not.
         Entries are sorted as text: two blanks put Table 2 before Table 10."""
         kind = {"figure": "Figures", "table": "Tables", "analysis": ""}[artefact.kind]
-        forms = {"csv": "data (csv)", "html": "as printed", "svg": "svg"}
+        forms = {"csv": "data (csv)", "svg": "svg"}
         if not kind or option not in forms:
             return {}
         numbered = re.fullmatch(r"(table|figure)(\d+)(?:_runs)?", artefact.name)
@@ -82,8 +83,8 @@ class Project:
             if artefact.entry["builder"] == "samples":
                 files += [f"{self._runs}/{run}/samples.png" for run in artefact.runs]
         answers = self.graph.places.answers
-        files += [f"{answers}/claims.html", f"{answers}/tables/audit.html"]
-        return [*files, f"{answers}/overview.html"]
+        files += [f"{answers}/claims.csv", f"{answers}/tables/audit.csv"]
+        return [*files, f"{answers}/overview.csv"]
 
     # -------------------------------------------------------------------------------- the report
 
@@ -109,6 +110,8 @@ class Project:
             "tier": graph.config["tier"],
             "results": places.results,
             "workflow_report": "workflow_report.html",
+            "logs": f"{places.results}/logs/train",
+            "studies": [configuration.about(study) for study in graph.config["studies"]],
             "items": [item for item in items if item is not front],
             "pieces": pieces | {"spectrum": front},
             "runs": list(graph.plan.runs),
@@ -125,7 +128,7 @@ class Project:
         return [e for e in self.graph.config["experiments"] if e not in plan.experiments]
 
     def _item(self, artefact: Artefact) -> dict:
-        """A table or figure as the report takes it. A table's page has its title; the runs of a
+        """A table or figure as the report takes it. A table's data have its title; the runs of a
         figure are those of its tables."""
         table = artefact.kind == "table"
         return {
@@ -154,7 +157,7 @@ class Project:
         files += [structure["pieces"][name] for name in PIECES]
         files += [dataset["file"] for dataset in structure["datasets"]]
         for run in self.graph.plan.runs:
-            files += [f"{self._runs}/{run}/{part}" for part in (RUN, SUMMARY)]
+            files += [f"{self._runs}/{run}/{part}" for part in (RUN, SUMMARY, HISTORY)]
         for runs in self.graph.plan.experiments.values():
             files += [f"{self._runs}/{run}/{METRICS}" for run in runs]
         return list(dict.fromkeys(files))
@@ -172,12 +175,12 @@ class Project:
             "tables": tuple(outputs["csv"] for outputs in made["table"]),
             "figures": tuple(outputs["svg"] for outputs in made["figure"]),
         }
-        outputs = {suffix: f"{answers}/cost.{suffix}" for suffix in ("csv", "md", "html")}
+        outputs = {suffix: f"{answers}/cost.{suffix}" for suffix in ("csv", "json", "md")}
         modules = [f"noiselab.families.{name}.{part}" for name in FAMILIES for part in COSTING]
         followed = code.script("plan_cost", *modules)
         graph.add(Job("cost", "cost", inputs | config, outputs, code=followed))
         captions = tuple(sorted(CAPTIONS.glob("**/*.rst")))
-        page = code.script("make_report") + captions + (CAPTIONS / "report.html.j2",)
+        page = code.script("make_report") + captions + tuple(sorted(TEMPLATES.iterdir()))
         inputs = {"files": tuple(self.report_files()), **config}
         out = {"html": f"{answers}/report.html"}
         graph.add(Job("report", "report", inputs, out, content=self.structure(), code=page))

@@ -70,6 +70,40 @@ def experiment_rows(measured: Measured, experiment: str, of: str) -> pd.DataFram
     return rows[(rows["stands_in_for"] == of) & whole]
 
 
+def run_ids(statistic: dict, measured: Measured, datasets: tuple[str, ...]) -> list[str]:
+    """Ids of the runs behind a test on these data sets; none of a closed form."""
+    parts = [part for part in (statistic.get("first"), statistic.get("second")) if part]
+    frames = [_part_rows(statistic | part, measured) for part in parts or [statistic]]
+    found = [rows[rows["dataset"].isin(datasets)] for rows in frames if "run_id" in rows]
+    return list(dict.fromkeys(run for rows in found for run in rows["run_id"]))
+
+
+def _part_rows(part: dict, measured: Measured) -> pd.DataFrame:
+    """Rows of the runs that a part of a statistic is computed from."""
+    if part["kind"] in STABILITY:
+        return pd.DataFrame() if measured.stability is None else measured.stability
+    names = part.get("experiments") or [part[key] for key in ("experiment",) if key in part]
+    if not names:  # of gradients, which are those of clean runs
+        return _clean_rows(measured, measured.gradients if part["kind"] in GRADIENTS else None)
+    rows = pd.concat([experiment_rows(measured, name, part["of"]) for name in names])
+    if "noise_ratio" in part:
+        rows = rows[rows["noise_ratio"].isin([0, part["noise_ratio"]])]
+    return rows
+
+
+STABILITY, GRADIENTS = ("narrowing", "spread_ratio"), ("gradients", "growth")
+
+
+def _clean_rows(measured: Measured, analysed: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of the clean runs with the seeds of an analysis of language models."""
+    frames = [rows for rows in measured.metrics.values() if "run_id" in rows]
+    if analysed is None or not frames:
+        return pd.DataFrame()
+    rows = pd.concat(frames)
+    chosen = (rows["family"] == "language_model") & (rows["corruption"] == "none")
+    return rows[chosen & rows["seed"].isin(analysed["seed"]) & (rows["protocol"] == "text")]
+
+
 def analysis_rows(rows: pd.DataFrame | None, of: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """(data set, its rows) of an analysis."""
     if rows is not None:

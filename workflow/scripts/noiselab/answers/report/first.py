@@ -1,0 +1,225 @@
+"""The first screen: the question, one sentence of answer, a bar per family, all from the spectrum.
+
+Where a tier has no spectrum, or nothing yet, or settings are somebody's own, the answer says what
+there is.
+"""
+
+import math
+
+import pandas as pd
+
+from noiselab import reading
+from noiselab.answers.layouts import NAMES
+from noiselab.answers.report.words import minus, tidy
+from noiselab.families import FAMILIES
+
+QUESTION = (
+    "How much does a model lose when part of its training targets is wrong, and how much of that "
+    "loss was unavoidable?"
+)
+SPECTRUM = "spectrum"  # the table that bars are drawn from
+ROOM = 1.17  # of the longest bar, so that its number stands beside it
+SHARES = {0.5: "half", 1 / 3: "a third", 0.25: "a quarter"}  # of the targets
+STEPS = (1, 2, 5)  # of an axis, times a power of ten
+MOST = 6  # ticks of an axis
+MOST_SHOWN = 4  # tables where there is no spectrum
+
+
+def question(studies: list[dict]) -> str:
+    """What the page answers: the question of its only study, or that of all."""
+    asked = [study["question"] for study in studies]
+    return asked[0] if len(asked) == 1 and asked[0] else QUESTION
+
+
+def spectrum(path: str | None) -> dict | None:
+    """Bars and answer of a spectrum's tidy table; None: there are no losses in it."""
+    if path is None:
+        return None
+    table = reading.table(path, "family", "dataset", "metric", "noise_ratio", "ours", "floor")
+    rows = common(table.dropna(subset=["ours", "noise_ratio"]))
+    if len(rows) == 0:
+        return None
+    bars = [_bar(family, own) for family, own in rows.groupby("family", sort=False)]
+    ends = [end for bar in bars for end in (bar["total"], bar["high"], *_values(bar["others"]))]
+    axis = _axis(max([*ends, 1e-9]))
+    error_rate = rows["error_rate"].iloc[0]
+    return {
+        "bars": [bar | _geometry(bar, axis["length"]) for bar in bars],
+        "ticks": axis["ticks"],
+        "noise_ratio": f"{rows['noise_ratio'].iloc[0]:g}",
+        "answer": answer(bars, error_rate),
+    }
+
+
+def common(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the largest noise ratio that most families have, all of them if there is one."""
+    noisy = rows[rows["noise_ratio"] > 0]
+    families = noisy.groupby("noise_ratio")["family"].nunique()
+    if len(families) == 0:
+        return noisy
+    return noisy[noisy["noise_ratio"] == families[families == families.max()].index.max()]
+
+
+def share(rate: float) -> str:
+    """An error rate in words."""
+    named = [word for value, word in SHARES.items() if math.isclose(rate, value, rel_tol=1e-3)]
+    return named[0] if named else f"{100 * rate:.3g} %"
+
+
+def _bar(family: str, rows: pd.DataFrame) -> dict:
+    """The bar of a family: of its block that rests on most trainings of models that learned, of
+    several the one that loses most; the others are marks beside it."""
+    keys = ["weak", "n_seeds", "ours"]
+    order = rows.assign(weak=rows["competence"].notna())
+    order = order.sort_values(keys, ascending=[True, False, False], kind="stable")
+    row, others = order.iloc[0], order.iloc[1:]
+    floor = None if pd.isna(row["floor"]) else float(row["floor"])
+    known = floor is not None
+    ends = ("excess_low", "excess_high") if known else ("ci_low", "ci_high")
+    low, high = (float(row[end]) for end in ends)
+    shift = floor if known else 0.0
+    return {
+        "family": family,
+        "name": FAMILIES[family].title if family in FAMILIES else family.replace("_", " "),
+        "dataset": _block(row),
+        "trainings": "one training" if row["n_seeds"] == 1 else f"{row['n_seeds']:.0f} trainings",
+        "total": float(row["ours"]),
+        "floor": floor,
+        "above": float(row["ours"]) - shift,
+        "interval": None if math.isnan(low) else (low, high),
+        "low": row["ours"] if math.isnan(low) else low + shift,
+        "high": row["ours"] if math.isnan(low) else high + shift,
+        "weak": bool(pd.notna(row["competence"])),
+        "others": [
+            {"name": _block(other), "value": float(other["ours"])} for _, other in others.iterrows()
+        ],
+    }
+
+
+def _values(others: list[dict]) -> list[float]:
+    return [other["value"] for other in others]
+
+
+def _block(row: pd.Series) -> str:
+    """Data set of a row, and what else its block says, such as the length of training."""
+    name = NAMES.get(row["dataset"], row["dataset"])
+    head = str(row["panel"]).rpartition(":")[0]
+    return ", ".join([name, *head.split(", ")[1:]])
+
+
+def _axis(largest: float) -> dict:
+    """Length of an axis from 0, and round numbers on it with their places in per cent."""
+    power = 10 ** math.floor(math.log10(largest))
+    steps = [step * scale for scale in (power / 10, power) for step in STEPS]
+    step = next(s for s in steps if largest / s <= MOST)
+    length = largest * ROOM
+    ticks = [step * n for n in range(int(length / step) + 1)]
+    return {"length": length, "ticks": [{"text": f"{t:g}", "at": 100 * t / length} for t in ticks]}
+
+
+def _geometry(bar: dict, length: float) -> dict:
+    """Places in per cent of the axis, and the texts of a bar."""
+    floor, total = max(bar["floor"] or 0.0, 0.0), max(bar["total"], 0.0)
+    low, high = (max(bar[end], 0.0) for end in ("low", "high"))
+    places = {"floor": min(floor, total), "start": floor, "above": max(total - floor, 0.0)}
+    places |= {"low": low, "span": high - low, "end": max(total, high)}
+    kept = {f"{key}_at": round(100 * value / length, 3) for key, value in places.items()}
+    marks = [round(100 * max(value, 0) / length, 3) for value in _values(bar["others"])]
+    texts = {"total_text": _percent(bar["total"]), "above_text": _percent(bar["above"])}
+    texts["others_text"] = [f"{o['name']}: {_percent(o['value'])}" for o in bar["others"]]
+    texts["floor_text"] = "" if bar["floor"] is None else _percent(bar["floor"])
+    ends = bar["interval"]
+    texts["interval_text"] = f"[{_number(ends[0])}, {_number(ends[1])}]" if ends else ""
+    return kept | {"marks": marks} | texts
+
+
+def _number(value: float) -> str:
+    return minus(f"{value:z.1f}")
+
+
+def _percent(value: float) -> str:
+    return f"{_number(value)} %"
+
+
+def answer(bars: list[dict], error_rate: float) -> str:
+    """One sentence: the least and the most that is lost, over all data, and which share of each
+    family's loss was unavoidable. Models too weak to lose anything that would tell are left out."""
+    when = f"When {share(error_rate)} of the training targets are wrong, "
+    strong = [bar for bar in bars if not bar["weak"]]
+    if not strong:
+        return f"{when}these models are too weak to tell: what they lose says nothing about noise."
+    known = [bar for bar in strong if bar["floor"] is not None]
+    text = f"{when}{_range(strong)} of the clean score"
+    if not known:
+        return f"{text}; how much of it was unavoidable is not known."
+    shares: dict[str, list[str]] = {}
+    for bar in sorted(known, key=_unavoidable, reverse=True):
+        shares.setdefault(f"{100 * _unavoidable(bar):.0f} %", []).append(_plural(bar))
+    parts = [
+        f"{'nothing' if part == '0 %' else part} for {_listed(of)}" for part, of in shares.items()
+    ]
+    first = parts[0].replace("nothing for", "nothing of that loss for", 1)
+    parts[0] = first.replace(" % for", " % of that loss for", 1)
+    return tidy(f"{text}; unavoidable was {_listed(parts)}.")
+
+
+def _range(bars: list[dict]) -> str:
+    """The least and the most that is lost, with who loses it on what."""
+    lost = [(bar["total"], bar, bar["dataset"]) for bar in bars]
+    lost += [(other["value"], bar, other["name"]) for bar in bars for other in bar["others"]]
+    ends = [pick(lost, key=lambda one: one[0]) for pick in (min, max)]
+    texts = [f"{_percent(value)} ({_plural(bar)} on {name})" for value, bar, name in ends]
+    return f"models lose {' to '.join(dict.fromkeys(texts))}"
+
+
+def _unavoidable(bar: dict) -> float:
+    """Share of a family's loss that is the floor."""
+    lost = max(bar["total"], bar["floor"])
+    return max(bar["floor"], 0.0) / lost if lost > 0 else 0.0
+
+
+def _listed(texts: list[str]) -> str:
+    *most, last = texts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _plural(bar: dict) -> str:
+    name = bar["name"][0].lower() + bar["name"][1:]
+    return f"{name.replace(' ', '-')} models" if name.startswith("sequence") else name
+
+
+def without_spectrum(claims: bool, tables: int, trainings: int, own: bool) -> str:
+    """What there is to say where no spectrum was made."""
+    if trainings == 0:
+        return "Nothing has been trained yet: there is no answer."
+    made = f"{_counted(trainings, 'training')} in {_counted(tables, 'table')}"
+    whose = "settings of your own, " if own else ""
+    judged = ", and verdicts on claims" if claims else ""
+    return f"This page shows {whose}{made}{judged}. At the most noise:"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def highlights(studies: list[dict]) -> list[dict]:
+    """The first tables, each with its row of the most noise, where no spectrum was made."""
+    families = [family for study in studies for family in study["families"]]
+    entries = [entry for family in families for entry in family["entries"]]
+    shown = [entry for entry in entries if entry["kind"] == "table" and entry["panels"]]
+    return [
+        {"href": f"#{e['id']}", "title": e["title"], "text": _last_row(e)}
+        for e in shown[:MOST_SHOWN]
+    ]
+
+
+def _last_row(entry: dict) -> str:
+    """The last row of a table's first panel, in words."""
+    panel = entry["panels"][0]
+    row = panel["rows"][-1]
+    told = [
+        " ".join(filter(None, (cell["column"], cell["text"], cell["interval"])))
+        for cell in row["cells"]
+        if cell["text"] and cell["kind"] != "paper"
+    ]
+    return f"{panel['title']}, {row['label']}: {', '.join(told)}"
