@@ -160,14 +160,14 @@ def test_what_breaks_a_rule_is_seen(tier):
     found = entities(metadata)
     found["#job/claims"]["result"][0] = {"@id": "nowhere.json"}
     Path("results/smoke/report.html").write_text("other")
-    Path("results/smoke/overview.html").unlink()
+    Path("results/smoke/overview.md").unlink()
     del found["./"]["license"]
     found["#step-of/tables/audit"]["object"] = {"@id": "#job/report"}
     assert sorted(faults(metadata, Path("results/smoke"))) == [
         "#job/report is of another step",
         "#job/tables/audit is of no step",
         "nowhere.json is nowhere",
-        "overview.html is no file of the crate",
+        "overview.md is no file of the crate",
         "report.html has another digest",
         "the engine left steps out",
         "the root has no license",

@@ -148,7 +148,9 @@ def loss_above_floor(
     metric: str, excess: float, low: float, high: float
 ) -> tuple[float, float, float]:
     """An excess (ours - floor) and its interval as a loss: positive is worse."""
-    return (-excess, -high, -low) if metric in MORE_IS_BETTER else (excess, low, high)
+    if metric not in MORE_IS_BETTER:
+        return excess, low, high
+    return 0.0 - excess, 0.0 - high, 0.0 - low  # so that 0 has no minus sign
 
 
 def grids(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -288,9 +290,7 @@ def number_text(
 ) -> str:
     """A number with so many decimals, or those of its metric; empty where there is none."""
     decimals = DECIMALS.get(metric, 3) if decimals is None else decimals
-    if pd.isna(value):
-        return ""
-    return f"{value:{sign}z,.{decimals}f}"
+    return "" if pd.isna(value) else f"{value:{sign},.{decimals}f}"
 
 
 def data(table: pd.DataFrame, title: str, notes: list[str]) -> str:
