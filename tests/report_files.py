@@ -9,11 +9,11 @@ from noiselab.answers.claims import BASES
 from noiselab.files import write_json, write_text
 
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+    '<svg role="img" aria-label="Accuracy falls." xmlns="http://www.w3.org/2000/svg" '
     'width="900" height="300" viewBox="0 0 900 300">'
-    '<defs><clipPath id="clip"><rect width="9"/></clipPath></defs>'
-    '<g clip-path="url(#clip)"><rect id="bar" width="9" fill="currentColor"/></g>'
-    '<use xlink:href="#bar"/></svg>'
+    '<defs><clipPath id="NAME-0"><rect width="9"/></clipPath></defs>'
+    '<g clip-path="url(#NAME-0)"><rect width="9" fill="currentColor"/></g>'
+    "</svg>"
 )
 RUN = "classifier/digits/a-s0"
 
@@ -109,14 +109,16 @@ def table_files(folder, name, seeds=1, **changes):
 
 
 def figure_files(folder, name, spec=None):
-    """The files of a figure: a picture, or a drawing where there is a specification of it."""
-    endings = (".svg", ".png") if spec is None else (".svg", "_narrow.svg", ".png", ".csv", ".json")
+    """The files of a figure. spec: that of Vega-Lite; None: it has nothing to ask about."""
+    endings = (".svg", "_narrow.svg", ".png", ".csv", ".json")
     files = [folder / "figures" / f"{name}{ending}" for ending in endings]
     for file in files:
-        write_text(file, {".svg": SVG, ".csv": "a,b\n1,2\n"}.get(file.suffix, "\x89PNG and so on"))
-    if spec is not None:
-        sizes = dict.fromkeys(("wide", "narrow"), spec)
-        write_json(files[-1], {"alt": "Accuracy falls from 95 to 90 %.", **sizes})
+        drawn = SVG.replace("NAME", file.stem)
+        write_text(
+            file, {".svg": drawn, ".csv": "a,b\n1,2\n"}.get(file.suffix, "\x89PNG and so on")
+        )
+    sizes = {} if spec is None else dict.fromkeys(("wide", "narrow"), spec)
+    write_json(files[-1], {"alt": "Accuracy falls from 95 to 90 %.", **sizes})
     return [str(file) for file in files]
 
 

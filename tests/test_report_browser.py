@@ -191,7 +191,7 @@ def test_figures_come_alive_near_the_screen_and_stay_still_where_that_fails(open
         wanted = "1 == document.querySelectorAll('[data-figure=%s] .live svg').length"
         if drawn:
             page.wait_for_function(wanted % name)
-            assert not box.locator("[role=img]").is_visible()
+            assert not box.locator(".still").is_visible()
         else:
             page.wait_for_function(f"!document.querySelector('[data-figure={name}] .live')")
             assert box.locator(".drawing.wide svg").is_visible()

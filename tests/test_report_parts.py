@@ -9,7 +9,7 @@ from noiselab.answers.claims import combined
 from noiselab.answers.report import figures, first, runs, tables, words
 from noiselab.answers.report.settings import settings
 from noiselab.errors import NoiselabError
-from report_files import RUN, run_files, spectrum_files, table_data
+from report_files import RUN, figure_files, run_files, spectrum_files, table_data
 
 # -------------------------------------------------------------------------------- first screen
 
@@ -207,23 +207,19 @@ def test_anchors_of_runs_are_different():
 # ------------------------------------------------------------------------------------- figures
 
 
-def test_drawings_in_one_page_do_not_share_ids(tmp_path):
-    from report_files import SVG
-
-    path = tmp_path / "figure.svg"
-    path.write_text(SVG)
-    one, other = (figures.drawing(path, name) for name in ("one", "other"))
-    assert 'id="one-clip"' in one
-    assert "url(#one-clip)" in one
-    assert 'href="#one-bar"' in one
-    assert "one-" not in other
-
-
 def test_what_is_no_svg_is_refused(tmp_path):
     path = tmp_path / "figure.svg"
     path.write_text("<p>hello")
-    with pytest.raises(NoiselabError, match=r"figure.svg: no svg"):
-        figures.drawing(path, "x")
+    with pytest.raises(NoiselabError, match=r"figure.svg: no svg; remove it"):
+        figures.drawing(path)
+
+
+def test_a_figure_without_points_to_ask_about_has_no_specification(tmp_path):
+    for spec in (None, {"mark": "bar"}):
+        found = figures.figure({"name": "f", "paths": figure_files(tmp_path, "f", spec)})
+        assert [drawn["size"] for drawn in found["drawings"]] == ["wide", "narrow"]
+        assert found["alt"] == "Accuracy falls from 95 to 90 %."
+        assert (found["spec"] is None) == (spec is None)
 
 
 def test_specifications_cannot_end_their_element():

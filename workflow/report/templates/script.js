@@ -127,13 +127,15 @@
     return window.vegaEmbed;
   };
   const mount = async (box) => {
-    const still = box.querySelector("[role=img]"), specs = JSON.parse(box.querySelector("script").textContent);
+    const still = box.querySelector(".still"), specs = JSON.parse(box.querySelector("script").textContent);
     const place = element("div", "", { className: "live" });
     const draw = async () => {
       place.hidden = false;
       const options = { renderer: "svg", actions: false, logLevel: 0, tooltip: { theme: isDark() ? "dark" : "light" } };
       await load()(place, specs[narrow.matches ? "narrow" : "wide"], options);
-      place.querySelector("svg")?.setAttribute("aria-label", still.getAttribute("aria-label"));
+      const drawn = place.querySelector("svg"), alt = still.querySelector("svg").getAttribute("aria-label");
+      drawn.setAttribute("role", "img");
+      drawn.setAttribute("aria-label", alt);
       still.hidden = true;
     };
     box.append(place);

@@ -24,6 +24,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from noiselab.answers.figures.vegalite import VERSION
 from noiselab.answers.report import chapters, claims, facts, figures, first, runs, tables
 from noiselab.answers.verdicts import VERDICTS
 from noiselab.files import read_json
@@ -114,7 +115,7 @@ def _vega(studies: list[dict]) -> Markup:
     entries += [study["front"] for study in studies if study["front"]]
     if not any(entry.get("spec") for entry in entries):
         return Markup("")
-    return _closed(vl_convert.javascript_bundle())
+    return _closed(vl_convert.javascript_bundle(vl_version=VERSION))
 
 
 def _inline(name: str) -> Markup:

@@ -68,7 +68,7 @@ def entry(item: dict, context: Context) -> dict:
         table = read_json(files["json"])
         return shown | tables.view(table, item["name"], item["runs"], context.runs)
     sources = [title(context.tables[name]) for name in item["tables"] if name in context.tables]
-    return shown | {"title": item["title"], "sources": sources} | figure(item, sources)
+    return shown | {"title": item["title"], "sources": sources} | figure(item)
 
 
 def title(item: dict) -> str:

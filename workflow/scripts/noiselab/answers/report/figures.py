@@ -1,17 +1,15 @@
 """Figures, and files to download, inside the page.
 
-A figure NAME is drawn wide and narrow (NAME.svg, NAME_narrow.svg) with currentColor for text and
-axes, so both are put into the page as they are; NAME.json has a sentence for who cannot see it and
-the specifications of Vega-Lite, from which a browser with scripts draws it again. Pictures of
-samples have an svg alone, which the page shows as an image.
+A figure NAME is drawn wide and narrow (NAME.svg, NAME_narrow.svg), with the page's own colour for
+text and axes and with ids of its own, so both are put into the page as they are. NAME.json has the
+sentence for who cannot see it and, where it has points to ask about, the specifications of
+Vega-Lite, from which a browser with scripts draws it again.
 """
 
 import base64
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
 from markupsafe import Markup
 
@@ -25,46 +23,25 @@ MIME = {
     "svg": "image/svg+xml",
     "png": "image/png",
 }
-SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-REFERENCE = re.compile(r"url\(#([^)]+)\)")
+SIZES = {"wide": ".svg", "narrow": "_narrow.svg"}
 
 
-def figure(item: dict, sources: list[str]) -> dict:
-    """How the page shows a figure: drawings or an image, its text, and specifications."""
+def figure(item: dict) -> dict:
+    """How the page shows a figure: its drawings, what they say, and their specifications, if a
+    browser can draw it again. NoiselabError: a drawing is no svg."""
     files = {Path(path).name.removeprefix(item["name"]): Path(path) for path in item["paths"]}
-    alt = f"Figure: {item['title']}." + (f" Its numbers: {'; '.join(sources)}." if sources else "")
-    if ".json" not in files:
-        return {"alt": alt, "image": data_uri(files[".svg"]), "drawings": [], "spec": None}
     told = read_json(files[".json"])
-    drawings = [
-        {"size": size, "svg": drawing(files[suffix], f"{item['name']}-{size}")}
-        for size, suffix in (("wide", ".svg"), ("narrow", "_narrow.svg"))
-    ]
-    spec = {size: told[size] for size in ("wide", "narrow")}
-    return {"alt": told["alt"], "image": None, "drawings": drawings, "spec": embedded(spec)}
+    drawings = [{"size": size, "svg": drawing(files[end])} for size, end in SIZES.items()]
+    spec = {size: told[size] for size in SIZES if size in told}
+    return {"alt": told["alt"], "drawings": drawings, "spec": embedded(spec) if spec else None}
 
 
-def drawing(path: Path, name: str) -> Markup:
-    """An svg file as an element of the page, whose ids begin with `name`. NoiselabError: it is no
-    svg file, or loads something."""
-    ElementTree.register_namespace("", SVG)
-    ElementTree.register_namespace("xlink", XLINK)
-    try:
-        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    except ElementTree.ParseError as error:
-        raise NoiselabError(f"{path}: no svg ({error}); remove it, and it is made again") from error
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            plain = key.rpartition("}")[2]
-            if plain == "id":
-                element.set(key, f"{name}-{value}")
-            elif plain == "href" and value.startswith("#"):
-                element.set(key, f"#{name}-{value[1:]}")
-            else:
-                element.set(key, REFERENCE.sub(rf"url(#{name}-\1)", value))
-    root.set("aria-hidden", "true")
-    root.set("focusable", "false")
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+def drawing(path: Path) -> Markup:
+    """An svg file as an element of the page. NoiselabError: it is none."""
+    text = path.read_text(encoding="utf-8").strip()
+    if not text.startswith("<svg ") or not text.endswith("</svg>"):
+        raise NoiselabError(f"{path}: no svg; remove it, and it is made again")
+    return Markup(text)
 
 
 def embedded(content: dict) -> Markup:
