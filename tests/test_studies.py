@@ -96,3 +96,21 @@ def test_the_report_has_tables_and_figures_in_the_order_of_the_entries():
     order = [name for name, entry in settings["artefacts"].items() if entry["kind"] != "analysis"]
     assert shown == [name for name in order if name in shown]
     assert shown.index("table2") < shown.index("table10") < shown.index("table13")
+
+
+@pytest.mark.parametrize("study", config.known_studies())
+def test_every_study_says_what_it_is_about(study):
+    about = config.about(study)
+    assert set(about) == {"name", "title", "question", "paper", "artefacts", "claims"}
+    assert about["question"].endswith("?")
+    assert set(about["paper"]) == {"title", "authors", "venue", "url"}
+    assert about["paper"]["url"].startswith("https://")
+    assert about["artefacts"]
+
+
+def test_a_study_without_a_page_of_its_own_has_its_name_as_title(monkeypatch, tmp_path):
+    (tmp_path / "low_noise").mkdir()
+    monkeypatch.setattr(config, "STUDIES", tmp_path)
+    about = config.about("low_noise")
+    assert (about["title"], about["question"], about["paper"]) == ("Low noise", "", None)
+    assert about["artefacts"] == about["claims"] == []

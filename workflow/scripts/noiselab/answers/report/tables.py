@@ -10,7 +10,7 @@ from itertools import groupby
 from noiselab.answers.report.runs import links
 from noiselab.answers.report.words import minus
 
-ORDER = ("loss", "floor", "ours", "number", "paper")  # of columns, by kind
+ORDER = ("above", "loss", "floor", "dilution", "ours", "number", "paper")  # of columns, by kind
 HINT = re.compile(r"\s*\[(.*)\]$")  # what the interval of a column is
 
 
