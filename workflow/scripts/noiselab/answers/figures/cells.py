@@ -131,22 +131,43 @@ def more_is_better(metric: str) -> bool:
     return metric.endswith(("accuracy", "consistency"))
 
 
+def findings(what: str, found: list[tuple[str, pd.DataFrame]]) -> str:
+    """A figure's sentence: what it shows, and of each named part the cell with the most errors."""
+    parts = [f"{name}: {text}" for name, part in found if (text := _finding(part))]
+    return f"{what}: {'; '.join(parts) or 'nothing was run'}."
+
+
+def _finding(part: pd.DataFrame) -> str:
+    """The cell with the highest error rate in words; empty: none was run."""
+    part = part.dropna(subset=["ours", "error_rate"])
+    if len(part) == 0:
+        return ""
+    row = part.loc[part["error_rate"].idxmax()].to_dict()
+    text = f"{_text(row['ours'], row['metric'])}{_unit(row['unit'])} with "
+    text += f"{100 * row['error_rate']:.3g} % errors"
+    if pd.isna(row["floor"]):
+        return text
+    turned = -1 if more_is_better(row["metric"]) else 1
+    above = _text(turned * row["excess"], row["metric"], "+")
+    return f"{text}, noise floor {_text(row['floor'], row['metric'])}, loss above the floor {above}"
+
+
 # ----------------------------------------------------------------------------------- axes
 
 
-def error_axis(curves: Iterable[Curve], small: bool = False) -> Axis:
+def error_axis(curves: Iterable[Curve]) -> Axis:
     """The error rate from 0 to the highest that is drawn."""
-    high = max(line.points["x"].max() for line in curves)
-    step = 0.25 if small or high > 0.6 else 0.1
+    high = max((float(line.points["x"].max()) for line in curves), default=0.0) or 1.0
+    step = 0.25 if high > 0.6 else 0.1
     ticks = tuple(round(step * i, 9) for i in range(int(high / step + 1e-9) + 1))
     return Axis("error rate", -0.02 * high, 1.02 * high, ticks, ".0%")
 
 
 def value_axis(title: str, curves: Iterable[Curve], zero: bool = False) -> Axis:
     """An axis that shows all that is drawn."""
-    values = [line.points[c].dropna() for line in curves for c in ("y", "low", "high")]
-    values = pd.concat([part for part in values if len(part)])
-    low, high = float(values.min()), float(values.max())
+    parts = (line.points[c].dropna() for line in curves for c in ("y", "low", "high"))
+    values = [float(value) for part in parts for value in part] or [0.0]
+    low, high = min(values), max(values)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     room = MARGIN * ((high - low) or abs(high) or 1.0)

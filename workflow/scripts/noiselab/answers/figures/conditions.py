@@ -20,6 +20,7 @@ from noiselab.answers.layouts import BUDGETS, NAMES, number_text
 from noiselab.answers.tables import rate_text
 
 SHARE = "share of the source's length limit"
+MULTIPLIER = "batch, multiplied by (steps divided by the same)"
 DIVERGED = "diverged"
 SHORT = BUDGETS | {"fixed_total": "fixed length"}  # in titles of narrow panels
 
@@ -67,7 +68,7 @@ def _context_alt(table: pd.DataFrame, worst: float, noise: str) -> str:
         ]
         parts.append(f"{NAMES.get(dataset, dataset)}: {texts[0]} of the source, {texts[1]}")
     head = f"What noise costs a sequence at {noise}, by how much of the source is kept."
-    return f"{head} {'; '.join(parts)}."
+    return f"{head} {'; '.join(parts) or 'Nothing was run'}."
 
 
 def scale_figure(tables: list[pd.DataFrame]) -> Drawing:
@@ -92,13 +93,11 @@ def scale_figure(tables: list[pd.DataFrame]) -> Drawing:
                 across = rows.logarithmic_axis(label, part[x])
                 y = rows.value_axis(measure, lines, zero=True)
                 panels.append(Panel(title, across, y, lines))
-        worst, best = (part.loc[getattr(part["ours"], f)()] for f in ("idxmax", "idxmin"))
-        found.append((budget, noise, worst, best))
-    alt = "; ".join(
-        f"{BUDGETS[budget]}: from {_sized(best)} to {_sized(worst)}"
-        for budget, _, worst, best in found
-    )
-    alt = f"Relative loss of accuracy at {found[0][1]}, by classes and images. {alt}."
+        run = part.dropna(subset="ours").sort_values("ours")
+        if len(run):
+            least, most = _sized(run.iloc[0]), _sized(run.iloc[-1])
+            found.append(f"{BUDGETS[budget]}, {noise}: from {least} to {most}")
+    alt = f"Relative loss of accuracy by classes and images: {'; '.join(found)}."
     return drawing(alt, panels, wide(3, 200), narrow())
 
 
@@ -126,16 +125,15 @@ def batch_figure(tables: list[pd.DataFrame]) -> Drawing:
     for (dataset, metric), part in table.groupby(["dataset", "metric"], sort=False):
         name, unit = NAMES.get(dataset, dataset), part["unit"].iloc[0]
         measure = f"clean-test {NAMES[metric].removeprefix('clean-test ')} ({unit})"
-        lines = []
-        for i, (_, own) in enumerate(part.groupby("error_rate")):
-            lines += _multiplier_curves(own, i)
-        y = rows.value_axis(measure, lines)
-        lines += _diverged(part, y)
-        x = rows.logarithmic_axis(
-            "batch, multiplied by (steps divided by the same)", part["batch_multiplier"]
-        )
-        panels.append(Panel(name, x, y, lines))
-        found += [(name, own) for _, own in part.groupby("error_rate")]
+        x = rows.logarithmic_axis(MULTIPLIER, part["batch_multiplier"])
+        for errors in batches(sorted(part["error_rate"].dropna().unique()), MOST // 3):
+            shown = part[part["error_rate"].isin(errors)]
+            lines = []
+            for i, (_, own) in enumerate(shown.groupby("error_rate")):
+                lines += _multiplier_curves(own, i)
+                found.append((name, own))
+            y = rows.value_axis(measure, lines)
+            panels.append(Panel(name, x, y, lines + _diverged(shown, y)))
     alt = "; ".join(f"{name}, {_noise(own)}: {_course(own)}" for name, own in found)
     return drawing(
         f"Clean score against the batch. {alt}.", panels, wide(min(2, len(panels))), narrow()
@@ -148,7 +146,7 @@ def _noise(own: pd.DataFrame) -> str:
 
 
 def _multiplier_curves(own: pd.DataFrame, number: int) -> list[Curve]:
-    name, style = _noise(own), look(min(number, MOST - 1))
+    name, style = _noise(own), look(number)
     dashed = Look(**{**vars(rows.FLOOR), "colour": style.colour})
     floor = own[own["error_rate"] != 0]
     lines = rows.floor(floor, f"{name}: floor", "batch_multiplier", dashed)

@@ -136,6 +136,7 @@ def panel_data(panels: list[Panel]) -> pd.DataFrame:
             told = {"panel": panel.title, "measure": panel.y.title, "series": line.name}
             parts.append(points.assign(**told, kind=line.kind))
     first = ["panel", "measure", "series", "kind", *dict.fromkeys(p.x.title for p in panels)]
-    table = pd.concat([part.dropna(axis=1, how="all") for part in parts], ignore_index=True)
+    parts = [part.dropna(axis=1, how="all") for part in parts]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=first)
     last = ["value", "95 % interval, low", "95 % interval, high", "trainings"]
     return table[[column for column in [*first, *last] if column in table]]

@@ -16,7 +16,7 @@ from noiselab.answers.figures.drawing import (
     batches,
 )
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
-from noiselab.answers.layouts import BUDGETS, NAMES, number_text
+from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.layouts import FAMILIES as FAMILY_NAMES
 
 CORRUPTIONS = {
@@ -51,9 +51,9 @@ def classifier_figure(tables: list[pd.DataFrame]) -> Drawing:
             # A decision keeps until the error rate at which another class overtakes: a step.
             lines = _three(part, "ours", step=True)
             panels.append(Panel(f"{name}, {words}", rows.error_axis(lines), ACCURACY, lines))
-            found.append((f"{words} on {name}", _worst(part)))
-    alt = "; ".join(f"{where}: {_fall(row)}" for where, row in found)
-    return drawing(f"Accuracy falls with the error rate. {alt}.", panels, wide(2), narrow())
+            found.append((f"{words} on {name}", part))
+    alt = rows.findings("Accuracy under noise", found)
+    return drawing(alt, panels, wide(2), narrow())
 
 
 def _corruption_table(tables: list[pd.DataFrame], corruption: str) -> pd.DataFrame:
@@ -76,24 +76,6 @@ def _three(part: pd.DataFrame, name: str, step: bool = False) -> list[Curve]:
     ]
 
 
-def _worst(part: pd.DataFrame) -> pd.Series:
-    """The row with the highest error rate that was run."""
-    part = part.dropna(subset=["ours", "error_rate"])
-    return part.loc[part["error_rate"].idxmax()] if len(part) else part.reindex([0]).iloc[0]
-
-
-def _fall(row: pd.Series) -> str:
-    """What is left at the highest error rate."""
-    if pd.isna(row["ours"]):
-        return "nothing was run"
-    text = f"{row['ours']:.1f} % at {_rate(row)}"
-    return text + (f", floor {row['floor']:.1f} %" if pd.notna(row["floor"]) else "")
-
-
-def _rate(row: pd.Series) -> str:
-    return f"{100 * row['error_rate']:.3g} % errors"
-
-
 def language_model_figure(tables: list[pd.DataFrame]) -> Drawing:
     """NLL against error rate (Figure 1): a column per budget, clean test and noisy training
     text above each other."""
@@ -101,23 +83,17 @@ def language_model_figure(tables: list[pd.DataFrame]) -> Drawing:
     for metric, text in (("nll", "clean test text"), ("train_nll", "noisy training text")):
         row = []
         for table in tables:
-            noisy = table[table["corruption"] != "none"].iloc[0]
+            budget = BUDGETS[table.loc[table["corruption"] != "none", "budget"].iloc[0]]
             part = table[table["metric"] == metric]
             denoised = table[table["metric"] == "denoised_nll"] if metric == "nll" else part[:0]
             lines = _three(part, "ours")
             lines += rows.ours(denoised, "noise taken out", DENOISED)
-            row.append((f"{text}, {BUDGETS[noisy['budget']]}", lines))
-            if metric == "nll":
-                found.append((BUDGETS[noisy["budget"]], _worst(part)))
+            row.append((f"{text}, {budget}", lines))
+            found += [(budget, part)] if metric == "nll" else []
         drawn = [line for _, lines in row for line in lines]
         axis = rows.value_axis("negative log-likelihood (nats per token)", drawn)
         panels += [Panel(title, rows.error_axis(lines), axis, lines) for title, lines in row]
-    alt = "; ".join(
-        f"{budget}: {row['ours']:.2f} nats per token at {_rate(row)}, "
-        f"{row['excess']:+.2f} above the floor"
-        for budget, row in found
-    )
-    alt = f"The NLL of clean text rises with the share of wrong tokens. {alt}."
+    alt = rows.findings("Negative log-likelihood of clean text under noise", found)
     return drawing(alt, panels, wide(len(tables)), narrow())
 
 
@@ -135,17 +111,11 @@ def rulers_figure(tables: list[pd.DataFrame]) -> Drawing:
                 part = table[(table["dataset"] == dataset) & table["metric"].isin(metrics)]
                 part = part[part["family"] == family]
                 lines += _coloured(part, FAMILY_NAMES[family], style)
-                found.append((label, family, _worst(part)))
-            name = NAMES.get(dataset, dataset)
-            axis = Axis(label, 0, 102)
-            panels.append(
-                Panel(f"{name}, {_RULER_TITLES[label]}", rows.error_axis(lines), axis, lines)
-            )
-    alt = "; ".join(
-        f"{FAMILY_NAMES[family]}, {label.removesuffix(' (%)')}: {_fall(row)}"
-        for label, family, row in found
-    )
-    alt = f"A sampler shows the noise it learned, a decision need not. {alt}."
+                found.append((f"{FAMILY_NAMES[family]} {_RULER_TITLES[label]}", part))
+            title = f"{NAMES.get(dataset, dataset)}, {_RULER_TITLES[label]}"
+            axes = rows.error_axis(lines), Axis(label, 0, 102)
+            panels.append(Panel(title, *axes, lines))
+    alt = rows.findings("Both families by the same rulers", found)
     return drawing(alt, panels, wide(2), narrow())
 
 
@@ -173,17 +143,11 @@ def seq2seq_figure(tables: list[pd.DataFrame]) -> Drawing:
             for dataset, style in zip(datasets, SETS, strict=False):
                 part = table[(table["metric"] == metric) & (table["dataset"] == dataset)]
                 lines += _coloured(part, NAMES.get(dataset, dataset), style)
-            if lines:
-                axis = rows.value_axis(label, lines, zero=True)
-                panels.append(Panel(_RISE_TITLES[metric], rows.error_axis(lines), axis, lines))
-    relative = table[table["metric"] == "nll_relative_rise"]
-    worst = [(d, _worst(part)) for d, part in relative.groupby("dataset", sort=False)]
-    alt = "; ".join(
-        f"{NAMES.get(d, d)}: {number_text(row['ours'], row['metric'])} % at {_rate(row)}, "
-        f"floor {number_text(row['floor'], row['metric'])} %"
-        for d, row in worst
-    )
-    alt = f"The NLL of clean targets rises with the share of a noisy teacher's targets. {alt}."
+            axis = rows.value_axis(label, lines, zero=True)
+            panels.append(Panel(_RISE_TITLES[metric], rows.error_axis(lines), axis, lines))
+    relative = table[table["metric"] == "nll_relative_rise"].groupby("dataset", sort=False)
+    found = [(NAMES.get(dataset, dataset), part) for dataset, part in relative]
+    alt = rows.findings("Relative rise of the NLL under a noisy teacher's targets", found)
     return drawing(alt, panels, wide(3, names=92), narrow())
 
 

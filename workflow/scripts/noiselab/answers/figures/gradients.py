@@ -46,7 +46,7 @@ def gradient_figure(tables: list[pd.DataFrame]) -> Drawing:
         f"{first['snr']:.2f} for one to {last['snr']:.2f} for sums of {last['count']:g}"
         for name, first, last in found
     )
-    alt = f"Clean gradients share a direction, corrupt ones do not. {alt}."
+    alt = f"How coherent gradients of clean and of corrupt targets are. {alt}."
     return drawing(alt, panels, wide(2, 280, names=120), narrow(height=210))
 
 

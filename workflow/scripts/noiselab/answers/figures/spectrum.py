@@ -64,7 +64,9 @@ def _bar(row: dict, who: str, family: str, name: str, weak: bool) -> dict:
     one = who == "published" or on_one_training(row["n_seeds"], row["interval"])
     low, high = (None, None) if one else (floor + row["excess_low"], floor + row["excess_high"])
     title = f"{FAMILY_NAMES[family]}, {name}"
-    cell = rows.cell(row, title) if who == "ours" else _printed(row, title)
+    cell = None
+    if pd.notna(value):
+        cell = rows.cell(row, title) if who == "ours" else _printed(row, title)
     return {
         "numbers": WHO[who],
         "family": family,

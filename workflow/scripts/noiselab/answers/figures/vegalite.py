@@ -26,6 +26,7 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 VERSION = "6.4"
 FONT = "system-ui, sans-serif"
 GAP = 14  # between panels
+NOTHING = "Nothing of this figure was run here, nor is it printed in the paper."
 SAMPLE, INDENT = 18, 30  # of a line beside its name; where the name begins
 
 
@@ -58,7 +59,10 @@ def narrow(columns: int = 1, height: int = 170, names: int = 92) -> Size:
 
 
 def drawing(alt: str, panels: list[Panel], large: Size, small: Size) -> Drawing:
-    """A figure of panels in rows."""
+    """A figure of panels in rows, of those in which there is something."""
+    panels = [panel for panel in panels if panel.curves]
+    if not panels:
+        alt, panels = NOTHING, [Panel(NOTHING, *[Axis("", 0, 1)] * 2, [])]
     specs = (
         specification([panel_spec(p, i, panels, size) for i, p in enumerate(panels)], size)
         for size in (large, small)
@@ -268,10 +272,11 @@ def _values(points: pd.DataFrame) -> list[dict]:
 
 def _pointed(panel: Panel) -> list[dict]:
     """Large unseen points that show their cell."""
-    rows = [line.points[["x", "y", "cell"]].assign(series=line.name) for line in panel.curves]
-    points = pd.concat(rows).dropna(subset="cell")
-    if len(points) == 0:
+    rows = [line.points[["x", "y", "cell"]].dropna(subset="cell") for line in panel.curves]
+    rows = [points for points in rows if len(points)]
+    if not rows:
         return []
+    points = pd.concat(rows)
     mark = {"type": "circle", "size": 260, "aria": False, "opacity": 0.001, "color": TEXT}
     tip = {"tooltip": {"field": "cell", "type": "nominal"}}
     return [{"data": {"values": _values(points)}, "mark": mark, "encoding": tip}]
