@@ -1,4 +1,4 @@
-# make setup | quick | burst | bundle | test | test-slurm | lint | bench | results | lock
+# make setup | quick | burst | bundle | test | test-slurm | lint | bench | results | screenshot | lock
 # make burst DATA=/path: ten minutes of one GPU
 # make bundle TIER=desk, or RESULTS=results/quick/own/name: one archive to publish; MASKS=yes adds which labels are wrong
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
@@ -12,7 +12,7 @@ TIER ?= quick
 RESULTS ?= results/$(TIER)
 MASKS ?=
 
-.PHONY: setup quick burst bundle test browser test-slurm lint bench results lock
+.PHONY: setup quick burst bundle test browser test-slurm lint bench results screenshot lock
 
 setup: .venv/.complete
 
@@ -65,9 +65,13 @@ bench: setup
 
 # For a tier that takes days, `make_results.py --finished results/desk` publishes what is finished so far.
 # docs/RESULTS.md and docs/results/ from results/quick and what is built of results/desk, as far as they were run;
-# then the marked numbers of README and docs from docs/results/.
+# then what each tier is planned to cost, and the marked numbers of README and docs from docs/results/.
 results: setup
-	$(BIN)/python workflow/scripts/make_results.py --results $(wildcard results/quick results/desk/only/built)
+	$(BIN)/python workflow/scripts/make_results.py --tiers --results $(wildcard results/quick results/desk/only/built)
+
+# The first screen of results/quick/report.html, for the README; needs a browser (chromium).
+screenshot: setup
+	$(BIN)/python workflow/scripts/take_screenshot.py
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

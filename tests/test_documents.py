@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from PIL import Image
+
+import take_screenshot
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -208,3 +212,21 @@ def test_the_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"]
     newest = re.search(r"^## (\S+?),", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert str(citation) == project == newest[1]
+
+
+# --------------------------------------------------------------------------- the report's picture
+
+
+@pytest.mark.skipif(not any(map(shutil.which, take_screenshot.BROWSERS)), reason="no browser")
+def test_the_readmes_picture_is_the_first_screen_of_a_page(tmp_path):
+    """Red where a reader prefers dark pages, else blue, and white below the first screen."""
+    dark = "@media (prefers-color-scheme: dark) { div { background: #f00 } }"
+    page = f"<style>body {{ margin: 0 }} div {{ height: 300px; background: #00f }} {dark}</style>"
+    (tmp_path / "page.html").write_text(f"{page}<div></div>")
+    script = ROOT / "workflow" / "scripts" / "take_screenshot.py"
+    command = [sys.executable, script, "--report", tmp_path / "page.html", "--width", 390]
+    command += ["--height", 300, "--dark", "--out", tmp_path / "picture.png"]
+    subprocess.run(list(map(str, command)), check=True, timeout=SECONDS)
+    picture = Image.open(tmp_path / "picture.png").convert("RGB")
+    assert picture.size == (390, 300)
+    assert picture.getcolors() == [(390 * 300, (255, 0, 0))]

@@ -14,12 +14,23 @@ from markdown_it import MarkdownIt
 
 import make_results
 from claim_rows import PUBLISHED, row
-from noiselab.answers import claims, collected, competence, documents, provenance, verdicts
+from noiselab import reading
+from noiselab.answers import (
+    claims,
+    collected,
+    competence,
+    documents,
+    provenance,
+    tables,
+    tiers,
+    verdicts,
+)
 from noiselab.answers.audit import COLUMNS
 from noiselab.answers.claims import Measured
 from noiselab.answers.documents import answer, filled
 from noiselab.errors import NoiselabError
 from noiselab.files import write_text
+from noiselab.planning import config, project
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -146,6 +157,15 @@ def test_nothing_is_allowed_that_is_not_there(page):
     assert [passage for passage in needed if passage not in typed] == []
     assert [passage for passage in needed if not measurements(passage)] == [], "needs no entry"
     assert all(needed.values()), "without a reason"
+
+
+@pytest.mark.parametrize("tier", ["quick", "desk"])
+def test_metrics_over_seeds_are_of_these_metrics(tier, tmp_path):
+    """`make results` writes them anew."""
+    made = tables.cells(reading.table(RESULTS / tier / "metrics.csv"))
+    made.to_csv(tmp_path / "cells.csv", index=False)
+    written = (RESULTS / tier / "cells.csv").read_text()
+    assert (tmp_path / "cells.csv").read_text() == written
 
 
 def test_no_folder_of_results_is_left_that_nothing_cites():
@@ -330,6 +350,7 @@ def test_pages_are_filled_together_or_not_at_all(tmp_path, results):
 
 
 SOURCES = {"audit": "audit", "verdicts": "claims", "run": "provenance", "competence": "competence"}
+SOURCES["losses"] = "cells"
 
 
 def cited(text: str) -> set[str]:
@@ -345,14 +366,17 @@ def test_another_number_in_a_csv_makes_a_page_stale(tmp_path):
     keys = ["noise_ratio", "error_rate", "number", "seeds"]  # that a place chooses by
     for page in PAGES:
         text = page.read_text("utf-8")
+        folder = tmp_path / name(page)
         for file in cited(text):
-            folder = tmp_path / name(page) / file
-            shutil.copytree(RESULTS, folder)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(RESULTS / f"{file}.csv", folder / f"{file}.csv")
+        for file in cited(text):
             table = pd.read_csv(folder / f"{file}.csv")
             numbers = [c for c in table.select_dtypes("number") if c not in keys]
             table[numbers] = table[numbers] * 2 + 1
             table.to_csv(folder / f"{file}.csv", index=False)
             assert filled(text, name(page), folder) != text, f"{page}: {file}"
+            shutil.copyfile(RESULTS / f"{file}.csv", folder / f"{file}.csv")
 
 
 def test_the_floors_of_the_printed_numbers_follow_from_these():
@@ -467,6 +491,47 @@ def test_gates_are_a_table(results):
     ]
 
 
+def test_what_noise_costs_is_a_table(results):
+    metrics = []
+    for ratio, seed, accuracy in ((0.0, 0, 90), (0.0, 1, 92), (1.0, 0, 80), (1.0, 1, 84)):
+        run_id = f"classifier/digits/{'noisy' if ratio else 'clean'}-s{seed}-x1f"
+        lost = {0: 90, 1: 92}[seed] - accuracy
+        shared = {"ratio": ratio, "seed": seed, "of": "cifar10", "half": 1}
+        shared["corruption"] = "uniform_label" if ratio else "none"
+        metrics += [
+            row("table2", "digits", "accuracy", accuracy, unit="%", **shared) | {"run_id": run_id},
+            row("table2", "digits", "accuracy_drop", lost, floor=1.5, unit="points", **shared)
+            | {"run_id": run_id},
+        ]
+    table = tables.cells(pd.DataFrame(metrics))
+    table.to_csv(results / "quick" / "cells.csv", index=False)
+    assert set(table["run"]) == {"classifier/digits/clean-x1f", "classifier/digits/noisy-x1f"}
+    head, noisy, clean = rows(block(results, "losses quick classifier/digits/noisy classifier"))[:3]
+    assert head[3:6] == ["lost", "floor of the loss", "lost above the floor [95 % CI]"]
+    assert noisy[2:5] == ["82.00 %", "9.00 points", "1.50"]
+    assert noisy[6] == "2"
+    # 8.5 and 6.5: a mean of 7.5, and a t-interval of one degree of freedom.
+    assert noisy[5] == f"7.50 [{7.5 - 12.706205:.2f}, {7.5 + 12.706205:.2f}]".replace("-", "−")
+    assert clean[2:] == ["91.00 %", "", "", "", "2"]
+    with pytest.raises(NoiselabError, match="quick: no run classifier/letters"):
+        block(results, "losses quick classifier/letters")
+
+
+def test_costs_of_tiers_are_of_their_plans(tmp_path):
+    """`make results` writes them anew. Networks are not counted here, which takes a while."""
+    written = pd.read_csv(RESULTS / "tiers.csv").set_index("tier")
+    assert list(written.index) == list(tiers.TIERS)
+    (tmp_path / "cifar10n").mkdir()
+    (tmp_path / tiers.LABELS).touch()
+    for tier, told in written.iterrows():
+        settings = config.load({"data": {"root": str(tmp_path)}}, tier=tier)
+        graph = project.plan(settings, f"results/{tier}").graph
+        needed = graph.closure(project.GOALS)
+        trainings = [graph.plan.runs[j.split("/", 1)[1]] for j in needed if j.startswith("train/")]
+        assert told["trainings"] == len(trainings)
+        assert told["steps"] == sum(run.training["steps"] for run in trainings)
+
+
 # ----------------------------------------------------------------------------- make results
 
 
@@ -506,7 +571,7 @@ def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys)
     assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()
     written = {path: path.read_text() for path in (repository / "docs").rglob("*.*")}
     results = repository / "docs" / "results" / "smoke"
-    made = {"table2", "metrics", "history", "provenance", "competence"}
+    made = {"table2", "metrics", "cells", "history", "provenance", "competence"}
     assert made == {path.stem for path in results.iterdir()}
     curves = pd.read_csv(results / "history.csv")
     assert list(curves["step"]) == [*range(4, 44, 4), 39, 40]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import collected, competence, documents, provenance
+from noiselab.answers import collected, competence, documents, provenance, tables, tiers
 from noiselab.errors import NoiselabError, run_script
 from noiselab.families.descriptor import HISTORY, METRICS
 from noiselab.files import ROOT, whole_file, write_text
@@ -39,8 +39,9 @@ HEAD = """\
 # Results
 
 Written by `make results` from the files of the runs named below; the csv files are in
-[results/](results). Before you conclude anything from tier `quick`, read what its networks
-[can say, and what not](../README.md#what-the-small-networks-can-say-and-what-not).
+[results/](results). Before you conclude anything from tier `quick`, read what it
+[can say, and what not](FINDINGS.md), and whether its networks
+[have learned enough](FINDINGS.md#have-the-small-networks-learned-enough).
 """
 TIER = """\
 # Tier {tier}
@@ -62,11 +63,21 @@ def main() -> None:
     parser.add_argument(
         "--finished", type=Path, help="folder of a tier: publish the metrics of what is finished"
     )
+    parser.add_argument(
+        "--tiers",
+        action="store_true",
+        help="plan what each tier costs, which takes a minute or two",
+    )
     arguments = parser.parse_args()
+    if arguments.tiers:
+        _write_table(DOCS / "results" / "tiers.csv", tiers.table())
     if arguments.finished:
         _write_finished(arguments.finished)
     if arguments.results:
         _write_results(arguments.results)
+    for folder in {path.parent for path in (DOCS / "results").glob("*/history.csv")}:
+        metrics = reading.table(folder / "metrics.csv")  # of this script, as the learning curves
+        _write_table(folder / "cells.csv", tables.cells(metrics))
     for page in documents.fill(ROOT):
         print(f"{page}: numbers as in docs/results")
 
@@ -85,19 +96,23 @@ def _write_metrics(results: Path, metrics: pd.DataFrame) -> pd.DataFrame:
     """Each training's metrics once, its learning curve and where all come from. Returns a row per
     training. metrics: rows of collected."""
     runs = metrics.drop_duplicates("run_id")
-    tables = {
+    found = {
         "metrics": metrics.drop_duplicates(["run_id", "metric", "protocol"]),
         "history": _histories(results, runs["run_id"]),
         "provenance": provenance.table(runs),
     }
-    for name, table in tables.items():
+    for name, table in found.items():
         _write(results, name, table)
     return runs
 
 
 def _write(results: Path, name: str, table: pd.DataFrame) -> None:
-    with whole_file(DOCS / "results" / _tier_name(results) / f"{name}.csv") as path:
-        table.to_csv(path, index=False)
+    _write_table(DOCS / "results" / _tier_name(results) / f"{name}.csv", table)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with whole_file(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def _write_results(folders: list[Path]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from noiselab import reading
 from noiselab.answers import audit, provenance, verdicts
+from noiselab.answers.layouts import NAMES, number_text
 from noiselab.errors import NoiselabError
 from noiselab.planning import config
 from noiselab.planning.hints import hint
@@ -77,6 +78,44 @@ def competence_block(results: Path, tier: str) -> str:
     return _markdown(table[list(columns)])
 
 
+LOSSES = {"accuracy": "accuracy_drop", "consistency": "consistency_drop", "nll": "nll_rise"}
+NOISES = {"uniform_label": "uniform", "shift_label": "shift", "uniform_token": "uniform"}
+ABOVE = "lost above the floor [95 % CI]"
+
+
+def losses_block(results: Path, tier: str, *runs: str) -> str:
+    """What noise costs: the score, what of it is lost, the floor of that and what is above it.
+    runs: how their ids begin, without seeds; the rows are in this order."""
+    table = _read(results, tier, "cells", "run", "metric", "ours", "floor", "excess")
+    rows = []
+    for start in runs:
+        chosen = table[table["run"].str.startswith(start)]
+        for metric, loss in LOSSES.items():
+            parts = [chosen[chosen["metric"] == name].set_index("run") for name in (metric, loss)]
+            rows += [_lost(parts[0].loc[run], lost) for run, lost in parts[1].iterrows()]
+    if not rows:
+        raise NoiselabError(f"{tier}: no run {', '.join(runs)}")
+    return _markdown(pd.DataFrame(rows))
+
+
+def _lost(score: pd.Series, loss: pd.Series) -> dict:
+    """A row of the table: cells of a score and of its loss, which is positive where it is one."""
+    metric, noisy = loss["metric"], loss["corruption"] != "none"
+    value, low, high = (
+        number_text(loss[name], metric) for name in ("excess", "excess_low", "excess_high")
+    )
+    noise = NOISES.get(loss["corruption"], loss["corruption"])
+    return {
+        "data": loss["dataset"],
+        "noise": f"{noise}, r = {loss['noise_ratio']:g}" if noisy else "none",
+        NAMES[score["metric"]]: f"{number_text(score['ours'], score['metric'])} {score['unit']}",
+        "lost": f"{number_text(loss['ours'], metric)} {loss['unit']}" if noisy else "",
+        "floor of the loss": number_text(loss["floor"], metric) if noisy else "",
+        ABOVE: f"{value} [{low}, {high}]" if noisy else "",
+        "trainings": f"{loss['n_seeds']:g}",
+    }
+
+
 def _read(results: Path, tier: str, name: str, *columns: str) -> pd.DataFrame:
     path = results / tier / f"{name}.csv"
     if not path.is_file():
@@ -101,4 +140,5 @@ BLOCKS = {
     "verdicts": verdicts_block,
     "run": run_block,
     "competence": competence_block,
+    "losses": losses_block,
 }

@@ -13,6 +13,7 @@ The first says which row of which csv file, and what of it; the second names a b
 
 import re
 import shlex
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -130,23 +131,31 @@ def _table(results: Path, file: str) -> pd.DataFrame:
     if not path.resolve().is_relative_to(results.resolve()) or not path.is_file():
         known = [str(p.relative_to(results).with_suffix("")) for p in results.rglob("*.csv")]
         raise NoiselabError(f"docs/results has no {file}.csv ({hint(file, sorted(known))})")
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, time: int, size: int) -> pd.DataFrame:
+    """The rows of a file, read once while it stays as it is: a page asks often."""
     return reading.table(path)
 
 
 def _row(table: pd.DataFrame, asked: dict[str, str]) -> pd.Series:
     """The one row with these values."""
-    rows = table
+    chosen = pd.Series(True, table.index)
     for column, value in asked.items():
         if column not in table:
             raise NoiselabError(f"no column {column} ({hint(column, table.columns)})")
-        rows = rows[_equal(rows[column], value)]
-    chosen = " ".join(f"{column}={value}" for column, value in asked.items())
+        chosen &= _equal(table[column], value)
+    rows = table[chosen]
+    words = " ".join(f"{column}={value}" for column, value in asked.items())
     if len(rows) == 0:
-        raise NoiselabError(f"no row with {chosen}")
+        raise NoiselabError(f"no row with {words}")
     if len(rows) > 1:
         differ = [c for c in rows if c not in asked and rows[c].nunique(dropna=False) > 1]
         more = f"; say one of {', '.join(differ[:5])}" if differ else ""
-        raise NoiselabError(f"{len(rows)} rows with {chosen}{more}")
+        raise NoiselabError(f"{len(rows)} rows with {words}{more}")
     return rows.iloc[0]
 
 

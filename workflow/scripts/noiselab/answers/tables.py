@@ -91,6 +91,9 @@ CLEAN_ROW = "clean labels"
 # What is one cell of a table of runs.
 CELL = ["family", "dataset", "protocol", "source_share", "batch_multiplier", "noise_ratio"]
 CELL += ["error_rate", "metric"]
+# What `cells` has of each.
+SUMMARY = ["dataset", "corruption", "noise_ratio", "error_rate", "metric", "unit", "ours", "ci_low"]
+SUMMARY += ["ci_high", "interval", "n_seeds", "floor", "excess", *EXCESS, "reason"]
 # Where a table sets the text beside the code; one protocol alone needs no name.
 PROTOCOLS = {"text": "", "released": ", snapshot"}
 
@@ -113,6 +116,20 @@ def runs_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     elif not all(map(_is_short, cells)):
         cells = [c | {"row": _error_label(c)} for c in cells]
     return tidy(sorted(cells, key=lambda c: (wanted.index(c["metric"]), *_order(c))))
+
+
+def cells(metrics: pd.DataFrame) -> pd.DataFrame:
+    """All metrics over the seeds of each setting, with `run`: the id of its runs without the seed.
+    metrics: rows of runs, each once, of any experiments."""
+    needed = ["value", "floor", "reason", "items", "ci_low", "ci_high", "interval"]
+    metrics = metrics.reindex(columns=metrics.columns.union(needed, sort=False))
+    metrics["run_id"] = metrics["run_id"].astype(str)
+    run = metrics["run_id"].str.replace(r"-s\d+(?=$|-)", "", regex=True)
+    parts = []
+    for name, rows in metrics.groupby(run, sort=False):
+        names = {"metrics": list(rows["metric"].unique())}
+        parts.append(runs_table(rows, names).assign(run=name))
+    return pd.concat(parts)[["run", *SUMMARY]]
 
 
 def _order(cell: dict) -> tuple:
