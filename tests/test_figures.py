@@ -1,5 +1,6 @@
 """Figures show what the tables say, on any page, the same on any machine."""
 
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,15 @@ import vl_convert
 from PIL import Image
 
 from noiselab.answers import tables
-from noiselab.answers.figures import FIGURES, drawing, labels, samples_figure, save, saving
+from noiselab.answers.figures import (
+    FIGURES,
+    drawing,
+    labels,
+    languages_figure,
+    samples_figure,
+    save,
+    saving,
+)
 from noiselab.answers.figures.vegalite import VERSION
 
 RATIOS = (0.0, 0.1, 0.3, 0.5, 1.0)
@@ -182,7 +191,60 @@ def classifier():
     return [uniform, shifted]
 
 
+def learning_curves():
+    """Curves of two seeds at three shares, of all kinds of noise text."""
+    kinds = [("uniform_text", "fixed", np.nan), ("uniform_text", "fresh", np.nan)]
+    kinds += [("gaussian_text", "fixed", np.nan), ("uniform_text", "fixed", 200.0)]
+    found = []
+    for seed, step in itertools.product((0, 1), range(10, 101, 10)):
+        for (kind, resample, tokens), share in itertools.product(kinds, (0.0, 0.05, 0.2)):
+            row = {"step": step, "progress": step / 100, "share": share, "budget": "fixed_total"}
+            row |= {"corruption": kind if share else "none", "resample": resample}
+            row |= {"given_tokens": tokens if share else np.nan, "repeats": step * share + 0.1}
+            row |= {
+                "validation_nll": 3 + share + 1 / step + ERROR * seed,
+                "noise_nll": 7 - step / 99,
+            }
+            row |= {"rise": share / 3 + seed / 99, "rise_same_tokens": share / 7 + seed / 98}
+            row |= {"clean_tokens": step * 1000 * (1 - share), "p_clean": 0.05, "p_noise": 1e-3}
+            found.append(row | {"k": 10.0 + step + seed if share else np.nan})
+    return [pd.DataFrame(found).drop_duplicates(["step", "share", "corruption", "validation_nll"])]
+
+
+def noise_table(*metrics):
+    """A table of stretches of noise."""
+    kinds = [("uniform_text", "fixed"), ("gaussian_text", "fixed"), ("uniform_text", "fresh")]
+    kinds += [("uniform_token", "fresh")]
+    rows = [
+        cell(metric=metric, noise_ratio=share / (1 - share), corruption=kind, resample=resample)
+        | {
+            "ours": share * (1 + i) + ERROR,
+            "ci_low": share,
+            "ci_high": 2 + share,
+            "floor": share / 9,
+        }
+        for metric in metrics
+        for i, (kind, resample) in enumerate(kinds)
+        for share in ((0.0, 0.05, 0.2) if resample == "fixed" or "token" in kind else (0.05,))
+    ]
+    table = tables.tidy(rows).assign(budget="fixed_total")
+    return table.drop_duplicates(["metric", "corruption", "resample", "error_rate"])
+
+
+def token_probabilities():
+    uniform = np.full(1030, 1 / 1030)
+    return pd.DataFrame({"dataset": "d", "token": range(1030), "clean": uniform}).assign(
+        uniform_text=uniform, gaussian_text=np.r_[np.zeros(1000), np.full(30, 1 / 30)]
+    )
+
+
 SOURCES = {
+    "learning": learning_curves,
+    "learned": learning_curves,
+    "proposition": learning_curves,
+    "domains": lambda: [noise_table("out_of_domain_nll_rise", "second_domain_nll_rise")],
+    "signature": lambda: [noise_table("nll_rise")],
+    "tokens": lambda: [token_probabilities()],
     "classifier": classifier,
     "language_model": language,
     "rulers": lambda: [rulers()],
@@ -671,3 +733,36 @@ def test_a_click_on_a_name_hides_its_curve_and_pointing_shows_the_cell(page):
     told = page.inner_text("#vg-tooltip-element")
     assert all(words in told for words in ("23.08 %", "loss above the floor"))
     assert page.said == []
+
+
+# ------------------------------------------------------------------------ stretches of noise
+
+
+def test_learning_curves_are_means_of_the_seeds_from_a_tenth_of_the_training_on():
+    (table,) = learning_curves()
+    clean, rise, tokens = views("learning")
+    own = table[(table["share"] == 0.2) & (table["corruption"] == "uniform_text")]
+    own = own[(own["resample"] == "fixed") & own["given_tokens"].isna()].groupby("step")
+    steps, values = shown(clean)["α = 20 %"]
+    assert steps == [float(step) for step in range(10, 101, 10)]
+    assert values == pytest.approx(own["validation_nll"].mean())
+    assert shown(rise)["α = 5 %"][1] == pytest.approx([0.05 / 3 + 0.5 / 99] * 10)
+    assert shown(tokens)["α = 5 %"][0][-1] == 95_000
+    assert "α = 0 %" not in shown(rise)
+
+
+def test_the_ring_is_at_eta():
+    (panel,) = [view for view in views("proposition") if "Eq. 14" in title(view)]
+    rings = [v for mark, v in layers(panel, "point") if mark["fill"] == "none"]
+    shares = [(0.05, 111.0), (0.2, 111.0)]
+    etas = [share * 0.05 - (1 - share) * k * 1e-3 for share, k in shares]
+    assert all(eta < 0 for eta in etas)  # here no share pays, so there is no ring
+    assert not any(values for values in rings if "x" in values[0])
+
+
+def test_figure_9_says_what_the_printed_numbers_give():
+    printed = {"share": 0.55, "k": 1, "clean_loss": 2.9, "noise_loss": 2.8, "rise": 0.1}
+    figure = languages_figure(printed)
+    assert "by 0.054 nats at η" in figure.alt
+    assert "by 0.111 at 2 η; the paper says no more than 0.1" in figure.alt
+    assert set(figure.data["series"]) >= {"η and 2 η", "Eq. 14"}

@@ -144,7 +144,7 @@ TABLES: dict[str, TableBuilder] = {
 FIGURES: dict[str, Callable[[Sources], figures.Drawing]] = {
     name: lambda sources, draw=draw: draw(sources.frames())
     for name, draw in figures.FIGURES.items()
-} | {"samples": _samples}
+} | {"samples": _samples, "languages": lambda s: figures.languages_figure(s.published())}
 
 
 def builder(kind: dict, sources: Sources):

@@ -67,10 +67,7 @@ def _compared(run: Run, own: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
     tokens = steps * run.training["batch_size"] * run.model["context"]
     noise_tokens = _noise_tokens(run)
     nll = own["validation_nll"]
-    same_steps, same_tokens = (
-        np.interp(at, clean["step"], clean["validation_nll"], left=np.nan, right=np.nan)
-        for at in (steps, (1 - share) * steps)
-    )
+    same_steps, same_tokens = (_at(clean, s) for s in (steps, (1 - share) * steps))
     table = own[[c for c in ("step", "validation_nll", "noise_nll") if c in own]].assign(
         **{key: run.get(key) for key in KEYS},
         share=share,
@@ -86,6 +83,14 @@ def _compared(run: Run, own: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
         dilution=same_tokens - same_steps,
     )
     return table.assign(**proposition(table)) if "noise_nll" in table else table
+
+
+def _at(clean: pd.DataFrame, steps: pd.Series) -> np.ndarray:
+    """The clean run's NLL at these steps, between its evaluations; not a number before the first
+    and after the last, but for a step that was rounded up."""
+    last = clean["step"].iloc[-1]
+    steps = steps.where((steps <= last) | (steps >= last + 1), last)
+    return np.interp(steps, clean["step"], clean["validation_nll"], left=np.nan, right=np.nan)
 
 
 def _noise_tokens(run: Run) -> float:

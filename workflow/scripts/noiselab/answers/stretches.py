@@ -13,6 +13,7 @@ from noiselab.measures.statistics import Interval, over_seeds
 # What tells cells apart, in the order of the rows.
 CELL = ["corruption", "resample", "budget", "given_tokens", "error_rate"]
 KINDS = {"none": "", "uniform_text": " uniform", "gaussian_text": " Gaussian"}
+KINDS |= {"uniform_token": " of the targets"}
 RULERS = ["dilution", "above_both", "above_low", "above_high"]  # further columns
 NONE = Interval(None, None, "none")
 
@@ -75,7 +76,7 @@ def label(row: pd.Series) -> str:
     if row["corruption"] == "none":
         return "clean"
     text = f"{100 * row['error_rate']:.4g} %{KINDS[row['corruption']]}"
-    if row["resample"] == "fresh":
+    if row["resample"] == "fresh" and row["corruption"] != "uniform_token":
         text += ", drawn fresh"
     if row["budget"] == "fixed_clean":
         text += ", as many clean tokens"

@@ -22,8 +22,17 @@ from noiselab.answers.figures.information import information_loss_figure, sample
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
 from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
+from noiselab.answers.figures.stretches import (
+    domains_figure,
+    languages_figure,
+    learned_figure,
+    learning_figure,
+    proposition_figure,
+    signature_figure,
+    tokens_figure,
+)
 
-__all__ = ["FAMILY_COLOURS", "FIGURES", "Drawing", "samples_figure", "save"]
+__all__ = ["FAMILY_COLOURS", "FIGURES", "Drawing", "languages_figure", "samples_figure", "save"]
 
 FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "spectrum": spectrum_figure,
@@ -37,4 +46,10 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "context": context_figure,
     "scale": scale_figure,
     "batch": batch_figure,
+    "learning": learning_figure,
+    "learned": learned_figure,
+    "domains": domains_figure,
+    "signature": signature_figure,
+    "proposition": proposition_figure,
+    "tokens": tokens_figure,
 }
