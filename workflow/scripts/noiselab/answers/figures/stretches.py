@@ -119,6 +119,7 @@ def domains_figure(tables: list[pd.DataFrame]) -> Drawing:
         ("second_domain_nll_rise", "Second text out of the domain"),
     ):
         part = table[(table["metric"] == metric) & (table["budget"] != "fixed_clean")]
+        part = part.dropna(subset="ours")
         lines = _kinds(part)
         if not lines:
             continue
@@ -135,11 +136,13 @@ def signature_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Wrong targets against stretches of noise, at equal shares of wrong tokens: what each costs on
     clean text, with its floor."""
     (table,) = tables
-    part = table[table["metric"] == "nll_rise"]
+    part = table[table["metric"] == "nll_rise"].dropna(subset="ours")
     lines, texts = [], []
     kinds = {"uniform_token": "wrong targets", "uniform_text": "stretches of noise"}
     for i, (corruption, name) in enumerate(kinds.items()):
         own = part[part["corruption"].isin([corruption, "none"])]
+        if len(own) == 0:
+            continue
         dashed = Look(look(i).colour, dash=(6, 4), width=1.6)
         lines += rows.floor(own, f"{name}: floor", style=dashed)
         lines += rows.ours(own, name, look(i))
@@ -302,11 +305,10 @@ def _along(
 
 
 def _panel(title: str, x: str, measure: str, lines: list[Curve], zero: bool) -> Panel:
-    across = pd.concat([line.points["x"] for line in lines])
-    form = "~s" if across.max() > 10_000 else None
-    axis = Axis(x, 0, float(across.max()), form=form)
-    if zero:
-        ends = [0.0, float(across.max())]
+    end = max((float(line.points["x"].max()) for line in lines), default=1.0)
+    axis = Axis(x, 0, end, form="~s" if end > 10_000 else None)
+    if zero and lines:
+        ends = [0.0, end]
         lines = [curve("clean run", ends, [0, 0], FLOOR, "clean"), *lines]
     return Panel(title, axis, rows.value_axis(measure, lines), lines, zoom=True)
 
@@ -325,6 +327,6 @@ def _kinds(part: pd.DataFrame) -> list[Curve]:
 def _shares(lines: list[Curve]) -> Axis:
     """The share of wrong tokens."""
     axis = rows.error_axis(lines)
-    high = max(line.points["x"].max() for line in lines)
+    high = axis.high
     ticks = tuple(round(0.05 * i, 9) for i in range(int(high / 0.05 + 1e-9) + 1))
     return Axis("share of wrong tokens", axis.low, axis.high, ticks, ".0%")
