@@ -13,7 +13,7 @@ from noiselab import reading
 from noiselab.answers import collected, competence, documents, provenance, tables, tiers
 from noiselab.errors import NoiselabError, run_script
 from noiselab.families.descriptor import HISTORY, METRICS
-from noiselab.files import ROOT, whole_file, write_text
+from noiselab.files import ROOT, read_json, whole_file, write_text
 from noiselab.planning import config
 
 DOCS = ROOT / "docs"
@@ -124,12 +124,17 @@ def _write_results(folders: list[Path]) -> None:
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
-            parts.append(f"![{figure.stem}, tier {_tier_name(results)}]({image})\n")
+            parts.append(f"![{_finding(figure)}]({image})\n")
     page = DOCS / "RESULTS.md"
     there = page.read_text(encoding="utf-8") if page.is_file() else ""
     for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL):
         parts += [] if tier in map(_tier_name, folders) else [part.rstrip("\n") + "\n"]
     write_text(page, "\n".join(parts))
+
+
+def _finding(figure: Path) -> str:
+    """What a figure shows, for who cannot see it."""
+    return read_json(figure.with_suffix(".json"))["alt"]
 
 
 def _tier(results: Path) -> list[str]:

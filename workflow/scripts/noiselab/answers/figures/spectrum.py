@@ -192,7 +192,7 @@ class Sheet:
     @property
     def column(self) -> int:
         """Width of a column."""
-        room = self.size.width - 10 - sum(self.names) - 2 * SPARE * (len(self.rates) - 1)
+        room = self.size.width - 16 - sum(self.names) - 2 * SPARE * (len(self.rates) - 1)
         return int(room / len(self.rates))
 
     def specification(self) -> dict:
@@ -256,7 +256,8 @@ class Sheet:
         """What is above the floor, behind each bar; a dash where there is none."""
         there = {value["at"] for value in values}
         empty = [row["at"] for row in self.rows[0] if "own" in row and row["at"] not in there]
-        values = values + [{"end": 0, "text": "–", "at": at, "strength": 0.6} for at in empty]
+        values = [value | {"strength": max(value["strength"], 0.75)} for value in values]
+        values += [{"end": 0, "text": "–", "at": at, "strength": 0.75} for at in empty]
         mark = {"type": "text", "aria": False, "align": "left", "baseline": "middle", "dx": 4}
         over = {"x": {"field": "end", "type": "quantitative"}, "y": {"field": "at", **PIXELS}}
         over |= {"text": {"field": "text"}, "opacity": STRENGTH}
