@@ -128,8 +128,8 @@ def item(name, kind, paths, **changes):
     return content | changes
 
 
-def ruler(name, value, low, high, verdict, published=6.7):
-    found = {"ruler": name, "unit": "points", "published": published, "value": value}
+def ruler(name, value, low, high, verdict, unit="points"):
+    found = {"ruler": name, "unit": unit, "published": 6.7, "value": value}
     return found | {"ci_low": low, "ci_high": high, "verdict": verdict}
 
 
@@ -161,7 +161,8 @@ CLAIM = {
             "reason": None,
             "runs": [RUN],
             "rulers": [
-                ruler("relative, above the floor", 4.1, 3.0, 5.2, "undecided"),
+                ruler("absolute, above the floor", 3.9, 2.8, 5.0, None),
+                ruler("relative, above the floor", 4.1, 3.0, 5.2, "undecided", unit="%"),
                 ruler("absolute", -39.0, None, None, None),
             ],
         }

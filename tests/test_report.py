@@ -201,7 +201,7 @@ def test_a_claim_shows_both_sides_its_rule_its_runs_and_a_citation(structure):
     text = report.render(structure)
     words = Page(text).words()
     assert "As measured 41.20 % [38.00, 44.10] ✗ does not hold" in words
-    assert "Above the floor 4.100 points [3.000, 5.200] ? undecided" in words
+    assert "Above the floor 4.100 % [3.000, 5.200] ? undecided" in words
     assert "at least 50 % (More than half is lost.)" in words
     assert "absolute: −39.00 points" in words
     assert layouts.INTERVALS["t_items"] in words

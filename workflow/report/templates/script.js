@@ -131,7 +131,7 @@
     const place = element("div", "", { className: "live" });
     const draw = async () => {
       place.hidden = false;
-      const options = { renderer: "svg", actions: false, logLevel: 0, tooltip: { theme: isDark() ? "dark" : "light" } };
+      const options = { renderer: "svg", actions: false, logLevel: 0, config: { aria: false }, tooltip: { theme: isDark() ? "dark" : "light" } };
       await load()(place, specs[narrow.matches ? "narrow" : "wide"], options);
       const drawn = place.querySelector("svg"), alt = still.querySelector("svg").getAttribute("aria-label");
       drawn.setAttribute("role", "img");

@@ -45,7 +45,9 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
 
 def _above_text(table: pd.DataFrame, of: str) -> str:
     """How the loss above the floor follows from a number and its floor."""
-    metrics = table.loc[table["floor"].notna(), "metric"]
+    metrics = set(table.loc[table["floor"].notna(), "metric"])
+    if metrics == {"std"}:
+        return f"Spread above the floor = {of} − floor."
     ways = {metric in MORE_IS_BETTER for metric in metrics}
     what = {True: f"floor − {of}", False: f"{of} − floor"}
     each = " or ".join(what[way] for way in sorted(ways, reverse=True))

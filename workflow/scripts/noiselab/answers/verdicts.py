@@ -118,15 +118,16 @@ def estimate(row: dict, unit: str = "") -> str:
     return f"{value} {unit}".strip() + f" [{low}, {high}]"
 
 
-def above_floor(test: dict) -> dict | None:
-    """The ruler of a test that counts what is above the floor; None: it has none."""
+def above_floor(test: dict, unit: str) -> dict | None:
+    """The ruler of a test that counts what is above the floor in the unit of its claim; None: it has
+    none."""
     rulers = [r for r in test["rulers"] if str(r["ruler"]).endswith("above the floor")]
-    return next((r for r in rulers if r["verdict"]), next(iter(rulers), None))
+    return next((ruler for ruler in rulers if ruler["unit"] == unit), None)
 
 
-def _above(test: dict) -> str:
+def _above(test: dict, unit: str) -> str:
     """What is above the floor, with the verdict by it."""
-    ruler = above_floor(test)
+    ruler = above_floor(test, unit)
     if ruler is None:
         return ""
     told = estimate(ruler, ruler["unit"])
@@ -159,7 +160,7 @@ def _grid(claims: list[dict]) -> pd.DataFrame:
                     "paper": number(claim["published"]),
                     "as measured [95 % CI]": estimate(test) if test else "—",
                     "verdict": _here(test) if test else NOT_TESTED,
-                    "above the floor [95 % CI]": _above(test) if test else "",
+                    "above the floor [95 % CI]": _above(test, claim["unit"]) if test else "",
                     "run": f"{test['where']} ({BASES[test['basis']]})" if test else "nothing",
                     "could show (of interest)": power(test, claim) if test else "",
                     "open": claim["open"],

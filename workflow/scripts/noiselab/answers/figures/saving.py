@@ -44,9 +44,10 @@ def svg(spec: dict, alt: str, name: str) -> str:
 
 
 def _measured(spec: dict, **changes) -> dict:
-    """A specification in the font whose widths are known."""
+    """A specification in the font whose widths are known. One sentence says what it shows, so its
+    marks say nothing by themselves."""
     _register_font()
-    return spec | changes | {"config": spec["config"] | {"font": labels.FONT}}
+    return spec | changes | {"config": spec["config"] | {"font": labels.FONT, "aria": False}}
 
 
 def _with_own_ids(drawn: str, name: str) -> str:

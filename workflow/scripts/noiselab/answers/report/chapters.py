@@ -67,8 +67,9 @@ def entry(item: dict, context: Context) -> dict:
     if item["kind"] == "table":
         table = read_json(files["json"])
         return shown | tables.view(table, item["name"], item["runs"], context.runs)
-    sources = [title(context.tables[name]) for name in item["tables"] if name in context.tables]
-    return shown | {"title": item["title"], "sources": sources} | figure(item)
+    named = [context.tables[name] for name in item["tables"] if name in context.tables]
+    numbers = [{"href": f"#{table['name']}", "title": title(table)} for table in named]
+    return shown | {"title": item["title"], "numbers": numbers} | figure(item)
 
 
 def title(item: dict) -> str:

@@ -8,6 +8,7 @@ from noiselab.answers.layouts import INTERVALS
 from noiselab.answers.report.figures import beside
 from noiselab.answers.report.runs import links
 from noiselab.answers.report.words import tidy
+from noiselab.answers.rules import WITHOUT_UNIT
 from noiselab.answers.verdicts import (
     VERDICTS,
     above_floor,
@@ -15,7 +16,6 @@ from noiselab.answers.verdicts import (
     number,
     on_one_training,
     parts,
-    power,
 )
 from noiselab.files import ROOT, read_json
 from noiselab.planning.yaml_file import read as read_yaml
@@ -99,22 +99,32 @@ def card(row: dict, study: dict, runs: dict, source: dict) -> dict:
 
 def _test(test: dict, claim: dict, runs: dict) -> dict:
     """A test: as measured and above the floor, and the numbers by other rulers."""
-    above = above_floor(test)
+    above = above_floor(test, claim["unit"])
     told = test["reason"] if test["value"] is not None else ""
     panels = [{"title": "As measured", **_number(test, claim["unit"]), "why": told or ""}]
     if above is not None:
-        panels.append({"title": "Above the floor", **_number(above, above["unit"]), "why": ""})
+        side = _number(above, above["unit"])
+        side["verdict"] = side["verdict"] or test["verdict"]
+        panels.append({"title": "Above the floor", **side, "why": ""})
     others = [ruler for ruler in test["rulers"] if ruler is not above]
     return {
         "where": test["where"],
         "basis": BASES[test["basis"]],
         "panels": panels,
         "interval": INTERVALS.get(test["interval"], test["interval"]),
-        "power": power(test, claim),
-        "unit": claim["unit"],
+        "power": _power(test, claim),
         "others": [{"title": ruler["ruler"], **_number(ruler, ruler["unit"])} for ruler in others],
         "runs": links(test.get("runs", ()), runs),
     }
+
+
+def _power(test: dict, claim: dict) -> str:
+    """The smallest effect that a test could have shown, beside that of interest; empty: unknown."""
+    if test.get("detectable") is None:
+        return ""
+    unit = "" if claim["unit"] in WITHOUT_UNIT else f" {claim['unit']}"
+    shown, wanted = number(test["detectable"]), claim["smallest_effect"]
+    return f"effects from {shown}{unit} beyond the rule's bound; of interest from {wanted:g}{unit}"
 
 
 def _number(row: dict, unit: str) -> dict:
