@@ -167,6 +167,9 @@ def test_search_finds_claims_tables_and_runs(opened):
     ):
         page.locator("#search-words").fill(words)
         assert page.locator("#search-found small").first.inner_text() == kind
+    page.keyboard.press("Escape")
+    assert not page.locator("#search").is_visible()
+    page.locator("#search-open").click()
     page.keyboard.press("Enter")
     assert not page.locator("#search").is_visible()
     assert page.locator(f"[id='{anchor(RUN)}'] pre").first.is_visible()

@@ -111,11 +111,13 @@
   byId("search-open").addEventListener("click", openSearch);
   words.addEventListener("input", search);
   words.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.preventDefault(); dialog.close(); }
     if (event.key !== "Enter") return;
     event.preventDefault();
     found.querySelector("a")?.click();
   });
   addEventListener("keydown", (event) => {
+    if (event.key === "Escape") menu.open = false;
     if (event.key === "/" && !event.target.matches("input, textarea")) { event.preventDefault(); openSearch(); }
   });
 

@@ -119,8 +119,8 @@ def estimate(row: dict, unit: str = "") -> str:
 
 
 def above_floor(test: dict, unit: str) -> dict | None:
-    """The ruler of a test that counts what is above the floor in the unit of its claim; None: it has
-    none."""
+    """The ruler of a test that counts what is above the floor, in the unit of its claim; None: it
+    has none."""
     rulers = [r for r in test["rulers"] if str(r["ruler"]).endswith("above the floor")]
     return next((ruler for ruler in rulers if ruler["unit"] == unit), None)
 
