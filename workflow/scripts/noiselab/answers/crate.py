@@ -122,7 +122,7 @@ class Crate:
         place = os.path.relpath(path, self.root)
         if there.is_file():
             properties |= {"contentSize": str(there.stat().st_size), "sha256": sha256(there)}
-        if place.startswith("..") or os.path.isabs(place) or not self.holds(path):
+        if place.startswith("..") or not self.holds(path):
             # No path of this machine: the folder and the name say enough.
             outside = Path("elsewhere", *there.parts[-2:]) if os.path.isabs(path) else there
             name = outside.as_posix()

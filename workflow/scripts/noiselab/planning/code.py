@@ -90,8 +90,8 @@ def repository() -> tuple[Path, ...]:
     for part in REPOSITORY:
         place = ROOT / part
         found += place.rglob("*") if place.is_dir() else [place]
-    kept = (f for f in found if f.is_file() and not set(OWN) & set(f.parts))
-    return tuple(sorted(kept))
+    own = (f for f in found if set(OWN) & set(f.parts) or f.name.startswith(".") or "~" in f.name)
+    return tuple(sorted({f for f in found if f.is_file()} - set(own)))
 
 
 @cache
