@@ -1,6 +1,7 @@
 """From the rows of a tidy table to curves."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -43,7 +44,7 @@ def ours(
         }
     ).reindex(columns=POINTS)
     if weak:
-        style = Look(**{**vars(style), "hollow": True, "width": 1.2})
+        style = replace(style, hollow=True, width=1.2)
     return [Curve(named(name, cells), points, style, f"ours, {WEAK}" if weak else "ours")]
 
 

@@ -1,5 +1,7 @@
 """Where noise costs more or less: the share of the source, the size of the data, the batch."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from noiselab.answers.figures import cells as rows
@@ -52,7 +54,7 @@ def _share_curves(part: pd.DataFrame, style: Look, floor: bool) -> list[Curve]:
     if len(part) == 0:
         return []
     name = NAMES.get(part["dataset"].iloc[0], part["dataset"].iloc[0])
-    dashed = Look(**{**vars(rows.FLOOR), "colour": style.colour})
+    dashed = replace(rows.FLOOR, colour=style.colour)
     lines = rows.floor(part, f"{name}: floor", "source_share", dashed) if floor else []
     return lines + rows.ours(part, name, style, "source_share")
 
@@ -147,7 +149,7 @@ def _noise(own: pd.DataFrame) -> str:
 
 def _multiplier_curves(own: pd.DataFrame, number: int) -> list[Curve]:
     name, style = _noise(own), look(number)
-    dashed = Look(**{**vars(rows.FLOOR), "colour": style.colour})
+    dashed = replace(rows.FLOOR, colour=style.colour)
     floor = own[own["error_rate"] != 0]
     lines = rows.floor(floor, f"{name}: floor", "batch_multiplier", dashed)
     return lines + rows.ours(own, name, style, "batch_multiplier")

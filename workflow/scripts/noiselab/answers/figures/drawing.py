@@ -115,8 +115,7 @@ class Panel:
 @dataclass(frozen=True)
 class Drawing:
     """A figure: its finding in a sentence, its data, and its two specifications in Vega-Lite.
-
-    Where `wide` has no data, as in a picture, only `wide` and `narrow` are drawn."""
+    interactive: whether a page may draw it again; pictures have nothing to point at."""
 
     alt: str
     data: pd.DataFrame

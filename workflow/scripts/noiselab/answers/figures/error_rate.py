@@ -1,5 +1,7 @@
 """Scores against the error rate: a figure per family, and one of two families by the same ruler."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from noiselab.answers.figures import cells as rows
@@ -66,7 +68,7 @@ def _corruption_table(tables: list[pd.DataFrame], corruption: str) -> pd.DataFra
 
 def _three(part: pd.DataFrame, name: str, step: bool = False) -> list[Curve]:
     """Own numbers, floor and the paper's of one metric and data set."""
-    floor = rows.floor(part, style=Look(**{**vars(rows.FLOOR), "step": step}))
+    floor = rows.floor(part, style=replace(rows.FLOOR, step=step))
     dataset = part["dataset"].iloc[0]
     title = f"{NAMES.get(dataset, dataset)}, {name}" if name != "ours" else dataset
     return [
@@ -123,8 +125,8 @@ def _coloured(part: pd.DataFrame, name: str, style: Look) -> list[Curve]:
     """Own, floor and published curves in one colour, told apart by their lines."""
     if len(part) == 0:
         return []
-    floor = Look(**{**vars(rows.FLOOR), "colour": style.colour})
-    printed = Look(**{**vars(rows.PUBLISHED), "colour": style.colour, "shape": style.shape})
+    floor = replace(rows.FLOOR, colour=style.colour)
+    printed = replace(rows.PUBLISHED, colour=style.colour, shape=style.shape)
     return [
         *rows.floor(part, f"{name}: floor", style=floor),
         *rows.published(part, rows.paper(part), style=printed),

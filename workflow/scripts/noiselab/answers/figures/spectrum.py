@@ -9,7 +9,7 @@ from noiselab.answers.competence import WEAK
 from noiselab.answers.figures import cells as rows
 from noiselab.answers.figures import labels
 from noiselab.answers.figures.drawing import COLOURS, GREY, TEXT, Drawing
-from noiselab.answers.figures.vegalite import SCHEMA, Size, config
+from noiselab.answers.figures.vegalite import SCHEMA, Size, config, text_layer
 from noiselab.answers.layouts import FAMILIES as FAMILY_NAMES
 from noiselab.answers.layouts import NAMES, number_text, on_one_training
 
@@ -216,7 +216,7 @@ class Sheet:
             "at": -14,
             "text": f"{100 * rate:.0f} % wrong" if self.wide else f"{100 * rate:.0f} %",
         }
-        layers = [*self._bars(rate), _text([head], 0, fontWeight=600)]
+        layers = [*self._bars(rate), text_layer([head], 0, fontWeight=600)]
         return {
             "width": self.column,
             "height": self.rows[1],
@@ -268,16 +268,16 @@ class Sheet:
         left = -sum(self.names)
         rows = [row for row in self.rows[0] if "own" in row]
         heads = [{"text": row["head"], "at": row["at"]} for row in self.rows[0] if "head" in row]
-        layers = [_text(heads, left, fontWeight=600, fontSize=self.size.font + 1)]
+        layers = [text_layer(heads, left, fontWeight=600, fontSize=self.size.font + 1)]
         if self.wide:
             families = [_name(FAMILY_NAMES[row["family"]], row) for row in rows if row["first"]]
             sets = [_name(row["own"]["dataset"].iloc[0], row) for row in rows]
-            return [*layers, _clicked(families, left), _text(sets, -SPARE, align="right")]
+            return [*layers, _clicked(families, left), text_layer(sets, -SPARE, align="right")]
         up = self.thick / 2 + 8
         names = [_name(row["series"], row, up) for row in rows]
         numbers = [_name(text, row, up) for row in rows if (text := self._sum(row))]
         end = self.size.width - 10
-        return [*layers, _clicked(names, 0), _text(numbers, end, align="right")]
+        return [*layers, _clicked(names, 0), text_layer(numbers, end, align="right")]
 
     def _sum(self, row: dict) -> str:
         """Floor and what is above it at the highest error rate, where both fit beside the name."""
@@ -300,10 +300,10 @@ class Sheet:
         numbers = NUMBERS if self.wide else SUMS.format(100 * self.rates[-1])
         heads = [f"{MEASURE}; {numbers}"] if self.wide else [MEASURE, numbers]
         heads = [{"text": h, "at": at - step * i - font - 8} for i, h in enumerate(reversed(heads))]
-        layers.append(_text(heads, left))
+        layers.append(text_layer(heads, left))
         for kind in kinds:
             layers += _key_part(kind, x, at)
-            layers.append(_text([{"text": KEY[kind], "at": at}], x + 20))
+            layers.append(text_layer([{"text": KEY[kind], "at": at}], x + 20))
             x += 0 if step else 20 + labels.width(KEY[kind], font) + 14
             at += step
         return layers
@@ -405,15 +405,9 @@ def _name(text: str, row: dict, up: float = 0) -> dict:
     return {"text": text, "at": row["at"] - up, "family": row["family"]}
 
 
-def _text(rows: list[dict], x: float, **style) -> dict:
-    mark = {"type": "text", "aria": False, "align": "left", "baseline": "middle"} | style
-    encoding = {"x": {"value": x}, "y": {"field": "at", **PIXELS}, "text": {"field": "text"}}
-    return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
-
-
 def _clicked(rows: list[dict], x: float) -> dict:
     """Names that hide a family."""
-    layer = _text(rows, x, cursor="pointer") | {"name": "families"}
+    layer = text_layer(rows, x, cursor="pointer") | {"name": "families"}
     faded = {"param": "hidden", "empty": False, "value": 0.4}
     layer["encoding"]["opacity"] = {"condition": faded, "value": 1}
     return layer

@@ -144,17 +144,17 @@ def _title(panel: Panel, size: Size, whole: float) -> list[dict]:
         for row in reversed(rows):
             row["at"] = at
             at -= size.line + 1
-        layers.append(_text_layer(rows, x={"value": 2 - size.axis}, **style))
+        layers.append(text_layer(rows, 2 - size.axis, **style))
         at -= 1
     return layers
 
 
-def _text_layer(rows: list[dict], x: dict, **style) -> dict:
-    """Texts at heights in pixels."""
+def text_layer(rows: list[dict], x: float, **style) -> dict:
+    """Texts at x and at heights, in pixels."""
     at = {"field": "at", "type": "quantitative", "scale": None, "axis": None}
     mark = {"type": "text", "align": "left", "baseline": "middle", "aria": False, "clip": False}
     mark |= style
-    encoding = {"x": x, "y": at, "text": {"field": "text"}}
+    encoding = {"x": {"value": x}, "y": at, "text": {"field": "text"}}
     return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
 
 
@@ -315,7 +315,7 @@ def _names(panel: Panel, number: int, size: Size, inside: int) -> list[dict]:
             {"series": line.name, "text": part, "at": first + i * size.line}
             for i, part in enumerate(text)
         ]
-    text = _text_layer(rows, {"value": inside + INDENT}, cursor="pointer")
+    text = text_layer(rows, inside + INDENT, cursor="pointer")
     text["encoding"]["opacity"] = shown(1, 0.4)
     return [*layers, text | {"name": f"names_{number}"}]
 
@@ -401,6 +401,6 @@ def _picture(title: str, address: str, tall: int, across: int, width: int, size:
         "height": height,
         "layer": [
             {"data": {"values": [{}]}, "mark": mark, "encoding": place},
-            _text_layer(rows, {"value": 0}),
+            text_layer(rows, 0),
         ],
     }
