@@ -579,3 +579,9 @@ def test_many_blocks_are_printed_one_metric_below_the_other():
     assert len(json.loads(layouts.data(table, "t", []))["grids"]) == len(METRICS)
     assert layouts.markdown(table, "t", []).count("100:100") == len(METRICS)
     assert layouts.latex(table, "t", []).count(r"\begin{table}") == len(METRICS)
+
+
+def test_a_table_of_text_may_have_nothing_in_it():
+    """A study whose paper's code was not published has no row in the audit."""
+    found = layouts.records(pd.DataFrame())
+    assert (found["rows"], found["blocks"][0]["columns"]) == ([], [])

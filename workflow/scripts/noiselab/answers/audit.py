@@ -77,7 +77,7 @@ def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Ite
     sides = [metrics.get(entry[side]) for side in ("text", "released")]
     if any(side is None for side in sides):
         return
-    text, released = (side[side["noise_ratio"] == entry["noise_ratio"]] for side in sides)
+    text, released = (side[np.isclose(side["noise_ratio"], entry["noise_ratio"])] for side in sides)
     for dataset in dict.fromkeys(released["dataset"]):
         for metric in entry["metrics"]:
             pair = [

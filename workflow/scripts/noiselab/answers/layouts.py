@@ -322,7 +322,7 @@ def _column(title: str, cells: pd.Series) -> dict:
 def records(frame: pd.DataFrame, text: tuple[str, ...] = (), title: str = "") -> dict:
     """Any table of text as a grid of one block; its first column names the rows. text: columns
     that are words, not numbers."""
-    head, *others = frame.columns
+    head, *others = frame.columns if len(frame.columns) else ("",)
     columns = [
         {
             "title": name,
@@ -331,7 +331,7 @@ def records(frame: pd.DataFrame, text: tuple[str, ...] = (), title: str = "") ->
         }
         for name in others
     ]
-    rows = [str(value) for value in frame[head]]
+    rows = [str(value) for value in frame.get(head, ())]
     return {"head": head, "rows": rows, "blocks": [{"title": title, "columns": columns}]}
 
 
