@@ -10,6 +10,7 @@ import pytest
 from noiselab.answers import claims, layouts, stretches
 from noiselab.answers.claims import Measured
 from noiselab.answers.curves import curves
+from noiselab.answers.figures import FIGURES
 from noiselab.errors import NoiselabError
 from noiselab.planning import config
 from noiselab.run import Run
@@ -147,6 +148,17 @@ def test_a_table_has_floor_and_dilution_and_what_is_above_both(table):
     text = layouts.markdown(found, "t", [])
     assert "above both [95 % CI]" in text
     assert "dilution" in text
+
+
+def test_a_table_says_where_nothing_of_it_was_measured(table):
+    """OpenWebText has no text out of its domain: a table of it, and a figure, are there all the
+    same."""
+    metrics = {"stretches": rows_of_metrics(table)}
+    found = stretches.stretches_table(metrics, table, {"metrics": {"out_of_domain_nll_rise": {}}})
+    assert found["reason"].tolist() == ["not measured on these data"]
+    for render in layouts.FORMATS.values():
+        assert "not measured" in str(render(found, "t", []))
+    assert "othing" in FIGURES["domains"]([found]).alt
 
 
 def test_rows_say_what_is_not_as_usual():

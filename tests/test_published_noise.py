@@ -7,7 +7,7 @@ import pytest
 
 from noiselab.noise import mixture
 from noiselab.noise.corruptions.stretches import GPT2, GaussianText, UniformText
-from noiselab.planning import config, runs
+from noiselab.planning import config, cost, runs
 
 TABLES = """
 large_stretches 0 3.04 2.89 2.82
@@ -68,6 +68,14 @@ def test_the_tier_paper_trains_as_the_text_says():
         assert training["final_learning_rate"] == 6e-5
         shares.append(run.error_rate)
     assert shares == PRINTED["stretches"]["noise_shares"]
+
+
+def test_the_plan_of_tier_paper_says_what_the_paper_took():
+    (line,) = cost.published_cost(
+        {"tier": "paper", "studies": ["low_quality_data", "random_noise"]}
+    )
+    assert line == "Published: 2,800 GPU-hours of an NVIDIA GeForce RTX 4090, for 5 models."
+    assert cost.published_cost({"tier": "desk", "studies": ["random_noise"]}) == []
 
 
 def test_noise_text_is_that_of_the_text():

@@ -7,7 +7,7 @@ at as many clean tokens. What is left above both is the cost of learning noise.
 import numpy as np
 import pandas as pd
 
-from noiselab.answers.tables import run_cell, tidy
+from noiselab.answers.tables import panel, run_cell, tidy
 from noiselab.measures.statistics import Interval, over_seeds
 
 # What tells cells apart, in the order of the rows.
@@ -33,7 +33,17 @@ def stretches_table(
     rows = rows.assign(order=order).sort_values(["order", *CELL], key=_ranked, kind="stable")
     by = ["dataset", "metric", *CELL]
     cells = [_cell(group, published) for _, group in rows.groupby(by, sort=False, dropna=False)]
+    cells = cells or _unmeasured(metrics, wanted)
     return tidy(cells).join(pd.DataFrame(cells).reindex(columns=RULERS))
+
+
+def _unmeasured(metrics: dict[str, pd.DataFrame], wanted: list[str]) -> list[dict]:
+    """A cell per metric where no run was scored by any, as on data with no text out of the
+    domain."""
+    first = next(iter(metrics.values())).iloc[0]
+    keys = {key: first[key] for key in ("family", "dataset", "stands_in_for", "protocol")}
+    keys |= {"row": "all runs", "reason": "not measured on these data"}
+    return [keys | {"metric": metric, "panel": panel(metric)} for metric in wanted]
 
 
 def _ends(curves: pd.DataFrame) -> pd.DataFrame:

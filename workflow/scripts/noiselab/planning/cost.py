@@ -5,6 +5,7 @@ what it did cost.
 import re
 from collections.abc import Callable, Iterable
 
+from noiselab.planning.config import published
 from noiselab.planning.estimates import STEP, TRAINING, Estimate, JobCost, speed
 from noiselab.planning.measured import workload
 from noiselab.run import Run
@@ -150,6 +151,20 @@ def assumptions(estimate: Estimate) -> list[str]:
         "as many times faster.",
         f"A training step is {STEP} forward passes. Not counted: downloads, waiting in queues, "
         "attempts that failed.",
+        *published_cost(estimate.config),
+    ]
+
+
+def published_cost(config: dict) -> list[str]:
+    """What the papers say that their trainings took, at the tier that has their sizes; none: they
+    do not say."""
+    if config["tier"] != "paper":
+        return []
+    found = (published([study]).get("training", {}) for study in config["studies"])
+    return [
+        f"Published: {said['gpu_hours']:,} GPU-hours of {said['gpu']}, for {said['models']} models."
+        for said in found
+        if "gpu_hours" in said
     ]
 
 
