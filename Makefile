@@ -69,9 +69,14 @@ bench: setup
 results: setup
 	$(BIN)/python workflow/scripts/make_results.py --tiers --results $(wildcard results/quick results/desk/only/built)
 
-# The first screen of results/quick/report.html, for the README; needs a browser (chromium).
+# Pictures of results/quick/report.html for README and docs/START.md; they need a browser (chromium).
+PICTURE = $(BIN)/python workflow/scripts/take_screenshot.py
+PHONE = --width 390 --height 844
 screenshot: setup
-	$(BIN)/python workflow/scripts/take_screenshot.py
+	$(PICTURE)
+	$(PICTURE) --at section-claims --out docs/images/report_claims.png
+	$(PICTURE) $(PHONE) --out docs/images/report_phone.png
+	$(PICTURE) $(PHONE) --dark --at table1 --out docs/images/report_table.png
 
 # Pins for every platform and Python from 3.11 on; envs/ gets the same.
 lock: setup

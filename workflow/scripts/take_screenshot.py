@@ -1,4 +1,4 @@
-"""Take the picture of the report that the README shows: its first screen, in a browser."""
+"""Take a picture of the report, as the README shows it: its first screen, or another place of it."""
 
 import argparse
 import os
@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--report", type=Path, default=ROOT / "results/quick/report.html")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images/report.png")
+    parser.add_argument("--at", default="", help="id of a place in it")
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--height", type=int, default=HEIGHT)
     parser.add_argument("--dark", action="store_true", help="as where a reader prefers dark pages")
@@ -23,14 +24,14 @@ def main() -> None:
     if not arguments.report.is_file():
         raise NoiselabError(f"{arguments.report}: is not there; make quick makes it")
     size = {"width": arguments.width, "height": arguments.height}
-    page = arguments.report.resolve().as_uri()
+    page = arguments.report.resolve().as_uri() + (arguments.at and f"#{arguments.at}")
     picture = photograph(page, size, "dark" if arguments.dark else "light")
     with whole_file(arguments.out) as path:
         path.write_bytes(picture)
 
 
 def photograph(page: str, size: dict[str, int], scheme: str) -> bytes:
-    """The first screen of a page as a PNG file. page: its address; size: width and height in
+    """A screen of a page as a PNG file. page: its address; size: width and height in
     pixels; scheme: light or dark. NoiselabError: there is no browser."""
     from playwright.sync_api import sync_playwright
 
