@@ -46,8 +46,10 @@ def test_a_gain_is_no_bar_to_the_left(tmp_path):
 def test_a_bar_is_of_the_block_with_most_trainings_and_the_others_are_marks(tmp_path):
     rows = [("classifier", "a", 5.0, 0.0, ""), ("classifier", "b", 9.0, 0.0, "")]
     path = spectrum_files(tmp_path, [*rows, ("classifier", "c", 90.0, 0.0, "untrained")])[0]
-    (bar,) = first.spectrum(path)["bars"]
+    found = first.spectrum(path)
+    (bar,) = found["bars"]
     assert (bar["dataset"], len(bar["marks"]), bar["weak"]) == ("b", 2, False)
+    assert "90.0" not in found["answer"]
     table = pd.read_csv(path)
     table.loc[table["dataset"] == "a", "n_seeds"] = 5
     table.to_csv(path, index=False)

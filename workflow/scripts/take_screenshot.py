@@ -1,4 +1,4 @@
-"""Take a picture of the report, as the README shows it: its first screen, or another place of it."""
+"""Take a picture of the report, as the README shows it: its first screen, or another place."""
 
 import argparse
 import os

@@ -75,11 +75,6 @@ def card(row: dict, study: dict, runs: dict, source: dict) -> dict:
     """One claim."""
     printed = f"{number(row['published'])} {row['unit']}".strip()
     tests = [_test(test, row, runs) for test in row["tests"]]
-    levels = [
-        {"basis": words, "verdict": row["by_basis"][basis]}
-        for basis, words in BASES.items()
-        if row["by_basis"][basis] != NOT_TESTED
-    ]
     return {
         "id": f"claim-{row['name']}",
         "name": row["name"],
@@ -91,7 +86,6 @@ def card(row: dict, study: dict, runs: dict, source: dict) -> dict:
         "rule": row["rule"],
         "why": row.get("why"),
         "open": row["open"],
-        "levels": levels,
         "tests": tests,
         "citation": citation(row, tests, study, source),
     }

@@ -91,7 +91,8 @@ def _bar(family: str, rows: pd.DataFrame) -> dict:
         "high": row["ours"] if math.isnan(low) else high + shift,
         "weak": bool(pd.notna(row["competence"])),
         "others": [
-            {"name": _block(other), "value": float(other["ours"])} for _, other in others.iterrows()
+            {"name": _block(other), "value": float(other["ours"]), "weak": bool(other["weak"])}
+            for _, other in others.iterrows()
         ],
     }
 
@@ -166,7 +167,8 @@ def answer(bars: list[dict], error_rate: float) -> str:
 def _range(bars: list[dict]) -> str:
     """The least and the most that is lost, with who loses it on what."""
     lost = [(bar["total"], bar, bar["dataset"]) for bar in bars]
-    lost += [(other["value"], bar, other["name"]) for bar in bars for other in bar["others"]]
+    others = [(bar, other) for bar in bars for other in bar["others"] if not other["weak"]]
+    lost += [(other["value"], bar, other["name"]) for bar, other in others]
     ends = [pick(lost, key=lambda one: one[0]) for pick in (min, max)]
     texts = [f"{_percent(value)} ({_plural(bar)} on {name})" for value, bar, name in ends]
     return f"models lose {' to '.join(dict.fromkeys(texts))}"
