@@ -4,6 +4,7 @@ import re
 
 MINUS = re.compile(r"(?<![\w)\]])-(?=\d)")
 PERCENT = re.compile(r"(?<=\d) %")
+RATIO = re.compile(r"(?<=\b[er]) = (?=\d)")
 
 
 def minus(text: str) -> str:
@@ -12,8 +13,8 @@ def minus(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """A sentence with true minus signs, whose numbers keep their unit on their line."""
-    return PERCENT.sub("\u00a0%", minus(text))
+    """A sentence with true minus signs, in which `5 %` and `r = 1` stay on one line."""
+    return RATIO.sub("\u00a0=\u00a0", PERCENT.sub("\u00a0%", minus(text)))
 
 
 def slug(text: str) -> str:
