@@ -429,7 +429,7 @@ def test_results_without_a_benchmark_are_named(tmp_path, monkeypatch):
 def test_what_it_cost_is_written_beside_the_plan(tmp_path, monkeypatch):
     arguments = settings_of(tmp_path, only=["table2"])
     benchmark(tmp_path, "train/classifier/digits/clean-s0", 7.2)
-    out = [tmp_path / f"cost.{suffix}" for suffix in ("csv", "md", "html")]
+    out = [tmp_path / f"cost.{suffix}" for suffix in ("csv", "md", "json")]
     call(monkeypatch, *arguments, "--out", *out)
     rows = pd.read_csv(out[0]).set_index("artefact")
     assert rows.index[0] == "published_floors"
