@@ -58,6 +58,8 @@ PLAN += ["analyses={loss_stability: {experiment: table7}, gradient_coherence: {b
 TOOLS = {"burst", "make_results", "warm_start"}  # no rule calls them as a job
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 ASIDE |= {"annotate"}  # no experiment of the studies has such noise
+ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
+ASIDE |= {"collect_curves"}  # of the second study
 
 
 def namespace() -> tuple:
