@@ -177,7 +177,7 @@ def test_the_functions_of_real_packages_are_those_that_ast_finds(real_functions)
                 docstring, rest = ast.get_docstring(node), node.body[1:]
                 code = [n for n in rest if ast.unparse(n) not in ("pass", "...")]
                 if docstring and code:
-                    expected.add((node.name, pairs._summary(docstring)))
+                    expected.add((node.name, pairs.first_sentence(docstring)))
     expected = {(name, summary) for name, summary in expected if summary}
     names = [f.signature.partition("(")[0].split()[-1].split(".")[-1] for f in real_functions]
     found = set(zip(names, (f.summary for f in real_functions), strict=True))
@@ -200,7 +200,7 @@ SUMMARIES = {
 
 @pytest.mark.parametrize("docstring", SUMMARIES)
 def test_the_first_sentence_of_a_docstring(docstring):
-    assert pairs._summary(docstring) == SUMMARIES[docstring]
+    assert pairs.first_sentence(docstring) == SUMMARIES[docstring]
 
 
 def test_names_and_bodies_are_of_the_same_functions(embedded, real_functions):

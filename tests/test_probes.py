@@ -90,6 +90,7 @@ SETTINGS = [
     Setting(3e-3, penalty="gradient_norm", strength=0.3),
     Setting(3e-3, penalty="gradient_cosine", strength=0.3, radius=0.3),
     Setting(1e-2, batch_size=12, weight_decay=0.1, noisy_loss=True, radius=0.5),
+    Setting(1e-2, batch_size=12, weight_decay=1.0, penalty="gradient_norm", strength=0.1),
     Setting(1e-2, batch_size=12, dropout=0.3),
 ]
 

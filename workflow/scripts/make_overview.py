@@ -62,8 +62,9 @@ def _data(paths: list[str]) -> pd.DataFrame:
 
 
 def _size(row: dict, split: str) -> str:
-    """Images or tokens of a split; empty where there are none."""
-    for key, unit in ((f"{split}_size", "images"), (f"{split}_tokens", "tokens")):
+    """Images, texts or tokens of a split; empty where there are none."""
+    items = row.get("unit", "images")
+    for key, unit in ((f"{split}_size", items), (f"{split}_tokens", "tokens")):
         if key in row:
             return f"{row[key]:,} {unit}"
     return ""

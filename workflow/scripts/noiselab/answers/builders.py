@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import analysis_tables, competence, figures, spectrum, stretches, tables
+from noiselab.answers import analysis_tables, competence, figures, probes, spectrum, stretches, tables
 from noiselab.answers.contrasts import contrasts_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
@@ -111,6 +111,11 @@ def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
 
+def _probes(sources: Sources) -> pd.DataFrame:
+    table = probes.probes_table(pd.concat(sources.frames()), sources.published())
+    return competence.marked(table, sources.metrics(), config.published())
+
+
 def _samples(sources: Sources) -> figures.Drawing:
     """Generated images, from samples.npy of each run."""
     sheets = {}
@@ -128,6 +133,8 @@ TABLES: dict[str, TableBuilder] = {
     "experiments": TableBuilder(_experiments),
     "contrasts": TableBuilder(_contrasts),
     "stretches": TableBuilder(_stretches, MIXED),
+    "probes": TableBuilder(_probes),
+    "probe_gains": TableBuilder(lambda s: probes.gains_table(pd.concat(s.frames()))),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

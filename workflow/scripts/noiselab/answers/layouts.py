@@ -79,6 +79,9 @@ NAMES = {
     "gpu_batch": "batch per GPU, of 8",
     "tokens": "token noise",
     "sequences": "sequence noise",
+    "gain": "gain over the plain fit",
+    "p_holm": "p after Holm's correction",
+    "majority_accuracy": "accuracy of the most frequent class",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "imagenet10": "ImageNet-10",
@@ -110,6 +113,7 @@ DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_leng
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
 DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99.9"], 0)
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
+DECIMALS |= {"gain": 2, "p_holm": 3, "majority_accuracy": 2}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
     "classifier": "classifier",
@@ -117,6 +121,7 @@ FAMILIES = {
     "diffusion": "diffusion model",
     "language_model": "language model",
     "seq2seq": "sequence to sequence",
+    "probe": "probe",
 }
 BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
@@ -381,6 +386,8 @@ INTERVALS = {
     "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches, one training",
     "t_seeds": "t-interval over trainings (seeds)",
+    "t_fits": "t-interval over fits of one backbone (first weights, order, noise)",
+    "t_datasets": "t-interval over data sets",
     "wilson_trainings": "Wilson interval over trainings",
     "closed_form": "closed form, no spread",
 }

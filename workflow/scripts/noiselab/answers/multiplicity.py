@@ -38,4 +38,5 @@ def degrees(interval: str, seeds: int) -> float | None:
     spread, so that nothing is tested."""
     if interval in ("closed_form", "none"):
         return None
-    return max(1, seeds - 1) if "t_seeds" in interval else np.inf
+    few = any(kind in interval for kind in ("t_seeds", "t_fits", "t_datasets"))
+    return max(1, seeds - 1) if few else np.inf

@@ -42,6 +42,8 @@ PAIRS = (
     "tokenizer.json",
 )
 
+LABELLED = ("texts.parquet",)
+
 KINDS = {
     "digits": Kind(
         "prepare_images",
@@ -61,6 +63,8 @@ KINDS = {
     "text": Kind("prepare_text", TOKENS, "download_text"),
     "docstring_pairs": Kind("prepare_pairs", PAIRS, None),
     "pairs": Kind("prepare_pairs", PAIRS, "download_pairs"),
+    "labelled_docstrings": Kind("prepare_labelled_texts", LABELLED, None),
+    "labelled_texts": Kind("prepare_labelled_texts", LABELLED, "download_labelled_texts"),
 }
 
 
@@ -74,3 +78,4 @@ IMAGE_KINDS = prepared_by("prepare_images")  # arrays that fit in memory
 FILE_KINDS = prepared_by("prepare_image_files")  # decoded on the way
 TEXT_KINDS = prepared_by("prepare_text")
 PAIR_KINDS = prepared_by("prepare_pairs")
+LABELLED_KINDS = prepared_by("prepare_labelled_texts")

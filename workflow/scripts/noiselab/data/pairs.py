@@ -136,7 +136,7 @@ def functions(packages: list[str]) -> list[Function]:
 def _functions(file: Path) -> list[Function]:
     """The functions of a source file from top to bottom."""
     nodes = list(text_sources.definitions(text_sources.parsed(file)))
-    summaries = [_summary(ast.get_docstring(node) or "") for node, _ in nodes]
+    summaries = [first_sentence(ast.get_docstring(node) or "") for node, _ in nodes]
     # All of them first: that of a function within another must not be read off the outer body.
     for node, _ in nodes:
         if ast.get_docstring(node, clean=False) is not None:
@@ -166,7 +166,7 @@ def _does_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass) or constant
 
 
-def _summary(docstring: str) -> str:
+def first_sentence(docstring: str) -> str:
     """The first sentence of a docstring on one line; empty where it is too short or too long."""
     paragraph = re.split(r"\n\s*\n", docstring.strip(), maxsplit=1)[0]
     # Within a sentence, abbreviations are followed by a small letter ("e.g. the").

@@ -208,12 +208,24 @@ def rows(
     (`blank_line`), or a `line` each. NoiselabError names the file that cannot be read, has no such
     column, or no text in it, and the line.
     """
-    for place, values in READERS[_suffix(file.name)](file, columns, documents or "file"):
-        for column, value in zip(columns, values, strict=True):
-            if not isinstance(value, str | None):
-                kind = _KINDS.get(type(value), type(value).__name__)
-                raise NoiselabError(f"{file}: column {column} is not text but {kind} ({place})")
+    for place, values in placed_rows(file, columns, documents):
+        check_text(file, place, columns, values)
         yield values
+
+
+def placed_rows(
+    file: Path, columns: Sequence[str], documents: str | None = None
+) -> Iterator[tuple[str, list]]:
+    """The same, each with where it stands in its file, of values that need not be text."""
+    return READERS[_suffix(file.name)](file, columns, documents or "file")
+
+
+def check_text(file: Path, place: str, columns: Sequence[str], values: Sequence) -> None:
+    """NoiselabError: a value of a row is no text. place: where it stands in its file."""
+    for column, value in zip(columns, values, strict=True):
+        if not isinstance(value, str | None):
+            kind = _KINDS.get(type(value), type(value).__name__)
+            raise NoiselabError(f"{file}: column {column} is not text but {kind} ({place})")
 
 
 def valid(text: str) -> str:

@@ -16,6 +16,7 @@ SCORING = "score"  # the script that finds a family's score.py
 OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
 JUDGE, TEACHER, INIT = "judge", "teacher", "init"  # who judges, writes wrong targets, gives weights
 ANNOTATOR = "annotator"  # whose doubts say which labels are wrong
+BACKBONE = "backbone"  # whose features a probe has
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,9 @@ class Stage:
     # Cheap to make again, so it follows changes of the code: of the script and these modules.
     modules: tuple[str, ...] | None = None
     resources: str | None = None  # rule whose resources it has; None: its own
-    # A stage of a parent's folder, made once for all that share it, in one of these variants, which
-    # `variant` picks for a run; {variant} in `writes`.
+    # A stage of a parent's folder, made once for all runs that share it and have the same variant;
+    # {variant} in `writes`. Its data are those of the runs.
     role: str = OWN
-    variants: tuple[str, ...] = ()
     variant: Callable[[Run], str] | None = None
     inception: Callable[[Run], bool] | None = None  # whether a run needs Inception's weights
     shown: str | None = None  # which of `writes` Snakemake's report shows
@@ -102,6 +102,10 @@ class Family:
     # clean models must have learned.
     gates: Mapping[str, float] = field(default_factory=dict)
     judge: str | None = None  # family whose clean run judges what a run generates
+    # Families whose runs, of another experiment, its runs are of: they are trained no further, and
+    # the noise is theirs.
+    backbones: tuple[str, ...] = ()
+    table: str = "runs"  # builder of the tables of experiments that no entry names
     # Stages of runs in special roles, by role: a noisy teacher's decoding.
     role_stages: Mapping[str, tuple[Stage, ...]] = field(default_factory=dict)
 

@@ -47,6 +47,7 @@ class Sizes:
     network: Network
     parents: Mapping[str, "Sizes"] = field(default_factory=dict)  # by role
     variant: str = ""  # of the stage
+    items: Data | None = None  # the data set that the variant is called after
 
 
 class Computing(NamedTuple):

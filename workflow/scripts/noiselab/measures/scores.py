@@ -29,6 +29,8 @@ UNITS |= dict.fromkeys(["second_domain_nll", "second_domain_nll_rise"], "nats/to
 UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
+UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
+
 NONE = Interval(None, None, "none")
 DIVERGED = "training diverged"
 CLEAN_DIVERGED = "the clean run diverged"

@@ -68,7 +68,8 @@ def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
 
 def _own_table(name: str, family: str) -> Artefact:
     """The table of an experiment that no entry names."""
-    entry = {"kind": "table", "family": family, "builder": "runs", "experiments": [name]}
+    builder = FAMILIES[family].table
+    entry = {"kind": "table", "family": family, "builder": builder, "experiments": [name]}
     return Artefact(name, entry, experiments=(name,))
 
 

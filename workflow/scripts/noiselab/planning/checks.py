@@ -85,7 +85,7 @@ def check_dataset(spec: dict) -> None:
             raise NoiselabError(f"{key}.{name}: {spec['kind']} has {value}{_unit(name)}")
     if spec.get("tokenizer") == "gpt2" and spec["vocabulary"] != GPT2:
         raise NoiselabError(f"{key}.vocabulary: tokenizer gpt2 has {GPT2} entries")
-    if "classes" in spec:
+    if "channels" in spec:
         _check_images(spec, key, kind.examples)
 
 

@@ -26,6 +26,7 @@ SCHEMA = CONFIG / "schema.yaml"
 TIERS = CONFIG / "tiers"
 STUDIES = CONFIG / "studies"
 FAMILY_FILES = CONFIG / "families"
+TASKS = CONFIG / "tasks"
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # of a study
 STUDY_FILES = ("experiments.yaml", "artefacts.yaml")
 
@@ -63,10 +64,10 @@ def tier_file(config: dict) -> Path:
 
 
 def overlays(config: dict) -> list[Path]:
-    """The files that follow config.yaml, each laid over those before: families, chosen studies,
-    tier, and what the tier changes in these studies."""
+    """The files that follow config.yaml, each laid over those before: families, tasks, chosen
+    studies, tier, and what the tier changes in these studies."""
     tier, chosen = tier_file(config), studies(config)
-    files = sorted(FAMILY_FILES.glob("*.yaml"))
+    files = sorted(FAMILY_FILES.glob("*.yaml")) + sorted(TASKS.glob("*.yaml"))
     files += [STUDIES / study / name for study in chosen for name in STUDY_FILES]
     files += [tier, *(STUDIES / study / "tiers" / tier.name for study in chosen)]
     return [file for file in files if file.is_file()]

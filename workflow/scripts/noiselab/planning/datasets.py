@@ -54,7 +54,7 @@ def domains(spec: dict) -> list[dict]:
 
 def check_source(config: dict, spec: dict) -> None:
     """Data that no hub has, or that several folders hold, must lie in a local folder."""
-    of_hub = spec["kind"] in ("text", "pairs", *FILE_KINDS, *FOUND_KINDS)
+    of_hub = spec["kind"] in ("text", "pairs", "labelled_texts", *FILE_KINDS, *FOUND_KINDS)
     parts = spec.get("parts") or []
     outside = [d["folder"] for d in domains(spec) if "folder" in d]
     local = not spec.get("hub") or parts or outside

@@ -91,9 +91,9 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
         raise NoiselabError(f"{place}: {name!r} is no experiment with {title}")
     _check_name(name, config["experiments"], place, "experiment ")
     noise = chosen.get("corruption")
-    if noise not in (None, experiment["corruption"]):
+    if noise not in (None, experiment.get("corruption")):
         raise NoiselabError(
-            f"{place}: {name} has {experiment['corruption']}, and this is of {noise}; name an "
+            f"{place}: {name} has {experiment.get('corruption')}, and this is of {noise}; name an "
             "experiment that has it"
         )
 

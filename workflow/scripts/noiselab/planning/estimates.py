@@ -66,7 +66,7 @@ class Estimate:
         """How large everything is that the stages of a run see."""
         own = self._own(run_id)
         parents = {role: self._own(parent) for role, parent in own.run.parents.items()}
-        return Sizes(own.run, own.data, own.network, parents, variant)
+        return Sizes(own.run, own.data, own.network, parents, variant, self.data.get(variant))
 
     def _own(self, run_id: str) -> Sizes:
         run = self.graph.plan.runs[run_id]

@@ -203,11 +203,11 @@ def run_stages(plan: Plan, run: Run) -> tuple[Stage, ...]:
 
 
 def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> Job:
-    """One stage of the run `target`, as the run `run` needs it."""
+    """One stage of the run `target`, as the run `run` needs it, on the data of `run`."""
     places, run_id = whole.places, target.run_id
     folder = f"{places.results}/runs"
     inputs: dict[str, tuple[str, ...]] = {}
-    spec_folder = Path(target.data).name
+    spec_folder = Path(run.data).name
     spec = whole.plan.datasets[spec_folder]
     if stage.data:
         inputs["data"] = tuple(prepared(places, spec_folder, spec))
@@ -217,7 +217,7 @@ def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> J
         inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
     for option, chosen in stage.data_files.items():
         name = chosen(spec)
-        inputs[option] = (f"{target.data}/{name}",) if name else ()
+        inputs[option] = (f"{run.data}/{name}",) if name else ()
     if stage.inception:
         inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
     outputs = {

@@ -5,18 +5,28 @@ makes it different from its siblings, so that experiments which need the same ru
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import ANNOTATION, ANNOTATOR, CLEAN, INIT, JUDGE, TEACHER
+from noiselab.families.descriptor import (
+    ANNOTATION,
+    ANNOTATOR,
+    BACKBONE,
+    CLEAN,
+    INIT,
+    JUDGE,
+    TEACHER,
+)
 from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
+from noiselab.planning.probes import backbone, probes
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
 from noiselab.planning.recipes import all_seeds, batch_multiplier, recipe, seeds, training
 from noiselab.run import Run
@@ -65,28 +75,53 @@ def plan(config: dict, results: str) -> Plan:
     datasets: dict[str, dict] = {}
     for name, experiment in planned_experiments(config, results).items():
         experiments[name] = []
-        experiment = _located(experiment, config["data"]["root"])
-        experiment = experiment | _initial(config, results, name, experiment)
-        for dataset in experiment["datasets"]:
-            spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
-            datasets[dataset] = spec
-            check_dataset(spec)
-            _check(name, experiment, spec)
-            for run in _runs(config, results, _trained(name, experiment, spec), spec):
-                if run.run_id in experiments[name]:
-                    raise NoiselabError(
-                        f"config key experiments.{name}: two runs would be called {run.run_id}; "
-                        "numbers that differ in the seventh digit only are one"
-                    )
-                experiments[name].append(run.run_id)
-                for needed in (run, *_parents(config, results, experiment, spec, run)):
-                    _check_shared(needed, runs.setdefault(needed.run_id, needed), name)
+        for spec, run, parents in _planned(config, results, name, experiment):
+            datasets[spec["name"]] = spec
+            if run.run_id in experiments[name]:
+                raise NoiselabError(
+                    f"config key experiments.{name}: two runs would be called {run.run_id}; "
+                    "numbers that differ in the seventh digit only are one"
+                )
+            experiments[name].append(run.run_id)
+            for needed in (run, *parents):
+                _check_shared(needed, runs.setdefault(needed.run_id, needed), name)
     for run in runs.values():
         check_length(run)
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
             datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
     return Plan(runs, experiments, datasets)
+
+
+def _planned(config: dict, results: str, name: str, experiment: dict) -> Iterator[tuple]:
+    """(data set, run, its parents) of the runs of an experiment."""
+    find = _probed if FAMILIES[experiment["family"]].backbones else _asked
+    experiment = _located(experiment, config["data"]["root"])
+    experiment = experiment | _initial(config, results, name, experiment)
+    for dataset in experiment["datasets"]:
+        spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
+        check_dataset(spec)
+        for run, parents in find(config, results, name, experiment, spec):
+            yield spec, run, parents
+
+
+def _asked(config: dict, results: str, name: str, experiment: dict, spec: dict):
+    """(run, its parents) of the trainings on one data set."""
+    _check(name, experiment, spec)
+    for run in _runs(config, results, _trained(name, experiment, spec), spec):
+        yield run, list(_parents(config, results, experiment, spec, run))
+
+
+def _probed(config: dict, results: str, name: str, experiment: dict, spec: dict):
+    """The same of the probes on one task, whose backbones are among the parents."""
+    chosen, other = backbone(config, name, experiment)
+    other = other | ({"seeds": config["seeds"], "replicas": {}} if config["seeds"] else {})
+    trained = {
+        run.run_id: (run, *parents) for _, run, parents in _planned(config, results, chosen, other)
+    }
+    backbones = [own[0] for own in trained.values()]
+    for run in probes(config, results, name, experiment, spec, backbones):
+        yield run, trained[run.parents[BACKBONE]]
 
 
 def _located(experiment: dict, root: str | None) -> dict:
@@ -132,7 +167,7 @@ def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
 def reads_snapshots(experiment: dict) -> bool:
     """Whether an experiment's numbers are those of longer runs on their way (Table 8 as released):
     where a run of fixed total length would end, the learning rate not yet annealed."""
-    released = (experiment["protocol"], experiment["budget"]) == ("released", "fixed_total")
+    released = (experiment.get("protocol"), experiment.get("budget")) == ("released", "fixed_total")
     return released and FAMILIES[experiment["family"]].snapshots
 
 

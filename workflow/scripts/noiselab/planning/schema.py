@@ -2,7 +2,15 @@
 
 from copy import deepcopy
 
-from noiselab.data.kinds import FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS, PAIR_KINDS, TEXT_KINDS
+from noiselab.data.kinds import (
+    FILE_KINDS,
+    FOUND_KINDS,
+    IMAGE_KINDS,
+    KINDS,
+    LABELLED_KINDS,
+    PAIR_KINDS,
+    TEXT_KINDS,
+)
 from noiselab.families import FAMILIES, stages
 from noiselab.families.descriptor import Family, settings
 
@@ -14,7 +22,10 @@ DATASETS = {
     "found_images": FOUND_KINDS,
     "text": TEXT_KINDS,
     "pairs": PAIR_KINDS,
+    "labelled_texts": LABELLED_KINDS,
 }
+# Keys of an experiment that trains on data with noise; probes have the noise of their backbones.
+NOISE = ["corruption", "resample", "budget", "protocol"]
 # Settings of a recipe that have a default in config/families/.
 REQUIRED = ["model", "batch_size", "micro_batch_size", "optimizer", "schedule", "clip_norm"]
 REQUIRED += ["ema_decay", "precision", "compile", "evaluations", "checkpoint_minutes", "released"]
@@ -71,7 +82,10 @@ def _experiments(experiment: dict, corruptions: dict) -> None:
     experiment["allOf"] = [
         {
             "if": {"properties": {"family": {"const": name}}, "required": ["family"]},
-            "then": {"properties": {"training": {"$ref": f"#/$defs/{name}_changes"}}},
+            "then": {
+                "properties": {"training": {"$ref": f"#/$defs/{name}_changes"}},
+                "required": ["backbone"] if family.backbones else NOISE,
+            },
         }
-        for name in FAMILIES
+        for name, family in FAMILIES.items()
     ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, TEXT_KINDS
+from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, LABELLED_KINDS, TEXT_KINDS
 from noiselab.families.work import Data
 from noiselab.files import read_json
 
@@ -15,6 +15,8 @@ def data_size(spec: dict, folder: Path, assumed: dict) -> Data:
     guess = assumed.get(spec["name"], assumed.get(spec["kind"]))
     if spec["kind"] in (*IMAGE_KINDS, *FILE_KINDS):
         size = Data(spec["train_size"], spec["test_size"], image=spec["size"])
+    elif spec["kind"] in LABELLED_KINDS:
+        size = Data(spec["train_size"], spec["test_size"])
     elif spec["kind"] in TEXT_KINDS:
         size = Data(*(facts.get(f"{s}_tokens", guess[s]) for s in ("train", "validation")))
     else:
@@ -45,4 +47,6 @@ def _bytes(spec: dict, size: Data) -> float:
         return examples * 0.5 * (spec["resize"] or spec["size"]) ** 2 * 4 / 3
     if spec["kind"] in TEXT_KINDS:
         return 2 * examples
+    if spec["kind"] in LABELLED_KINDS:  # sentences, packed
+        return 60 * examples
     return examples * (2 * (size.source + size.target) + 2 * 8)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import NoReturn
 
-from noiselab.data.kinds import KINDS, PAIR_KINDS, TEXT_KINDS
+from noiselab.data.kinds import KINDS, LABELLED_KINDS, PAIR_KINDS, TEXT_KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning import checks, config
 from noiselab.planning.hints import hint
@@ -17,7 +17,8 @@ _ARRAYS = ("classes", "channels", "size", "train_size", "test_size")
 _TEXT = ("tokenizer", "vocabulary", "validation_share")
 _PAIRS = ("vocabulary", "source_length", "target_length", "train_size", "validation_size")
 _PAIRS += ("validation_share",)
-_EMBEDDED = ("packages", "source_field")  # that say nothing of files
+_LABELLED = ("classes", "prompt", "train_size", "test_size")
+_EMBEDDED = ("packages", "source_field", "label")  # that say nothing of files
 # What a preparation cannot do without, though it may be null where the schema says so.
 _NEEDED = {
     "digits": _ARRAYS,
@@ -28,6 +29,8 @@ _NEEDED = {
     "text": _TEXT,
     "docstring_pairs": (*_PAIRS, "packages", "source_field"),
     "pairs": (*_PAIRS, "source_column", "target_column", "train_files", "validation_files"),
+    "labelled_docstrings": (*_LABELLED, "packages", "label"),
+    "labelled_texts": (*_LABELLED, "label_column", "train_files"),
 }
 
 
@@ -93,5 +96,7 @@ def _definition(kind: str) -> str:
         return "text"
     if kind in PAIR_KINDS:
         return "pairs"
+    if kind in LABELLED_KINDS:
+        return "labelled_texts"
     own = {"image_files": "image_files", "images": "found_images", "encoded_images": "found_images"}
     return own.get(kind, "image_changes")

@@ -34,10 +34,11 @@ def check(given: dict, config: dict) -> None:
         _check_by_ratio(training.get("batch_multiplier", {}), [experiment], place)
         recipe = _laid_over(config[experiment["family"]], experiment.get("training", {}))
         _check_recipe(training, recipe, f"{key}.training")
-        if "released" in training and experiment["protocol"] != "released":
+        protocol = experiment.get("protocol")
+        if "released" in training and protocol != "released":
             raise NoiselabError(
-                f"config key {key}.training.released: protocol {experiment['protocol']} does not "
-                "use it; say protocol: released"
+                f"config key {key}.training.released: protocol {protocol} does not use it; say "
+                "protocol: released"
             )
     for family in (key for key in given if key in FAMILIES):
         enabled = [e for e in config["experiments"].values() if e.get("enabled", True)]

@@ -5,6 +5,7 @@ Rules in rules/ loop over stages and artefacts and ask here.
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable, Iterable
 
@@ -123,7 +124,7 @@ class Wiring:
 
     def name(self, stage: Stage) -> str:
         """The name of a stage's jobs, with wildcards."""
-        return f"{stage.name}/{{run}}" + ("-{variant}" if stage.variants else "")
+        return f"{stage.name}/{{run}}" + ("-{variant}" if stage.variant else "")
 
     def outputs(self, stage: Stage) -> dict[str, str]:
         """Option -> file that a stage writes, with wildcards; the record comes last."""
@@ -145,10 +146,12 @@ class Wiring:
         return {"digest": self.digest(self.name(stage)), "command": self.command(stage)}
 
     def constraints(self, stage: Stage) -> dict[str, str]:
-        """Wildcards of a stage: runs of its family; a stage of a parent's is for any."""
+        """Wildcards of a stage: runs of its family; a stage of a parent's is for any, in the
+        variants that are planned."""
         if stage.role == OWN:
             return {"run": f"{stage.family}/.+"}
-        return {"variant": "|".join(stage.variants)}
+        planned = {job.variant for job in self.graph.jobs.values() if job.rule == stage.rule}
+        return {"variant": "|".join(map(re.escape, sorted(planned))) or "none"}
 
     def command(self, stage: Stage) -> Callable:
         """Parameter of a rule: the command line of a stage. Where there may be several processes,

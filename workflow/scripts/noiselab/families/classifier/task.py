@@ -156,11 +156,11 @@ def _each(
     model.eval()
     rows = np.arange(len(images)) if rows is None else rows
     own = rows[distributed.share(len(rows))]
-    parts = [function(model(x.to(device))) for x in _in_batches(images, own)]
+    parts = [function(model(x.to(device))) for x in in_batches(images, own)]
     return distributed.gathered(torch.cat(parts), len(rows)).cpu().numpy()
 
 
-def _in_batches(images: Images, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
+def in_batches(images: Images, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
     """Images number `rows` as evaluation sees them, uint8 [at most `size`, c, h, w]."""
     if isinstance(images, EncodedImages):
         yield from views(images, rows, PIECE, free_threads())

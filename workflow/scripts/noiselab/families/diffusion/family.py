@@ -68,7 +68,6 @@ MEASURING_DATA = Stage(
     writes={"out": "training_set-{variant}.npz"},
     resources="measure_generated",
     role=JUDGE,
-    variants=FEATURES,
     variant=features,
     inception=by_inception,
 )

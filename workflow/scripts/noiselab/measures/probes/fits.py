@@ -2,8 +2,8 @@
 
 A fit is what a plain loop does: AdamW on the cross-entropy of batches plus a penalty. All settings
 of a seed start from the same head and see the same batches and the same noise, so that they differ
-in nothing but the setting. Settings with the same optimiser, size of batch and dropout are computed
-at once.
+in nothing but the setting. Settings with the same learning rate, size of batch and dropout are
+computed at once.
 """
 
 from collections.abc import Iterable
@@ -150,7 +150,7 @@ def _groups(settings: list[Setting], shapes: list, seeds: int) -> Iterable[list[
     """Places of settings that are computed at once."""
     alike: dict[tuple, list[int]] = {}
     for i, setting in enumerate(settings):
-        key = (setting.learning_rate, setting.weight_decay, setting.batch_size)
+        key = (setting.learning_rate, setting.weight_decay > 0, setting.batch_size)
         key += (setting.dropout, setting.has_noise)
         alike.setdefault(key, []).append(i)
     numbers = seeds * sum(out * width for out, width in shapes)
@@ -161,7 +161,7 @@ def _groups(settings: list[Setting], shapes: list, seeds: int) -> Iterable[list[
 
 
 class _Group:
-    """Settings that differ in penalty, strength and radius alone."""
+    """Settings that differ in penalty, strength, radius and weight decay alone."""
 
     def __init__(self, settings: list[Setting], first: list, seeds: list[int], train: Items):
         def column(values) -> Tensor:
@@ -181,9 +181,10 @@ class _Group:
         copies = (1, len(settings), 1, 1)
         layers = map(torch.stack, zip(*first, strict=True))
         self.weights = [layer[:, None].repeat(copies) for layer in layers]
-        options = {"lr": settings[0].learning_rate, "weight_decay": settings[0].weight_decay}
-        self.optimizer = torch.optim.AdamW(self.weights, **options, fused=True)
         self.rate = settings[0].learning_rate
+        self.optimizer = torch.optim.AdamW(self.weights, lr=self.rate, weight_decay=0, fused=True)
+        decay = column(s.weight_decay for s in settings)
+        self.decay = decay[:, None, None] if decay.any() else None
         self.steps = 0
 
     def epoch(self, epoch: int, epochs: int, schedule: str) -> None:
@@ -217,6 +218,8 @@ class _Group:
     def _step(self, batch: heads.Batch, rate: float) -> None:
         for weight, gradient in zip(self.weights, self._gradients(batch), strict=True):
             weight.grad = gradient
+            if self.decay is not None:  # each fit has its own, which AdamW knows nothing of
+                weight *= 1 - rate * self.decay
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.steps += 1

@@ -1,0 +1,225 @@
+"""Texts with a class each, as a language model is asked for it: tasks for probes.
+
+A prepared folder has `texts.parquet`, a row per text: `split` (train, test, and validation where
+the data set has one), `text`, the prompt with the columns of the data set filled in, `label`, int64
+from 0 on; and `dataset.json`: name, kind, origin, classes, class_names, prompt, texts of each
+split, share of each class among those for training, what differs from the usual splits, SHA-256 of
+the file. Written last, it says the rest is whole.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from noiselab import streams
+from noiselab.data import complete, labelled_docstrings, text_files, text_sources
+from noiselab.data.kinds import LABELLED
+from noiselab.errors import NoiselabError, first_line
+from noiselab.files import read_json, sha256, whole_file, write_json
+
+SPLITS = ("train", "validation", "test")
+_COLUMN = re.compile(r"\{(\w+)\}")  # in a prompt
+
+Row = tuple[str, str | int]  # a text, and its label as the source has it
+
+
+class Labelled(NamedTuple):
+    """Texts of a split and their labels, int64 [n]."""
+
+    texts: list[str]
+    labels: np.ndarray
+
+
+def read(folder: str | Path) -> tuple[dict, dict[str, Labelled]]:
+    """dataset.json, and the texts of each split that there is. NoiselabError names what is missing
+    or broken."""
+    folder = Path(folder)
+    description, file = read_json(folder / "dataset.json"), folder / LABELLED[0]
+    try:
+        table = pyarrow.parquet.read_table(file, columns=["split", "text", "label"]).to_pydict()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
+    of_split, labels = np.array(table["split"]), np.array(table["label"], dtype=np.int64)
+    found = {}
+    for split in SPLITS:
+        rows = np.flatnonzero(of_split == split)
+        if len(rows) != description.get(f"{split}_size", 0):
+            raise NoiselabError(
+                f"{file}: {len(rows)} texts in {split}, dataset.json says otherwise"
+            )
+        if len(rows):
+            found[split] = Labelled([table["text"][i] for i in rows], labels[rows])
+    return description, found
+
+
+def prepare(spec: dict, source: Path | None, out: Path) -> None:
+    """Fill the texts that `spec` asks for into its prompt, and write them into the folder `out`.
+
+    source: folder of files (kind labelled_texts). NoiselabError: they cannot be read, a split is
+    smaller than asked for, or there are other classes.
+    """
+    embedded = spec["kind"] == "labelled_docstrings"
+    splits, origin = _embedded(spec) if embedded else _files(spec, source)
+    names = _class_names(spec, [label for rows in splits.values() for _, label in rows])
+    numbers = {name: number for number, name in enumerate(names)}
+    table = {
+        "split": [split for split, rows in splits.items() for _ in rows],
+        "text": [text for rows in splits.values() for text, _ in rows],
+        "label": [numbers[label] for rows in splits.values() for _, label in rows],
+    }
+    with whole_file(out / LABELLED[0]) as path:
+        pyarrow.parquet.write_table(pyarrow.table(table), path)
+    counts = Counter(label for _, label in splits["train"])
+    content = {key: spec[key] for key in ("name", "kind", "classes", "prompt")}
+    content |= {f"{split}_size": len(rows) for split, rows in splits.items()}
+    content |= {
+        "origin": origin,
+        "unit": "texts",
+        "class_names": [str(name) for name in names],
+        "class_shares": [counts[name] / len(splits["train"]) for name in names],
+        "differs": spec.get("differs"),
+        "sha256": {LABELLED[0]: sha256(out / LABELLED[0])},
+    }
+    write_json(out / "dataset.json", content)
+
+
+def _class_names(spec: dict, labels: Iterable[str | int]) -> list:
+    """Labels in the order of their numbers: as numbers, or else as words."""
+    found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    if len(found) != spec["classes"]:
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.classes: {spec['classes']}, but the texts have "
+            f"{len(found)} labels ({', '.join(map(str, found[:5]))} …)"
+        )
+    return found
+
+
+def _chosen(spec: dict, rows: list[Row], sizes: dict[str, int]) -> dict[str, list[Row]]:
+    """Seeded subsets of these sizes, one after the other. Copies of a text stay together, so that
+    what is tested is not trained on. NoiselabError: there are too few rows."""
+    if len(rows) < sum(sizes.values()):
+        split = next(reversed(sizes))
+        raise NoiselabError(
+            f"config key datasets.{spec['name']}.{split}_size: {sum(sizes.values())} texts are "
+            f"asked for, but there are only {len(rows)}"
+        )
+    texts = {text: i for i, text in enumerate(dict.fromkeys(text for text, _ in rows))}
+    place = np.argsort(streams.permutation(0, "labelled-texts", 0, len(texts)))
+    order = np.argsort([place[texts[text]] for text, _ in rows], kind="stable")
+    found, start = {}, 0
+    for split, size in sizes.items():
+        found[split] = [rows[i] for i in np.sort(order[start : start + size])]
+        start += size
+    return found
+
+
+# --------------------------------------------------------------------------- docstrings
+
+
+def _embedded(spec: dict) -> tuple[dict[str, list[Row]], str]:
+    """Docstrings by split, and their origin."""
+    found = labelled_docstrings.sentences(spec["packages"], spec["label"], spec["classes"])
+    rows = [(_filled(spec["prompt"], {"text": text}), label) for text, label in found]
+    packages = ", ".join(map(text_sources.version, spec["packages"]))
+    sizes = {split: spec[f"{split}_size"] for split in ("test", "train")}
+    return _chosen(spec, rows, sizes), f"docstrings of {packages}, by {spec['label']}"
+
+
+def _filled(prompt: str, values: dict[str, str]) -> str:
+    """A prompt with the values of a row."""
+    return _COLUMN.sub(lambda match: values[match[1]], prompt)
+
+
+# -------------------------------------------------------------------------------- files
+
+
+def _files(spec: dict, source: Path) -> tuple[dict[str, list[Row]], str]:
+    """Rows of files by split, and their origin."""
+    files = _of_splits(spec, source)
+    rows = {split: list(_rows(spec, found)) for split, found in files.items()}
+    sizes = {split: spec[f"{split}_size"] for split in ("test", "train")}
+    if "test" in rows:
+        found = {split: _chosen(spec, rows[split], {split: sizes[split]})[split] for split in sizes}
+    else:
+        found = _chosen(spec, rows["train"], sizes)
+    found |= {"validation": rows["validation"]} if "validation" in rows else {}
+    return found, f"{spec['name']} read from {source.name}"
+
+
+def _of_splits(spec: dict, source: Path) -> dict[str, list[Path]]:
+    """The files of each split that has any. NoiselabError: a glob matches none, or two splits have
+    the same."""
+    folder = source / (spec.get("hub_folder") or "")
+    folder = folder if folder.is_dir() else source
+    there = text_files.files(folder, text_files.TABLES)
+    found: dict[str, list[Path]] = {}
+    for split in SPLITS:
+        key = f"{split}_files"
+        if pattern := spec.get(key):
+            found[split] = text_files.matching(there, folder, pattern)
+            if not found[split]:
+                raise NoiselabError(f"{folder}: no table matches {key} {pattern!r}")
+    every = [file for files in found.values() for file in files]
+    if twice := [file for file in every if every.count(file) > 1]:
+        raise NoiselabError(f"{twice[0]}: two splits name it")
+    return found
+
+
+def _rows(spec: dict, files: list[Path]) -> Iterator[Row]:
+    """The rows of files, but those without a text or a label."""
+    columns = [*columns_named(spec["prompt"]), spec["label_column"]]
+    for file in files:
+        for place, (*values, label) in text_files.placed_rows(file, columns):
+            text_files.check_text(file, place, columns[:-1], values)
+            if label is None or not any(value and not value.isspace() for value in values):
+                continue
+            if not isinstance(label, str | int):
+                raise NoiselabError(
+                    f"{file}: column {columns[-1]} is neither text nor a whole number ({place})"
+                )
+            filled = dict(zip(columns, (value or "" for value in values), strict=False))
+            yield _filled(spec["prompt"], filled), _number(label)
+
+
+def _number(label: str | int) -> str | int:
+    """A label as a number where it is one: tables of text have no others."""
+    return int(label) if isinstance(label, str) and label.strip().isdecimal() else label
+
+
+def columns_named(prompt: str) -> Sequence[str]:
+    """Columns that a prompt names in braces, each once."""
+    return list(dict.fromkeys(_COLUMN.findall(prompt)))
+
+
+def check(spec: dict, source: Path) -> complete.Source:
+    """What `source` has of the data set; each file is opened, none is read. NoiselabError where
+    prepare() would not find in it what it needs."""
+    files = [file for found in _of_splits(spec, source).values() for file in found]
+    for file in files:
+        text_files.check_file(file, [*columns_named(spec["prompt"]), spec["label_column"]])
+    return complete.parts(files)
+
+
+# -------------------------------------------------------------------------------- download
+
+
+def download(spec: dict, folder: Path) -> None:
+    """Fetch the data set's folder in its repository on the Hugging Face hub."""
+    text_sources.snapshot(spec["hub"], _patterns(spec), folder)
+
+
+def available(spec: dict, timeout: float) -> int:
+    """Bytes that download() would fetch; asks the hub."""
+    return text_sources.snapshot_bytes(spec["hub"], _patterns(spec), timeout)
+
+
+def _patterns(spec: dict) -> list[str]:
+    folder = spec.get("hub_folder")
+    patterns = text_files.patterns(text_files.TABLES)
+    return [f"{folder}/{pattern}" if folder else pattern for pattern in patterns]

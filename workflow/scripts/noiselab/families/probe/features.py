@@ -1,0 +1,143 @@
+"""Features of items by a frozen backbone: of a prompt, the last hidden states, that of its last
+token and their mean over all tokens; of an image, what the last layer of a classifier sees.
+
+Whatever else is in its batch, an item's features are the same: prompts of one length share a batch,
+so that nothing is padded.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from noiselab.data import labelled_texts, pairs, prepared
+from noiselab.data.kinds import LABELLED_KINDS
+from noiselab.errors import NoiselabError
+from noiselab.families.classifier import task as classifier
+from noiselab.files import read_json
+from noiselab.run import Run
+from noiselab.training.shards import identity, in_shards
+from noiselab.training.weights import load_weights
+
+SHARD = 4096  # items; what a stopped extraction loses at most
+TOKENS = 2**14  # in a batch
+
+Items = dict[str, tuple]  # split -> (items, labels int64 [n])
+Features = dict[str, np.ndarray]  # kind -> float32 [n, d]
+Extractor = Callable[[object, np.ndarray], Features]  # of items number `index`, int64 [n]
+
+
+def extract(
+    run: Run, weights: Path, task: Path, folder: Path, device: torch.device
+) -> dict[str, np.ndarray]:
+    """`<split>_last` and `<split>_mean`, float32 [n, d], and `<split>_labels`, int64 [n], of each
+    split of a task. Of images, `last` is all there is.
+
+    run: of the backbone; task: folder of prepared data; folder: keeps the finished shards if this
+    is stopped.
+    """
+    description = read_json(task / "dataset.json")
+    texts = description.get("kind") in LABELLED_KINDS
+    items, extractor = (_texts if texts else _images)(run, weights, task, device)
+    parts = [
+        (split, index)
+        for split, (_, labels) in items.items()
+        for index in np.split(np.arange(len(labels)), range(SHARD, len(labels), SHARD))
+    ]
+
+    def make(number: int) -> dict[str, np.ndarray]:
+        split, index = parts[number]
+        return extractor(items[split][0], index)
+
+    named = folder / identity(run, weights, description, SHARD)
+    found: dict[str, list] = {}
+    for (split, _), part in zip(parts, in_shards(named, len(parts), make), strict=True):
+        for kind, features in part.items():
+            found.setdefault(f"{split}_{kind}", []).append(features)
+    arrays = {name: np.concatenate(features) for name, features in found.items()}
+    if not all(np.isfinite(features).all() for features in arrays.values()):
+        raise NoiselabError(f"{run.run_id}: features that are no finite numbers; it has diverged")
+    return arrays | {f"{split}_labels": np.asarray(y) for split, (_, y) in items.items()}
+
+
+# -------------------------------------------------------------------------------- texts
+
+
+def _texts(run: Run, weights: Path, task: Path, device: torch.device) -> tuple[Items, Extractor]:
+    """Prompts as tokens, and the features of those."""
+    family = import_module(f"noiselab.families.{run.family}.task")
+    model = load_weights(weights, family.build(run), device, run.run_id).eval()
+    tokenizer, context = pairs.tokenizer(run.data), run.model["context"]
+    items = {}
+    for split, (texts, labels) in labelled_texts.read(task)[1].items():
+        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        items[split] = ([last_tokens(one.ids, context) for one in encoded], labels)
+
+    def hidden(tokens: Tensor) -> Tensor:
+        return model.transformer(tokens).last_hidden_state
+
+    return items, lambda tokens, index: text_features(hidden, [tokens[i] for i in index], device)
+
+
+def last_tokens(tokens: list[int], context: int) -> list[int]:
+    """As many as a model sees: of a longer text the end, where the prompt asks for the class."""
+    return tokens[-context:]
+
+
+@torch.no_grad()
+def text_features(
+    hidden: Callable[[Tensor], Tensor],
+    tokens: list[list[int]],
+    device: torch.device,
+    most: int = TOKENS,
+) -> Features:
+    """Features of texts, at most `most` tokens at once.
+
+    hidden: tokens int64 [n, T] -> last hidden states [n, T, d].
+    """
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    last: list = [None] * len(tokens)
+    mean: list = [None] * len(tokens)
+    for length, group in groupby(order, key=lambda i: len(tokens[i])):
+        same, size = list(group), max(1, most // length)
+        for start in range(0, len(same), size):
+            chosen = same[start : start + size]
+            states = hidden(torch.tensor([tokens[i] for i in chosen], device=device)).float()
+            ends, means = (part.cpu().numpy() for part in (states[:, -1], states.mean(1)))
+            for i, *own in zip(chosen, ends, means, strict=True):
+                last[i], mean[i] = own
+    return {"last": np.stack(last), "mean": np.stack(mean)}
+
+
+# -------------------------------------------------------------------------------- images
+
+
+def _images(run: Run, weights: Path, task: Path, device: torch.device) -> tuple[Items, Extractor]:
+    """Images, and what the last layer sees of them."""
+    family = import_module(f"noiselab.families.{run.family}.task")
+    own, task_run = prepared.read(run.data)[0], run | {"data": str(task)}
+    _, train, test = prepared.read_run(task_run)
+    network = family.build(run | {"average_mirrored": False}, own)
+    model = load_weights(weights, network, device, run.run_id).eval()
+    items = {"train": (train.x, train.y), "test": (test.x, test.y)}
+    return items, lambda images, index: image_features(model, images, index, device)
+
+
+@torch.no_grad()
+def image_features(
+    model: nn.Module, images: classifier.Images, index: np.ndarray, device: torch.device
+) -> Features:
+    """What the last linear layer of a network sees of images number `index`."""
+    seen: list[Tensor] = []
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
+    try:
+        for batch in classifier.in_batches(images, index):
+            model(batch.to(device))
+    finally:
+        hook.remove()
+    return {"last": torch.cat(seen).numpy()}

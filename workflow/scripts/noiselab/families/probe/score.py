@@ -1,0 +1,56 @@
+"""Scores of a probe on test items: a row per method, and each method against the plain fit.
+
+Differences are paired: a seed's fits share first weights, order and noise. `by_seed` has the
+numbers of the seeds, in their order.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from noiselab import reading
+from noiselab.families.probe.family import PLAIN
+from noiselab.measures.scores import NONE, excess
+from noiselab.measures.statistics import t_interval
+from noiselab.run import Run
+
+
+def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
+    """All scores of a run. files: `chosen`, csv."""
+    chosen = reading.table(files["chosen"])
+    about = {
+        "head": run.head,
+        "backbone": run.backbone["run_id"],
+        "backbone_noise": run.backbone["noise"],
+        "backbone_error_rate": run.backbone["error_rate"],
+    }
+    methods = {name: rows.set_index("seed") for name, rows in chosen.groupby("method", sort=False)}
+    plain = methods.get(PLAIN)
+    found = {}
+    for method, rows in methods.items():
+        own = about | {"method": method, "tried": int(rows["tried"].iloc[0])}
+        items = int(rows["items"].iloc[0])
+        accuracy = rows["test_accuracy"]
+        name = "accuracy" if method == PLAIN else f"accuracy_{method}"
+        found[name] = _score(accuracy, "%", items) | own
+        if method != PLAIN and plain is not None:
+            gain = accuracy - plain["test_accuracy"]
+            found[f"gain_{method}"] = _score(gain, "points", items) | own
+    constant = _score(pd.Series([float(chosen["majority"].iloc[0])]), "%", items)
+    return found | {"majority_accuracy": constant | about}
+
+
+def _score(values: pd.Series, unit: str, items: int) -> dict:
+    """Mean over the fits of one backbone, with its t-interval."""
+    spread = len(values) > 1
+    interval = t_interval(list(values))._replace(interval="t_fits") if spread else NONE
+    return {
+        "value": float(values.mean()),
+        **interval._asdict(),
+        "floor": None,
+        **excess(NONE),
+        "unit": unit,
+        "items": items,
+        "reason": None,
+        "by_seed": " ".join(f"{value:.10g}" for value in values),
+    }

@@ -1,0 +1,107 @@
+"""Runs of probes: a task, a head and a backbone each, which is a run of another experiment."""
+
+from collections.abc import Iterator
+
+from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
+from noiselab.families.descriptor import BACKBONE, CLEAN
+from noiselab.files import digest
+from noiselab.planning.hints import hint
+from noiselab.planning.recipes import recipe, training
+from noiselab.run import Run
+
+KEYS = ("enabled", "family", "backbone", "datasets", "seeds", "training", "heads")
+CLEANLY = {  # a task's labels are all right; the noise is the backbone's
+    "corruption": "none",
+    "resample": "none",
+    "budget": "none",
+    "noise_ratio": 0.0,
+    "error_rate": 0.0,
+    "batch_multiplier": 1,
+}
+OF_BACKBONE = ("run_id", "family", "dataset", "stands_in_for", "corruption", "resample", "budget")
+OF_BACKBONE += ("noise_ratio", "error_rate", "seed", "model")
+
+
+def backbone(config: dict, name: str, experiment: dict) -> tuple[str, dict]:
+    """Name and content of the experiment whose runs are probed. NoiselabError: there is none, or
+    its family has no features for probes."""
+    key, chosen = f"config key experiments.{name}", experiment["backbone"]["experiment"]
+    if foreign := [k for k in experiment if k not in KEYS]:
+        raise NoiselabError(f"{key}.{foreign[0]}: not of a probe; the noise is its backbone's")
+    families = FAMILIES[experiment["family"]].backbones
+    known = [n for n, e in config["experiments"].items() if e["family"] in families]
+    if chosen not in known:
+        raise NoiselabError(
+            f"{key}.backbone.experiment: no experiment {chosen!r} whose models have features "
+            f"({hint(chosen, known)})"
+        )
+    return chosen, config["experiments"][chosen]
+
+
+def probes(
+    config: dict, results: str, name: str, experiment: dict, spec: dict, backbones: list[Run]
+) -> Iterator[Run]:
+    """The probes of an experiment on one task. NoiselabError: it is no task for these backbones."""
+    family = FAMILIES[experiment["family"]]
+    if spec["kind"] not in family.kinds:
+        raise NoiselabError(
+            f"config key experiments.{name}.datasets: {spec['name']} is not for a {family.name}"
+        )
+    for trained in backbones:
+        if mistake := _mistake(trained, spec):
+            raise NoiselabError(f"config key experiments.{name}.datasets: {mistake}")
+        for head in experiment.get("heads", ["linear", "mlp"]):
+            yield _probe(config, results, experiment, spec, trained, head)
+
+
+def _mistake(trained: Run, spec: dict) -> str | None:
+    """Why a backbone cannot see the items of a task, or None."""
+    texts = spec["kind"].startswith("labelled_")
+    if texts != (trained.family == "language_model"):
+        what = "texts" if texts else "images"
+        return f"{spec['name']} has {what}, which {trained.run_id} cannot see"
+    if not texts and spec["channels"] != trained.channels:
+        return (
+            f"{spec['name']} has images of {spec['channels']} channels, {trained.run_id} sees "
+            f"{trained.channels}"
+        )
+    return None
+
+
+def _probe(
+    config: dict, results: str, experiment: dict, spec: dict, trained: Run, head: str
+) -> Run:
+    family, changes = FAMILIES[experiment["family"]], experiment.get("training", {})
+    own = recipe(config, experiment | {"protocol": "text"}, spec)
+    place = trained.run_id.split("/", 1)[1].replace("/", ".")
+    variant = f"-x{digest(changes)[:6]}" if changes else ""
+    run_id = f"{family.name}/{spec['name']}/{place}-{head}{variant}"
+    content = {
+        "run_id": run_id,
+        "parents": {CLEAN: run_id, BACKBONE: trained.run_id},
+        "family": family.name,
+        "tier": config["tier"],
+        "dataset": spec["name"],
+        "stands_in_for": spec.get("stands_in_for"),
+        "data": f"{results}/data/{spec['name']}",
+        **CLEANLY,
+        "protocol": "text",
+        "seed": trained.seed,
+        "seeds": experiment["seeds"],
+        "model": own["model"] | {"name": head},
+        "head": head,
+        **family.facts(spec, own),
+        "backbone": {key: trained[key] for key in OF_BACKBONE} | {"noise": noise_label(trained)},
+        "training": training(own, family.clean_examples(spec, own), spec, CLEANLY),
+    }
+    return Run.from_content(content)
+
+
+def noise_label(trained: Run) -> str:
+    """What the noise of a backbone is called."""
+    if trained.corruption == "none":
+        return "clean"
+    rate = trained.error_rate
+    share = "as given" if rate is None else f"{100 * rate:.3g} %"
+    return f"{trained.corruption.replace('_', ' ')}, {share}"
