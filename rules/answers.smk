@@ -113,7 +113,7 @@ rule resolved_config:
     conda:
         ENV
     params:
-        content=WIRING.content("config"),
+        content=lambda wildcards: WIRING.content("config"),  # a task's prompt has braces
     shell:
         "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
 

@@ -7,7 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import analysis_tables, competence, figures, probes, spectrum, stretches, tables
+from noiselab.answers import (
+    analysis_tables,
+    competence,
+    figures,
+    printed_probes,
+    probes,
+    spectrum,
+    stretches,
+    tables,
+)
 from noiselab.answers.contrasts import contrasts_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
@@ -135,6 +144,12 @@ TABLES: dict[str, TableBuilder] = {
     "stretches": TableBuilder(_stretches, MIXED),
     "probes": TableBuilder(_probes),
     "probe_gains": TableBuilder(lambda s: probes.gains_table(pd.concat(s.frames()))),
+    "printed_averages": TableBuilder(
+        lambda s: printed_probes.averages_table(config.published()), FROM_PRINT
+    ),
+    "printed_gains": TableBuilder(
+        lambda s: printed_probes.gains_table(config.published()), FROM_PRINT
+    ),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

@@ -88,6 +88,10 @@ NAMES = {
     "imagenet100": "ImageNet-100",
     "imagenet1000": "ImageNet-1000",
     "openwebtext": "OpenWebText",
+    "sst2": "SST-2",
+    "sst_fine": "SST-fine",
+    "newsgroups": "20newsgroup",
+    "cr": "CR",
     "wmt14": "WMT14 en→de",
     "cnn_dailymail": "CNN/DailyMail",
 }
@@ -113,6 +117,7 @@ DECIMALS |= {name: 1 for name in NAMES if name.startswith(("length", "clean_leng
 DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "clean_examples"], 0)
 DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99.9"], 0)
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
+DECIMALS |= dict.fromkeys(["gains_above_0", "gains_above_own", "gains_above_both"], 0)
 DECIMALS |= {"gain": 2, "p_holm": 3, "majority_accuracy": 2}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
@@ -189,8 +194,8 @@ def _columns(part: pd.DataFrame) -> dict[str, pd.Series]:
     """The columns of one block; those that have no number are left out."""
     found = {}
     if part["published"].notna().any():
-        name = NAMES.get(part["stands_in_for"].iloc[0])
-        found[f"paper, {name}"] = _numbers(part, "published")
+        of = part["stands_in_for"].iloc[0]
+        found[f"paper, {NAMES.get(of, of)}"] = _numbers(part, "published")
     if "published_min" in part and part["published_min"].notna().any():
         found["paper (min, max)"] = _printed_range(part)
     if part[["ours", "reason"]].notna().any(axis=None):

@@ -11,7 +11,8 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
     """The notes of a tidy table. floor: what its floor is."""
     kinds = [INTERVALS[k] for k in dict.fromkeys(table["interval"]) if k in INTERVALS]
     seeds = ", ".join(f"{n:g}" for n in sorted(set(table["n_seeds"].dropna())) if n)
-    was_run = table[["ours", "reason"]].notna().any(axis=None)  # what diverged was run, too
+    of_runs = table[table["interval"] != "closed_form"]
+    was_run = of_runs[["ours", "reason"]].notna().any(axis=None)  # what diverged was run, too
     lines = [f"Tier {tier}."] if was_run else ["Nothing of this was run here."]
     if tier != "paper" and was_run:
         lines[0] = f"Tier {tier}: networks, data or training are smaller than the paper's."

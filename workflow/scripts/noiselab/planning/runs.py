@@ -120,6 +120,8 @@ def _probed(config: dict, results: str, name: str, experiment: dict, spec: dict)
         run.run_id: (run, *parents) for _, run, parents in _planned(config, results, chosen, other)
     }
     backbones = [own[0] for own in trained.values()]
+    if experiment["backbone"].get("clean"):
+        backbones = [run for run in backbones if run.corruption == "none"]
     for run in probes(config, results, name, experiment, spec, backbones):
         yield run, trained[run.parents[BACKBONE]]
 
