@@ -79,22 +79,17 @@ NAMES = {
     "gpu_batch": "batch per GPU, of 8",
     "tokens": "token noise",
     "sequences": "sequence noise",
-    "gain": "gain over the plain fit",
-    "p_holm": "p after Holm's correction",
-    "majority_accuracy": "accuracy of the most frequent class",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "imagenet10": "ImageNet-10",
     "imagenet100": "ImageNet-100",
     "imagenet1000": "ImageNet-1000",
     "openwebtext": "OpenWebText",
-    "sst2": "SST-2",
-    "sst_fine": "SST-fine",
-    "newsgroups": "20newsgroup",
-    "cr": "CR",
     "wmt14": "WMT14 en→de",
     "cnn_dailymail": "CNN/DailyMail",
 }
+NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
+NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
 for side, text in {"length": "length", "clean_length": "length of clean targets"}.items():
     NAMES[f"{side}_mean"] = f"{text}, mean"
     NAMES |= {f"{side}_q{q}": f"{text}, {q} % quantile" for q in (5, 25, 50, 75, 95)}
@@ -118,7 +113,7 @@ DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "cle
 DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99.9"], 0)
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
 DECIMALS |= dict.fromkeys(["gains_above_0", "gains_above_own", "gains_above_both"], 0)
-DECIMALS |= {"gain": 2, "p_holm": 3, "majority_accuracy": 2}
+DECIMALS |= {"gain": 2, "p_holm": 3}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
     "classifier": "classifier",

@@ -39,6 +39,14 @@ def backbone(config: dict, name: str, experiment: dict) -> tuple[str, dict]:
     return chosen, config["experiments"][chosen]
 
 
+def chosen_backbones(experiment: dict, trained: list[Run]) -> list[Run]:
+    """Those runs of its backbone's experiment that an experiment is about."""
+    chosen = experiment["backbone"]
+    clean, seeds = chosen.get("clean"), chosen.get("seeds")
+    found = [run for run in trained if run.corruption == "none"] if clean else trained
+    return [run for run in found if seeds is None or run.seed in seeds]
+
+
 def probes(
     config: dict, results: str, name: str, experiment: dict, spec: dict, backbones: list[Run]
 ) -> Iterator[Run]:

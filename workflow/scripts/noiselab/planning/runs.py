@@ -26,7 +26,7 @@ from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
-from noiselab.planning.probes import backbone, probes
+from noiselab.planning.probes import backbone, chosen_backbones, probes
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
 from noiselab.planning.recipes import all_seeds, batch_multiplier, recipe, seeds, training
 from noiselab.run import Run
@@ -119,9 +119,7 @@ def _probed(config: dict, results: str, name: str, experiment: dict, spec: dict)
     trained = {
         run.run_id: (run, *parents) for _, run, parents in _planned(config, results, chosen, other)
     }
-    backbones = [own[0] for own in trained.values()]
-    if experiment["backbone"].get("clean"):
-        backbones = [run for run in backbones if run.corruption == "none"]
+    backbones = chosen_backbones(experiment, [own[0] for own in trained.values()])
     for run in probes(config, results, name, experiment, spec, backbones):
         yield run, trained[run.parents[BACKBONE]]
 
