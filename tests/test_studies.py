@@ -31,7 +31,11 @@ def second(tmp_path, monkeypatch):
     """A second study beside the first."""
     folder = tmp_path / "studies"
     (folder / "second").mkdir(parents=True)
-    (folder / "low_quality_data").symlink_to(config.STUDIES / "low_quality_data")
+    for name in (
+        "low_quality_data",
+        "random_noise",
+    ):  # both, as tasks stand in for data of the latter
+        (folder / name).symlink_to(config.STUDIES / name)
     parts = {"experiments": MINE, "artefacts": {"artefacts": {"my_table": TABLE}}}
     parts["published"] = {"my_table": {"noise_ratios": [1.0], "metrics": {"accuracy": {}}}}
     for name, content in parts.items():
