@@ -406,14 +406,14 @@ def test_from_texts_and_images_to_tables(tmp_path):
         "experiments": {
             "table7": {"datasets": ["docstrings"], "noise_ratios": [0, 1.0]},
             "table2": {"datasets": ["digits"], "noise_ratios": [0]},
-            "texts_probed": PROBES,
+            "texts_probed": PROBES | {"heads": ["mlp"]},
             "images_probed": PROBES | images,
         },
     }
     (project.folder / "probes.json").write_text(json.dumps(content))
     call = ("--configfile", "probes.json", "--config", "tier=smoke", "name=probed", "--")
     project.call(*call, "texts_probed", "images_probed")
-    for name, cells in (("texts_probed", 2 * 2 * 2), ("images_probed", 2)):
+    for name, cells in (("texts_probed", 2 * 2), ("images_probed", 2)):
         table = pd.read_csv(project.results / f"own/probed/tables/{name}.csv")
         assert len(table) == cells
         assert table["ours"].between(0, 100).all()
