@@ -157,7 +157,8 @@ class Project:
         files += [structure["pieces"][name] for name in PIECES]
         files += [dataset["file"] for dataset in structure["datasets"]]
         for run in self.graph.plan.runs:
-            files += [f"{self._runs}/{run}/{part}" for part in (RUN, SUMMARY, HISTORY)]
+            parts = [f"{self._runs}/{run}/{part}" for part in (RUN, SUMMARY, HISTORY)]
+            files += [file for file in parts if file in self.graph.producers]  # probes: no history
         for runs in self.graph.plan.experiments.values():
             files += [f"{self._runs}/{run}/{METRICS}" for run in runs]
         return list(dict.fromkeys(files))
