@@ -11,6 +11,8 @@ from scipy import stats
 
 from helpers import example_run, random_images
 from noiselab.answers import probes as tables
+from noiselab.answers.statistics.evidence import Measured
+from noiselab.answers.statistics.probes import GAIN
 from noiselab.data import labelled_docstrings, labelled_texts
 from noiselab.errors import NoiselabError
 from noiselab.families.classifier.task import Classifier
@@ -394,6 +396,27 @@ def test_several_backbones_of_one_noise_count_once_each(fitted, tmp_path):
     mean = np.mean([float(n) for n in first["by_seed"].split()])
     assert (cell["ours"], cell["n_seeds"]) == (pytest.approx(mean + 0.5), 2)
     assert cell["interval"] == "t_seeds"
+
+
+def test_the_gain_of_a_claim_is_paired_over_fits_and_then_over_tasks(fitted, tmp_path):
+    rows = metrics_rows(fitted, tmp_path, dataset="a") + metrics_rows(fitted, tmp_path, dataset="b")
+    for row in rows[len(rows) // 2 :]:
+        if row.get("method") == "gradient_matching" and row["metric"].startswith("accuracy"):
+            row["by_seed"] = " ".join(str(float(n) + 2) for n in row["by_seed"].split())
+    frame = pd.DataFrame(rows).assign(stands_in_for="sst2", source_share=None)
+    statistic = {"experiment": "e", "method": "gradient_matching", "head": "linear"}
+    statistic |= {"noise": "clean", "of": ["sst2", "cr"]}
+    (found,) = GAIN.tests(statistic, Measured("quick", {"e": frame}))
+    pivot = fitted[1].pivot(index="seed", columns="method", values="test_accuracy")
+    gain = pivot["gradient_matching"] - pivot["plain"]
+    assert (found.datasets, found.seeds) == (("a", "b"), 3)
+    fits, tasks = (found.by_ruler[name].estimate for name in ("over fits", "over tasks"))
+    interval = stats.ttest_1samp(gain + 1, 0).confidence_interval(0.95)
+    assert fits.value == tasks.value == pytest.approx(gain.mean() + 1)
+    assert (fits.ci_low, fits.ci_high) == pytest.approx((interval.low, interval.high))
+    two = stats.ttest_1samp([gain.mean(), gain.mean() + 2], 0).confidence_interval(0.95)
+    assert (tasks.ci_low, tasks.ci_high) == pytest.approx((two.low, two.high))
+    assert not list(GAIN.tests(statistic | {"noise": "noisy"}, Measured("quick", {"e": frame})))
 
 
 # -------------------------------------------------------------------------- the whole way

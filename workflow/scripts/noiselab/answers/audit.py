@@ -135,28 +135,24 @@ def _gradients(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
             yield keys | _numbers(before, after, difference(after, before))
 
 
+SIDES = {"as in the text": "text", "as released": "released", "effect": "effect"}
+
+
 def grid(table: pd.DataFrame) -> pd.DataFrame:
-    """The table that people read."""
+    """The table that people read; empty of a study without published code."""
     rows = []
     for row in table.to_dict("records"):
         metric = NAMES.get(row["metric"], row["metric"])
         unit = f", {row['unit']}" if isinstance(row["unit"], str) and row["unit"] else ""
         measured = pd.isna(row["reason"])
-        sides = {
-            title: _text(row, side) if measured else ""
-            for title, side in (
-                ("as in the text", "text"),
-                ("as released", "released"),
-                ("effect", "effect"),
-            )
-        }
+        sides = {title: _text(row, side) if measured else "" for title, side in SIDES.items()}
         where = f"{metric}{unit}, {row['dataset']}" if measured else "—"
         rows.append(
             {"no.": row["number"], "difference": row["difference"], "measured": where}
             | sides
             | {"so": row["says"] if measured else row["reason"]}
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["no.", "difference", "measured", *SIDES, "so"])
 
 
 def _text(row: dict, side: str) -> str:

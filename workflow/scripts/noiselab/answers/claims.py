@@ -171,4 +171,7 @@ def _names(datasets) -> str:
 def _datasets(statistic: dict) -> tuple[str, ...]:
     """The paper's data sets that a statistic is about."""
     parts = (statistic.get("first"), statistic.get("second"), statistic)
-    return tuple(dict.fromkeys(part["of"] for part in parts if part and "of" in part))
+    named = [part["of"] for part in parts if part and "of" in part]
+    return tuple(
+        dict.fromkeys(name for of in named for name in ([of] if isinstance(of, str) else of))
+    )

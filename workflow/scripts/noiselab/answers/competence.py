@@ -7,6 +7,7 @@ those of its family, as far as they can be measured:
     bigram           their NLL is below that of bigram counts by so many nats per token
     shuffled_source  another pair's source costs at least so many nats per token
     chance           the 95 % interval of their score is at least so many points above chance
+    majority         their accuracy is at least so many points above that of the most frequent class
     margin           they can lose at least so many times the rule's upper bound
 """
 
@@ -203,6 +204,15 @@ def _chance(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
     return Tried(low, chance + limit, None if low >= chance + limit else why)
 
 
+def _majority(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
+    """By the mean accuracy of probes; a class may be far more frequent than chance."""
+    own, constant = (_mean(clean, metric) for metric in ("accuracy", "majority_accuracy"))
+    if own is None or constant is None:
+        return Tried(None, None, "its accuracy, or that of the most frequent class, is not known")
+    why = f"its accuracy, {own:.1f} %, is not {limit:g} points above the most frequent class"
+    return Tried(own, constant + limit, None if own >= constant + limit else why)
+
+
 def _margin(clean: pd.DataFrame, limit: float, rule: dict | None, ruler) -> Tried:
     """A rule that lets little be lost says nothing of a model that has little."""
     high = None if rule is None else bounds(rule)[1]
@@ -221,5 +231,6 @@ KINDS = {
     "bigram": _bigram,
     "shuffled_source": _shuffled_source,
     "chance": _chance,
+    "majority": _majority,
     "margin": _margin,
 }

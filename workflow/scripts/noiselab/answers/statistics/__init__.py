@@ -1,6 +1,14 @@
 """The statistics that claims are about: a module for each subject, an entry for each kind."""
 
-from noiselab.answers.statistics import gradients, losses, metrics, stability, stretches, theory
+from noiselab.answers.statistics import (
+    gradients,
+    losses,
+    metrics,
+    probes,
+    stability,
+    stretches,
+    theory,
+)
 
 STATISTICS = {
     "loss": losses.LOSS,
@@ -16,6 +24,7 @@ STATISTICS = {
     "at_share": stretches.AT_SHARE,
     "on_curve": stretches.ON_CURVE,
     "fall": stretches.FALL,
+    "probe_gain": probes.GAIN,
     "information_maximum": theory.MAXIMUM,
     "information_fall": theory.FALL,
 }

@@ -61,13 +61,14 @@ def same_noise(measured: Measured, published: dict) -> Measured:
     return replace(measured, metrics=metrics)
 
 
-def experiment_rows(measured: Measured, experiment: str, of: str) -> pd.DataFrame:
+def experiment_rows(measured: Measured, experiment: str, of: str | list[str]) -> pd.DataFrame:
     """Rows of an experiment's runs on data that are, or stand in for, the paper's `of`."""
+    of = [of] if isinstance(of, str) else of
     rows = measured.metrics.get(experiment)
     if rows is None:
         return pd.DataFrame(columns=["dataset", "metric", "noise_ratio"])
     whole = rows["source_share"].fillna(1) == 1
-    return rows[(rows["stands_in_for"] == of) & whole]
+    return rows[rows["stands_in_for"].isin(of) & whole]
 
 
 def run_ids(statistic: dict, measured: Measured, datasets: tuple[str, ...]) -> list[str]:

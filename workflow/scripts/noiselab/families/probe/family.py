@@ -108,6 +108,6 @@ FAMILY = Family(
     },
     experiment={"heads": HEADS},
     backbones=("language_model", "classifier", "vision_transformer"),
-    gates={"chance": 5},
+    gates={"majority": 2},
     table="probes",
 )
