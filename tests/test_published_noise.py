@@ -104,5 +104,6 @@ CLAIMS = {"noise_costs_less_than_its_share": 1 / 20, "level_at_5": 0.2, "level_a
 
 
 def test_claims_rest_on_the_printed_numbers():
-    printed = {n: c["printed"] for n, c in PRINTED["claims"].items() if c["printed"] is not None}
+    claims = {n: c for n, c in PRINTED["claims"].items() if c["statistic"]["kind"] != "probe_gain"}
+    printed = {n: c["printed"] for n, c in claims.items() if c["printed"] is not None}
     assert printed == pytest.approx(CLAIMS)

@@ -139,3 +139,13 @@ def test_gains_are_counted_against_their_spreads():
     for row, numbers in wanted.items():
         found = table.loc[row, ["gains_above_0", "gains_above_both", "gain"]]
         assert list(found) == pytest.approx(numbers)
+
+
+def test_claims_rest_on_the_cells_of_the_clean_model():
+    gains = cells(TABLE_1)[1, :, 0] - cells(TABLE_1)[0, :, 0]
+    wanted = {"l_gm_helps": gains[0::2].mean(), "l_gm_helps_two_layers": gains[1::2].mean()}
+    wanted |= {"both_parts_count": 87.42 - 87.04, "both_parts_count_cosine": 87.42 - 86.89}
+    claims = PUBLISHED["claims"]
+    found = {n: c for n, c in claims.items() if c["statistic"]["kind"] == "probe_gain"}
+    printed = {n: c["printed"] for n, c in found.items() if c["printed"] is not None}
+    assert printed == pytest.approx(wanted)
