@@ -485,7 +485,7 @@ def test_an_audit_row_is_the_difference_of_its_sides():
     text = pd.DataFrame([row("table2", "digits", "accuracy", 90.0, half=1.0)])
     released = pd.DataFrame([row("audit_schedule", "digits", "accuracy", 80.0, half=2.0)])
     metrics = {"table2": text, "audit_schedule": released}
-    table = audit.audit_table(config.audit(), metrics, gradients())
+    table = audit.audit_table(config.audit(["low_quality_data"]), metrics, gradients())
     found = table[table["difference"].str.startswith("Cosine")].iloc[0]
     assert found["effect"] == -10
     assert (found["effect_low"], found["effect_high"]) == pytest.approx(
