@@ -623,6 +623,7 @@ def test_samples_are_pictures_and_nothing_to_point_at(tmp_path):
     svg = (tmp_path / "s.svg").read_text()
     assert svg.count("data:image/png;base64,") == 2
     assert svg.index("r = 0") < svg.index("r = 1")
+    assert "graphics-symbol" not in svg, "a symbol without a name, for a screen reader"
 
 
 # ------------------------------------------------------------------------------------- files

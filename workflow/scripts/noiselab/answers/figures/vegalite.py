@@ -392,7 +392,8 @@ def pictures(sheets: list[tuple[str, str, int, int]], size: Size) -> dict:
 
 def _picture(title: str, address: str, tall: int, across: int, width: int, size: Size) -> dict:
     height = round(width * tall / across)
-    mark = {"type": "image", "width": width, "height": height, "smooth": False}
+    # The setting for all marks does not reach images.
+    mark = {"type": "image", "aria": False, "width": width, "height": height, "smooth": False}
     place = {"x": {"value": width / 2}, "y": {"value": height / 2}, "url": {"value": address}}
     texts = labels.lines(title, width, size.font)
     rows = [{"text": t, "at": -10 - i * size.line} for i, t in enumerate(reversed(texts))]
