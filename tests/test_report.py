@@ -17,10 +17,12 @@ from report_files import (
     STUDY,
     UNTESTED,
     Page,
+    figure_files,
     item,
     run_files,
     small_tier,
     spectrum_files,
+    table_data,
     table_files,
 )
 
@@ -264,6 +266,54 @@ def test_settings_of_ones_own_that_test_no_claim_show_none(structure, tmp_path):
     assert "section-claims" not in text
 
 
+def test_of_settings_of_ones_own_only_their_numbers_are_shown_and_come_first(structure, tmp_path):
+    mine = table_files(tmp_path, "mine", title="A table of mine")
+    printed = table_files(tmp_path, "table9", title="The paper's numbers", runs=())
+    theory = figure_files(tmp_path, "figure_theory")
+    structure["items"] += [
+        item("table9", "table", printed),
+        item("figure_theory", "figure", theory, title="Theory"),
+        item("mine", "table", mine, runs=[RUN]),
+    ]
+    structure["studies"] = [STUDY | {"artefacts": [*STUDY["artefacts"], "figure_theory"]}]
+    structure["own"] = True
+    structure["items"] = [one for one in structure["items"] if one["name"] != "spectrum"]
+    audit = table_data("audit inside")
+    for block in audit["grids"][0]["blocks"]:
+        for column in block["columns"]:
+            column["cells"] = [cell | {"text": "—"} for cell in column["cells"]]
+    write_json(tmp_path / "audit.json", audit)
+    text = report.render(structure)
+    for left in ("table9", "figure_theory", "figure_spectrum", "section-audit"):
+        assert f'id="{left}"' not in text
+    assert text.index('id="mine"') < text.index('id="table2"')
+    words = Page(text).words()
+    answer = "models at 100:100, digits: accuracy (%): loss above the floor +5.00 [−1.00, +7.00]."
+    assert answer in words
+    assert "1 training in 2 tables" in words
+    write_json(tmp_path / "audit.json", table_data("audit inside"))
+    assert 'id="section-audit"' in report.render(structure)
+
+
+def test_chips_of_the_tally_lead_to_the_first_claim_with_their_verdict(structure, tmp_path):
+    rows = [LEVEL, CLAIM, UNTESTED]  # the page has courses before levels
+    write_json(tmp_path / "claims.json", {"tier": "quick", "claims": rows})
+    links = [
+        a["href"] for a in Page(report.render(structure)).all("a") if "chip " in a.get("class", "")
+    ]
+    assert links[:2] == ["#claim-diffusion_collapses", "#claim-untested"]
+    assert links[2:] == ["#claim-diffusion_collapses"] * 2
+
+
+def test_what_was_planned_and_is_missing_is_said_on_the_first_screen(structure, tmp_path):
+    assert 'class="lacking"' not in report.render(structure)
+    structure["pieces"]["spectrum"] = None
+    structure["items"] += [
+        item(f"table{n}", "table", [str(tmp_path / "no.json")]) for n in (3, 4, 5, 6)
+    ]
+    assert "Not built : table3; table4; table5; 1 more" in Page(report.render(structure)).words()
+
+
 # ---------------------------------------------------------------------------------- chapters
 
 
@@ -287,6 +337,19 @@ def test_the_first_screen_answers_from_the_spectrum(structure, tmp_path):
     assert "70.0 % (diffusion models on digits)" in words
     spectrum_files(tmp_path, [("classifier", "digits", 31.0, 0.0, "")])
     assert "classifiers on digits) of the clean score" in Page(report.render(structure)).words()
+
+
+def test_a_study_that_the_bars_leave_out_has_a_line_on_the_first_screen(structure, tmp_path):
+    assert 'class="highlights"' not in report.render(structure)
+    structure["items"].append(item("extra", "table", table_files(tmp_path, "extra", title="More")))
+    other = STUDY | {"name": "other", "title": "Another", "artefacts": ["extra"], "claims": []}
+    structure["studies"].append(other)
+    text = report.render(structure)
+    line = text[text.index('class="highlights"') :]
+    line = line[: line.index("</ul>")]
+    assert line.count("<li>") == 1
+    assert '<a href="#study-other">Another</a>' in line
+    assert "More. digits: accuracy (%), 100:100: loss above the floor +5.00" in line
 
 
 CAPTIONS = sorted(chapters.CAPTIONS.glob("**/*.rst"))

@@ -10,7 +10,16 @@ from noiselab.answers.claims import BASES
 from noiselab.answers.report.runs import anchor
 from noiselab.answers.verdicts import VERDICTS
 from noiselab.files import write_json, write_text
-from report_files import CLAIM, RUN, figure_files, item, run_files, small_tier, spectrum_files
+from report_files import (
+    CLAIM,
+    RUN,
+    figure_files,
+    item,
+    run_files,
+    small_tier,
+    spectrum_files,
+    table_files,
+)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
@@ -33,6 +42,20 @@ SPEC = {"data": VALUES, "mark": "line", "encoding": AXES, "width": 200, "height"
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 
 
+def wide_words():
+    """The data of a table of words that is wider than paper where no cell is broken."""
+    kinds = {"difference": "text", "measured": "text", "text": "number", "released": "number"}
+    kinds |= {"effect": "number", "so": "text"}
+    words = {"text": LONG, "number": "−98.20 [−97.21, +99.19]"}
+    cell = {"interval": None, "note": "", "mark": "", "runs": []}
+    columns = [
+        {"title": title, "kind": kind, "cells": [cell | {"text": words[kind]}]}
+        for title, kind in kinds.items()
+    ]
+    grid = {"head": "no.", "rows": ["1"], "blocks": [{"title": "", "columns": columns}]}
+    return {"title": "audit inside", "notes": [], "grids": [grid]}
+
+
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     """A report with a verdict of every kind, long texts, five families, and two figures, the second
@@ -51,6 +74,11 @@ def page_file(tmp_path_factory):
     figure_files(folder, "figure_classifier", SPEC)
     broken = figure_files(folder, "figure_broken", {"data": {"url": "nowhere.csv"}, "mark": 5})
     structure["items"].append(item("figure_broken", "figure", broken, title="Broken"))
+    write_json(folder / "audit.json", wide_words())
+    twenty = table_files(folder, "table20", title="Table 20: the first on the page")
+    structure["items"].insert(0, item("table20", "table", twenty))
+    (study,) = structure["studies"]
+    structure["studies"] = [study | {"artefacts": [*study["artefacts"], "table20"]}]
     run_files(folder, changes={"parents": {"clean": RUN}})
     write_text(folder / "report.html", report.render(structure))
     return folder / "report.html"
@@ -157,16 +185,46 @@ def test_a_number_leads_to_its_run(opened, scripts):
         assert run.locator("pre").first.is_visible()
 
 
+@pytest.mark.parametrize("width", SCREENS)
+def test_bars_say_all_of_their_names_and_numbers_inside_their_box(opened, width):
+    page = opened(width, scripts=False)
+    ends = "els => els.map(e => e.getBoundingClientRect().right)"
+    edge = min(page.locator(".track").evaluate_all(ends))
+    assert max(page.locator(".bar-total, .bar-data").evaluate_all(ends)) <= edge
+    cut = "els => els.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    assert page.locator(".bar-head").evaluate_all(cut) == 0
+    assert "3 trainings" in page.locator(".bar-data").first.inner_text()
+    assert (
+        page.locator(".bar-data").first.evaluate("e => getComputedStyle(e).overflow") == "visible"
+    )
+
+
+def test_the_bar_at_the_top_is_whole_on_the_smallest_phone(opened):
+    page = opened(390)
+    page.set_viewport_size({"width": 320, "height": 640})
+    for place in ("#search-open", "#theme", ".menu > summary"):
+        box = page.locator(place).bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 320, place
+
+
 def test_search_finds_claims_tables_and_runs(opened):
     page = opened(390)
     page.keyboard.press("/")
     for words, kind in (
+        ("undecided", "claim"),
+        ("figure_classifier", "table or figure"),
+        ("table2", "table or figure"),
         ("claim_3", "claim"),
         ("table 2", "table or figure"),
         ("digits a-s0", "run"),
     ):
         page.locator("#search-words").fill(words)
         assert page.locator("#search-found small").first.inner_text() == kind
+    page.locator("#search-words").fill("table 2")
+    assert page.locator("#search-found a").first.inner_text().startswith("Table 2: ")
+    page.locator("#search-words").fill("c++ [")  # no expression, and nothing fails
+    assert page.locator("#search-found a").count() == 0
+    page.locator("#search-words").fill("digits a-s0")
     page.keyboard.press("Escape")
     assert not page.locator("#search").is_visible()
     page.locator("#search-open").click()
@@ -205,6 +263,15 @@ def test_a_phone_gets_the_narrow_drawing(opened):
     box = page.locator("[data-figure=figure_classifier]")
     assert box.locator(".drawing.narrow").is_visible()
     assert not box.locator(".drawing.wide").is_visible()
+
+
+def test_tables_of_words_fit_on_paper(opened):
+    page = opened(800)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 1000})
+    wide = "els => els.filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
+    assert page.locator("table").count()
+    assert page.locator("table").evaluate_all(wide) == 0
 
 
 def test_paper_has_rules_opened_and_no_colours_of_the_night(opened):

@@ -41,6 +41,12 @@ def test_a_gain_is_no_bar_to_the_left(tmp_path):
     assert bar["above_text"] == "−3.0 %"
     places = [value for key, value in bar.items() if key.endswith("_at")]
     assert min(places) == 0
+    assert bar["cut"]  # the page says that it goes on
+
+
+def test_nothing_is_marked_as_cut_that_is_not(tmp_path):
+    (bar,) = spectrum(tmp_path, ("classifier", "a", 3.0, 0.0, ""))["bars"]
+    assert not bar["cut"]
 
 
 def test_a_bar_is_of_the_block_with_most_trainings_and_the_others_are_marks(tmp_path):

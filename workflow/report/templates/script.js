@@ -87,15 +87,24 @@
   const entries = () => all("main h2[id], main h3[id], main h4[id], main caption, main details.run").map((node) => {
     const place = node.id ? node : node.closest("[id]");
     const text = (node.matches("details") ? node.querySelector(".run-name") : node).textContent.replace(/#\s*$/, "").trim();
-    const more = node.closest(".claim") ? ` ${node.closest(".claim").id}` : "";
-    const article = node.tagName === "CAPTION" ? node.closest("article") : null;
+    const box = node.matches("h3, h4, caption") ? node.closest("article") : null;
+    const article = node.tagName === "CAPTION" ? box : null;
+    // Ids, also in words, verdicts and captions can be searched, too.
+    const parts = box && !article ? [node.id, box.id, ...all(".chip, .caption", box).map((one) => one.textContent)] : [];
+    const more = parts.map((part) => ` ${part} ${part.replace(/[_-]+/g, " ")}`).join("");
     const at = article ? article.querySelector("[id]").id : place && place.id.replace(/-title$/, "");
-    return { text, at, kind: kindOf(node), key: (text + more).toLowerCase() };
+    return { text, at, kind: kindOf(node), title: text.toLowerCase(), key: (text + more).toLowerCase() };
   }).filter((entry) => entry.at && entry.text);
+  // Whole words come before parts of words, those of the title before those of the rest.
+  const whole = (text, part) => new RegExp(`(^|[^\\p{L}\\p{N}])${part.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}($|[^\\p{L}\\p{N}])`, "u").test(text);
+  const rank = (entry, wanted) => [whole(entry.title, wanted.join(" ")), wanted.every((word) => whole(entry.title, word)),
+    wanted.every((word) => whole(entry.key, word)), true].indexOf(true);
   const search = () => {
     index ??= entries();
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
     const hits = wanted.length ? index.filter((entry) => wanted.every((word) => entry.key.includes(word))) : [];
+    const ranks = new Map(hits.map((entry) => [entry, rank(entry, wanted)]));
+    hits.sort((one, other) => ranks.get(one) - ranks.get(other));
     byId("search-count").textContent = wanted.length ? `${hits.length} found${hits.length > LIMIT ? `, the first ${LIMIT} shown` : ""}` : "";
     found.replaceChildren(...hits.slice(0, LIMIT).map((hit) => {
       const link = element("a", `${hit.text} `, { href: `#${hit.at}` });

@@ -56,7 +56,7 @@ def collect(structure: dict) -> dict:
     datasets = {row["name"]: row for row in map(_dataset, structure["datasets"])}
     finished = runs.read(structure)
     context = chapters.Context(structure, finished, datasets)
-    pieces = {name: piece for name, piece in structure["pieces"].items() if facts.there(piece)}
+    pieces = _pieces(structure, context)
     told = facts.facts(finished, datasets, context.items) | {"tier": structure["tier"]}
     rows = claims.read(pieces["claims"], structure["own"]) if "claims" in pieces else None
     studies = chapters.chapters(structure["studies"], context, pieces.get("spectrum"))
@@ -65,6 +65,7 @@ def collect(structure: dict) -> dict:
         "workflow_report": structure["workflow_report"],
         "facts": told,
         "missing": facts.missing(structure),
+        "lacking": facts.lacking(structure),
         "not_planned": structure["not_planned"],
         "first": _first(structure, context, rows, studies),
         "claims": rows
@@ -83,14 +84,26 @@ def _first(
     """The first screen."""
     paths = context.tables.get(first.SPECTRUM, {"paths": []})["paths"]
     found = first.spectrum(next((path for path in paths if path.endswith(".csv")), None))
-    made = len(context.tables), len(context.runs), structure["own"]
+    measured = first.measured(studies)
+    made = len(context.runs), structure["own"]
     return {
         "question": first.question(structure["studies"]),
         "spectrum": found,
-        "answer": found["answer"] if found else first.without_spectrum(bool(rows), *made),
-        "highlights": [] if found else first.highlights(studies),
-        "tally": claims.tally(rows) if rows else None,
+        "answer": found["answer"] if found else first.without_spectrum(bool(rows), measured, *made),
+        "highlights": first.highlights(studies, bool(found)),
+        "tally": claims.tally(rows, structure["studies"]) if rows else None,
     }
+
+
+def _pieces(structure: dict, context: chapters.Context) -> dict:
+    """The pieces that are there. In settings of somebody's own, neither a figure of no run of
+    theirs nor an audit of what they did not run."""
+    found = {name: piece for name, piece in structure["pieces"].items() if facts.there(piece)}
+    if "spectrum" in found and not context.shows(found["spectrum"]):
+        del found["spectrum"]
+    if context.own and "audit" in found and not tables.has_numbers(read_json(found["audit"])):
+        del found["audit"]
+    return found
 
 
 def _dataset(entry: dict) -> dict:

@@ -23,8 +23,15 @@ class Context:
 
     def __init__(self, structure: dict, runs: dict[str, dict], datasets: dict[str, dict]):
         self.tier, self.runs, self.datasets = structure["tier"], runs, datasets
-        self.items = [item for item in structure["items"] if there(item)]
-        self.tables = {item["name"]: item for item in self.items if item["kind"] == "table"}
+        self.own = structure["own"]
+        items = [item for item in structure["items"] if there(item)]
+        self.tables = {item["name"]: item for item in items if item["kind"] == "table"}
+        self.items = [item for item in items if self.shows(item)]
+
+    def shows(self, item: dict) -> bool:
+        """Whether an item belongs to the report. In one of somebody's own settings, what rests on
+        no run of theirs does not: it is the paper's, or theory."""
+        return not self.own or bool(self.chosen(item))
 
     def chosen(self, item: dict) -> list[dict]:
         """The finished runs behind a table; of a figure, those behind its tables."""
@@ -34,12 +41,13 @@ class Context:
 
 
 def chapters(studies: list[dict], context: Context, front: dict | None) -> list[dict]:
-    """A chapter per study with something to show, then one of what no study has. front: the figure
-    that its study's chapter begins with."""
+    """A chapter per study with something to show, then one of what no study has; of settings of
+    somebody's own, that one comes first. front: the figure that its study's chapter begins with."""
     named = {name for study in studies for name in study["artefacts"]}
     own = [item["name"] for item in context.items if item["name"] not in named]
     found = []
-    for study in (*studies, OWN | {"artefacts": own}):
+    last = OWN | {"artefacts": own}
+    for study in (last, *studies) if context.own else (*studies, last):
         items = [item for item in context.items if item["name"] in study["artefacts"]]
         first = front if front and front["name"] in study["artefacts"] else None
         if items or first:

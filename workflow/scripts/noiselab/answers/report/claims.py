@@ -1,6 +1,7 @@
 """The claims as the page shows them: as measured and above the floor, side by side."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from noiselab.answers.claims import BASES, NO_RUN, NOT_TESTED, combined
@@ -36,18 +37,21 @@ def read(path: str | Path, own: bool = False) -> list[dict] | None:
     return None if own and not any(test["where"] != NO_RUN for test in tests) else rows
 
 
-def tally(rows: list[dict]) -> list[dict]:
-    """How many claims have which verdict, by what the verdicts rest on."""
+def tally(rows: list[dict], studies: Sequence[dict] = ()) -> list[dict]:
+    """How many claims have which verdict, by what the verdicts rest on, and the first of each on
+    the page."""
+    shown = [row for _, _, part in grouped(rows, studies) for row in part]
     return [
-        {"short": short, "more": more, "counts": _counts(rows, basis)}
+        {"short": short, "more": more, "counts": _counts(shown, basis)}
         for basis, (short, more) in SHORT.items()
     ]
 
 
 def _counts(rows: list[dict], basis: str) -> list[dict]:
     found = Counter(row["by_basis"][basis] for row in rows)
+    first = {row["by_basis"][basis]: _id(row) for row in reversed(rows)}
     return [
-        {"verdict": verdict, "number": found[verdict], "sign": word.sign}
+        {"verdict": verdict, "number": found[verdict], "sign": word.sign, "href": first[verdict]}
         | {"text": word.several if found[verdict] != 1 else verdict}
         for verdict, word in VERDICTS.items()
         if found[verdict]
@@ -57,18 +61,29 @@ def _counts(rows: list[dict], basis: str) -> list[dict]:
 def view(path: str, rows: list[dict], studies: list[dict], runs: dict, facts: dict) -> dict:
     """The claims by study, and in it courses apart from levels."""
     source = {"tier": facts["tier"], "revisions": facts["revisions"], **_citation()}
-    known = {name for study in studies for name in study["claims"]}
-    others = {"title": "Others", "claims": [r["name"] for r in rows if r["name"] not in known]}
     groups = []
-    for study in (*studies, others):
-        chosen = [row for row in rows if row["name"] in study["claims"]]
-        for title, part in parts(chosen):
-            cards = [card(row, study, runs, source) for row in part]
-            kind, _, about = title.partition(": ")
-            named = f"{study['title']}: {kind.lower()}" if len(studies) > 1 else kind
-            groups.append({"title": named, "about": about, "claims": cards})
+    for study, title, part in grouped(rows, studies):
+        cards = [card(row, study, runs, source) for row in part]
+        kind, _, about = title.partition(": ")
+        named = f"{study['title']}: {kind.lower()}" if len(studies) > 1 else kind
+        groups.append({"title": named, "about": about, "claims": cards})
     single = on_one_training(rows).strip()
     return {"groups": groups, "count": len(rows), "single": single, "downloads": beside(path)}
+
+
+def grouped(rows: list[dict], studies: Sequence[dict]) -> list[tuple[dict, str, list[dict]]]:
+    """Claims in the order of the page, as (study, title of a part, its claims)."""
+    known = {name for study in studies for name in study["claims"]}
+    others = {"title": "Others", "claims": [r["name"] for r in rows if r["name"] not in known]}
+    return [
+        (study, title, part)
+        for study in (*studies, others)
+        for title, part in parts([row for row in rows if row["name"] in study["claims"]])
+    ]
+
+
+def _id(row: dict) -> str:
+    return f"claim-{row['name']}"
 
 
 def card(row: dict, study: dict, runs: dict, source: dict) -> dict:
@@ -76,7 +91,7 @@ def card(row: dict, study: dict, runs: dict, source: dict) -> dict:
     printed = f"{number(row['published'])} {row['unit']}".strip()
     tests = [_test(test, row, runs) for test in row["tests"]]
     return {
-        "id": f"claim-{row['name']}",
+        "id": _id(row),
         "name": row["name"],
         "claim": tidy(row["claim"]),
         "place": row["place"],

@@ -90,3 +90,9 @@ def missing(structure: dict) -> list[str]:
     pieces = [text for name, text in PIECES.items() if not there(structure["pieces"][name])]
     items = [item["title"] or item["name"] for item in structure["items"] if not there(item)]
     return pieces + items
+
+
+def lacking(structure: dict) -> list[str]:
+    """What is missing although it was planned."""
+    unplanned = [text for name, text in PIECES.items() if structure["pieces"][name] is None]
+    return [text for text in missing(structure) if text not in unplanned]

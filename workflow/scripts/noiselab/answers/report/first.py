@@ -10,6 +10,7 @@ import pandas as pd
 
 from noiselab import reading
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.report import tables
 from noiselab.answers.report.words import minus, tidy
 from noiselab.families import FAMILIES
 
@@ -18,10 +19,11 @@ QUESTION = (
     "loss was unavoidable?"
 )
 SPECTRUM = "spectrum"  # the table that bars are drawn from
-ROOM = 1.17  # of the longest bar, so that its number stands beside it
+ROOM = 1.24  # of the longest bar, so that its number stands beside it
 SHARES = {0.5: "half", 1 / 3: "a third", 0.25: "a quarter"}  # of the targets
 STEPS = (1, 2, 5)  # of an axis, times a power of ten
 MOST = 6  # ticks of an axis
+LOSSES = ("above", "loss")  # kinds of columns
 MOST_SHOWN = 4  # tables where there is no spectrum
 
 
@@ -131,7 +133,8 @@ def _geometry(bar: dict, length: float) -> dict:
     texts["floor_text"] = "" if bar["floor"] is None else _percent(bar["floor"])
     ends = bar["interval"]
     texts["interval_text"] = f"[{_number(ends[0])}, {_number(ends[1])}]" if ends else ""
-    return kept | {"marks": marks} | texts
+    lowest = min(bar["total"], bar["low"], *_values(bar["others"]))
+    return kept | {"marks": marks, "cut": lowest < 0} | texts
 
 
 def _number(value: float) -> str:
@@ -190,38 +193,78 @@ def _plural(bar: dict) -> str:
     return f"{name.replace(' ', '-')} models" if name.startswith("sequence") else name
 
 
-def without_spectrum(claims: bool, tables: int, trainings: int, own: bool) -> str:
-    """What there is to say where no spectrum was made."""
+def without_spectrum(claims: bool, measured: list[dict], trainings: int, own: bool) -> str:
+    """What there is to say where no spectrum was made: of settings of somebody's own, first what
+    their models lose. measured: the tables with numbers of ours."""
     if trainings == 0:
         return "Nothing has been trained yet: there is no answer."
-    made = f"{_counted(trainings, 'training')} in {_counted(tables, 'table')}"
+    made = f"{_counted(trainings, 'training')} in {_counted(len(measured), 'table')}"
     whose = "settings of your own, " if own else ""
     judged = ", and verdicts on claims" if claims else ""
-    return f"This page shows {whose}{made}{judged}. At the most noise:"
+    told = f"This page shows {whose}{made}{judged}."
+    if own and measured:
+        return f"{_own_loss(measured[0])} {told}"
+    return f"{told} At the most noise:" if measured else told
+
+
+def _own_loss(entry: dict) -> str:
+    """What the models of a table lose at the most noise, in a sentence."""
+    panel, row = _most_noise(entry)
+    cell = next((c for c in row["cells"] if c["kind"] in LOSSES and c["text"] != "—"), None)
+    cell = cell or next(c for c in row["cells"] if tables.is_measured(c))
+    number = " ".join(filter(None, (cell["text"], cell["interval"])))
+    return tidy(f"Your own models at {row['label']}, {panel['title']}: {cell['column']} {number}.")
 
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def highlights(studies: list[dict]) -> list[dict]:
-    """The first tables, each with its row of the most noise, where no spectrum was made."""
+def measured(studies: list[dict]) -> list[dict]:
+    """The tables with numbers of ours, in the order of the page."""
     families = [family for study in studies for family in study["families"]]
     entries = [entry for family in families for entry in family["entries"]]
-    shown = [entry for entry in entries if entry["kind"] == "table" and entry["panels"]]
-    return [
-        {"href": f"#{e['id']}", "title": e["title"], "text": _last_row(e)}
-        for e in shown[:MOST_SHOWN]
-    ]
+    return [entry for entry in entries if entry["kind"] == "table" and _most_noise(entry)]
+
+
+def highlights(studies: list[dict], spectrum: bool) -> list[dict]:
+    """Tables, each with its row of the most noise: a line per study that the bars leave out; where
+    there are no bars, the first tables, or of several studies the first of each."""
+    told = [study for study in studies if not (spectrum and _draws_bars(study))]
+    if len(studies) > 1:
+        return [line for study in told for line in [_study_line(study)] if line]
+    shown = measured(told)[:MOST_SHOWN]
+    return [{"href": f"#{e['id']}", "title": e["title"], "text": _last_row(e)} for e in shown]
+
+
+def _draws_bars(study: dict) -> bool:
+    return SPECTRUM in study["artefacts"]
+
+
+def _study_line(study: dict) -> dict | None:
+    """A study by its first table; None: it has no table with numbers of ours."""
+    entry = next(iter(measured([study])), None)
+    if entry is None:
+        return None
+    text = f"{entry['title']}. {_last_row(entry)}"
+    return {"href": f"#{study['id']}", "title": study["title"], "text": text}
+
+
+def _most_noise(entry: dict) -> tuple[dict, dict] | None:
+    """The first panel with numbers of ours, and its last row with one; None: there are none."""
+    for panel in entry["panels"]:
+        for row in reversed(panel["rows"]):
+            if any(tables.is_measured(cell) for cell in row["cells"]):
+                return panel, row
+    return None
 
 
 def _last_row(entry: dict) -> str:
-    """The last row of a table's first panel, in words."""
-    panel = entry["panels"][0]
-    row = panel["rows"][-1]
+    """The row of a table with the most noise, in words."""
+    panel, row = _most_noise(entry)
     told = [
         " ".join(filter(None, (cell["column"], cell["text"], cell["interval"])))
         for cell in row["cells"]
         if cell["text"] and cell["kind"] != "paper"
     ]
-    return f"{panel['title']}, {row['label']}: {', '.join(told)}"
+    return f"{panel['title']}, {row['label']}: {', '.join(told)}".removeprefix(", ")

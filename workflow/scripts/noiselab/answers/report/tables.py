@@ -11,6 +11,7 @@ from noiselab.answers.report.runs import links
 from noiselab.answers.report.words import minus
 
 ORDER = ("above", "loss", "floor", "dilution", "ours", "number", "paper")  # of columns, by kind
+MEASURED = ("ours", "number")
 HINT = re.compile(r"\s*\[(.*)\]$")  # what the interval of a column is
 
 
@@ -26,6 +27,17 @@ def view(table: dict, name: str, behind: list[str], runs: dict[str, dict]) -> di
         "panels": panels,
         "sources": [source for source in listed if source["runs"]],
     }
+
+
+def has_numbers(table: dict) -> bool:
+    """Whether anything of ours was measured for a table's data."""
+    columns = [column for grid in table["grids"] for b in grid["blocks"] for column in b["columns"]]
+    return any(is_measured(cell | column) for column in columns for cell in column["cells"])
+
+
+def is_measured(cell: dict) -> bool:
+    """Whether a cell with its kind is a number measured here: the paper's and floors are not."""
+    return cell["kind"] in MEASURED and cell["text"] not in ("", "—")
 
 
 class Sources:
