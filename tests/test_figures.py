@@ -22,6 +22,7 @@ from noiselab.answers.figures import (
     save,
     saving,
 )
+from noiselab.answers.figures.spectrum import KEY
 from noiselab.answers.figures.vegalite import VERSION
 
 RATIOS = (0.0, 0.1, 0.3, 0.5, 1.0)
@@ -456,10 +457,76 @@ def test_a_cell_says_all_of_itself_and_positive_is_worse():
         "accuracy": "70.00 % [68.00, 72.00]",
         "95 % interval": "t-interval over trainings (seeds)",
         "noise floor": "90.00 %",
-        "loss above the floor": "+20.00 [+18.00, +22.00] %",
+        "loss above the floor": "+20.00 [+18.00, +22.00] points",
         "paper: CIFAR-10": "61.50 %",
         "trainings": "5",
     }
+
+
+PRINTED = {"share": 0.55, "k": 1, "clean_loss": 2.9, "noise_loss": 2.8, "rise": 0.1}
+
+
+@pytest.mark.parametrize("name", [*CURVES, "languages"])
+@pytest.mark.parametrize("form", ["wide", "narrow"])
+def test_every_panel_has_something_to_point_at(name, form):
+    figure = languages_figure(PRINTED) if name == "languages" else DRAWN[name]
+    spec = getattr(figure, form)
+    for view in spec["concat"]:
+        (tip,) = [layer for layer in view["layer"] if "tooltip" in layer["encoding"]]
+        told = {(v["x"], v["y"]) for v in tip["data"]["values"]}
+        drawn = {point for x, y in shown(view).values() for point in zip(x, y, strict=True)}
+        fields = tip["encoding"]["tooltip"]
+        if isinstance(fields, list):  # no cells: all that is drawn
+            assert told >= drawn
+            assert all(f["field"] in v for f in fields for v in tip["data"]["values"])
+        else:
+            assert told <= drawn
+
+
+def test_a_point_without_a_cell_says_what_the_axes_do():
+    (view,) = views("information_loss")
+    (tip,) = [layer for layer in view["layer"] if "tooltip" in layer["encoding"]]
+    titles = {field["field"]: field["title"] for field in tip["encoding"]["tooltip"]}
+    measure = "relative information loss H(y|x) / H(y)"
+    assert titles == {"series": "title", "at": "error rate", "value": measure}
+    row = [v for v in tip["data"]["values"] if v["x"] == 0.9][-1]
+    assert (row["at"], row["value"]) == ("90 %", "1")
+    assert row["series"] == "n = 10: all lost at 90 % (maximum)"
+    (_, rise, _) = views("learning")
+    (tip,) = [layer for layer in rise["layer"] if "tooltip" in layer["encoding"]]
+    rows = {v["series"]: v for v in tip["data"]["values"]}
+    assert rows["clean run"]["interval"] == "none"
+    end = next(v for v in layers(rise, "area")[0][1][::-1] if v["series"] == "α = 5 %")
+    assert rows["α = 5 %"]["interval"] == f"[{end['low']:.4g}, {end['high']:.4g}]".replace("-", "−")
+
+
+def strings(content):
+    """All texts in a specification."""
+    if isinstance(content, dict):
+        content = list(content.values())
+    if isinstance(content, list):
+        return [text for part in content for text in strings(part)]
+    return [content] if isinstance(content, str) else []
+
+
+def test_numbers_below_zero_have_a_minus_sign():
+    below = {"ours": -3.5, "ci_low": -4.5, "ci_high": -2.5, "floor": -0.5, "published": -1.5}
+    gaps = each(["glyphs"], metric="accuracy")
+    own = [row | below for row in losses(["digits"], "diffusion")]
+    projection, growth = gradients()
+    growth = growth.assign(cosine_corrupt=-0.001, snr=-0.5)
+    drawn = [
+        FIGURES["classifier"]([tables.tidy([row | below for row in gaps])]),
+        FIGURES["spectrum"]([tables.tidy(own), tables.tidy(own)]),
+        FIGURES["gradients"]([projection, growth]),
+        *DRAWN.values(),
+    ]
+    for figure in drawn:
+        texts = strings([figure.alt, figure.wide, figure.narrow])
+        assert not [text for text in texts if re.search(r"(?<![\w)\]])-\d", text)]
+    for figure in drawn[:3]:
+        assert "−" in figure.alt
+        assert [text for text in strings(figure.wide) if re.search("−[0-9]", text)]
 
 
 # ---------------------------------------------------------------------------- figure by figure
@@ -537,9 +604,32 @@ def test_the_spectrum_says_where_a_model_is_too_weak_and_below_its_floor():
         row["text"] for v in figure.wide["hconcat"] for _, rows in layers(v, "text") for row in rows
     ]
     assert "digits (model too weak)" in words
-    assert "-58.7" in words
-    assert [bar[1:] for bar in bars(view, None, "value", "floor")] == [(40 + ERROR, 99.0)]
+    assert "−58.7" in words
+    assert [bar[1:] for bar in bars(view, 0.3, "value", "floor")] == [(40 + ERROR, 99.0)]
     assert figure.alt == "No family was run at the highest error rate."
+
+
+@pytest.mark.parametrize("form", ["wide", "narrow"])
+def test_the_key_of_the_spectrum_has_each_look_once_beside_each_other(form):
+    own, printed = SOURCES["spectrum"]()
+    low = own.assign(floor=99.0, stands_in_for=own["dataset"])
+    for tables_, missing in (([own, printed], "pale"), ([low, printed], ""), ([low, low], "known")):
+        figure = FIGURES["spectrum"](tables_)
+        spec = getattr(figure, form)
+        texts = [
+            (row["text"], layer["encoding"]["x"]["value"], row["at"])
+            for layer in spec["hconcat"][0]["layer"]
+            for row in layer["data"]["values"]
+            if layer["mark"]["type"] == "text" and row.get("text") in KEY.values()
+        ]
+        expected = [text for text in KEY.values() if not missing or missing not in text]
+        assert [text for text, _, _ in texts] == expected
+        font = spec["config"]["text"]["fontSize"]
+        for (text, x, at), (_, following, lower) in itertools.pairwise(texts):
+            assert lower >= at + font or x + labels.width(text, font) + 20 < following
+        left = min(x for _, x, _ in texts) - 20
+        ends = [x + labels.width(text, font) - left for text, x, _ in texts]
+        assert max(ends) <= {"wide": 900, "narrow": 350}[form]
 
 
 def test_scale_has_a_row_per_budget_and_a_curve_per_constant():
@@ -562,6 +652,23 @@ def test_batch_size_has_a_panel_per_family_and_crosses_for_divergence():
     assert marks(images, "diverged")["point"]["shape"] == "cross"
     assert title(text) == "docstrings clean-test NLL (nats/token)"
     assert set(shown(text)) == {"r = 1", "r = 1: floor"}
+
+
+def test_a_larger_clean_batch_is_not_measured_by_the_floor_of_the_smallest():
+    (tip,) = layers(views("batch")[0], "circle")
+    told = {(v["x"], v["cell"]["title"]): v["cell"] for v in tip[1]}
+    assert "noise floor" in told[1, "r = 1"]
+    assert not [key for key in told[4, "clean"] if "floor" in key]
+
+
+@pytest.mark.parametrize("name", ["batch", "context", "signature"])
+def test_a_curve_is_solid_beside_its_dashed_floor(name):
+    for view in views(name):
+        strokes = {series: marks(view, series).get("line") for series in shown(view)}
+        floors = [mark["stroke"] for series, mark in strokes.items() if "floor" in series]
+        beside = [m for s, m in strokes.items() if m and "floor" not in s and m["stroke"] in floors]
+        assert len(beside) == len(floors)
+        assert not any("strokeDash" in mark for mark in beside)
 
 
 def test_sample_complexity_has_a_curve_per_error_and_a_band_per_set_and_says_its_constant():
@@ -735,6 +842,13 @@ def test_a_click_on_a_name_hides_its_curve_and_pointing_shows_the_cell(page):
     page.wait_for_selector("#vg-tooltip-element.visible")
     told = page.inner_text("#vg-tooltip-element")
     assert all(words in told for words in ("23.08 %", "loss above the floor"))
+    page.evaluate(EMBED, DRAWN["information_loss"].wide)
+    page.locator("#figure path[opacity='0.001']").last.hover(force=True)
+    page.wait_for_function(
+        "document.querySelector('#vg-tooltip-element').innerText.includes('n = 50,257')"
+    )
+    told = page.inner_text("#vg-tooltip-element")
+    assert all(words in told for words in ("error rate", "100 %", "H(y|x) / H(y)"))
     assert page.said == []
 
 
@@ -764,8 +878,7 @@ def test_the_ring_is_at_eta():
 
 
 def test_figure_9_says_what_the_printed_numbers_give():
-    printed = {"share": 0.55, "k": 1, "clean_loss": 2.9, "noise_loss": 2.8, "rise": 0.1}
-    figure = languages_figure(printed)
+    figure = languages_figure(PRINTED)
     assert "by 0.054 nats at η" in figure.alt
     assert "by 0.111 at 2 η; the paper says no more than 0.1" in figure.alt
     assert set(figure.data["series"]) >= {"η and 2 η", "Eq. 14"}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from noiselab.answers import analysis_tables, layouts, notes, tables
+from noiselab.answers import analysis_tables, layouts, notes, spectrum, tables
 from noiselab.planning import config, runs
 
 
@@ -560,6 +560,22 @@ def test_rows_that_only_one_data_set_has_are_blank_for_the_other():
     assert list(grid.index) == list(dict.fromkeys(table["row"]))
     for render in layouts.FORMATS.values():
         assert "nan" not in render(table, "title", [])
+
+
+def test_rows_of_noise_ratios_stand_in_their_order_even_where_a_block_lacks_some():
+    few = rows({0: [98.0], 1.0: [90.0]}, "a")
+    all_ = rows({ratio: [90.0] for ratio in (0, 0.1, 0.5, 1.0)}, "b")
+    table = tables.runs_table(pd.DataFrame(few), PUBLISHED)
+    table = pd.concat([table, tables.runs_table(pd.DataFrame(all_), PUBLISHED)])
+    grid = texts(table)
+    assert list(grid.index) == ["100:0", "100:10", "100:50", "100:100"]
+    assert grid.index.name == "Correct:Incorrect"
+    (first,) = [c for c in grid.columns if c[0].startswith("a") and c[1].startswith("ours")]
+    assert [bool(text) for text in grid[first]] == [True, False, False, True]
+    printed = spectrum.published_floors_table(config.published())
+    for grid in layouts.grids(printed):
+        ratios = [int(row.removeprefix("100:")) for row in grid.index]
+        assert ratios == sorted(ratios)
 
 
 METRICS = ["nll", "nll_rise", "sequence_nll"]

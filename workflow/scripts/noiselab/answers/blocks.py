@@ -3,19 +3,16 @@
 Each takes the folder docs/results, the folder of a tier in it, and what else the block's name says.
 """
 
-import re
 from pathlib import Path
 
 import pandas as pd
 
 from noiselab import reading
 from noiselab.answers import audit, provenance, verdicts
-from noiselab.answers.layouts import NAMES, number_text
+from noiselab.answers.layouts import NAMES, number_text, true_minus
 from noiselab.errors import NoiselabError
 from noiselab.planning import config
 from noiselab.planning.hints import hint
-
-MINUS = re.compile(r"(?<![\w)\]])-(?=\d)")
 
 
 def audit_block(results: Path, tier: str) -> str:
@@ -125,14 +122,9 @@ def _read(results: Path, tier: str, name: str, *columns: str) -> pd.DataFrame:
 
 def _markdown(table: pd.DataFrame) -> str:
     """A table of Markdown, whose cells have true minus signs."""
-    texts = table.fillna("").map(lambda cell: _minus(str(cell).replace("|", r"\|")))
+    texts = table.fillna("").map(lambda cell: true_minus(str(cell).replace("|", r"\|")))
     rows = [texts.columns, ["---"] * texts.shape[1], *texts.to_numpy()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _minus(text: str) -> str:
-    """A text in which a hyphen before a number is a minus sign."""
-    return MINUS.sub("−", text)
 
 
 BLOCKS = {

@@ -9,6 +9,7 @@ A kind is paper, ours, floor, loss (above the floor), dilution, above (both), nu
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 
 import pandas as pd
@@ -126,6 +127,8 @@ FAMILIES = {
 BUDGETS = {"fixed_clean": "training × (1 + r)", "fixed_total": "fixed training length"}
 
 
+MINUS = re.compile(r"(?<![\w)\]])-(?=\d)")
+RATIO_ROWS = {"Correct:Incorrect": r"100:.*", "Error rate": r"[0-9.]+ %|given.*"}
 WIDEST = 4  # blocks side by side
 ABOVE = "loss above the floor"  # positive is worse, whichever way the score counts
 # Scores with a floor of which more is better, so that what is lost is floor - ours.
@@ -177,12 +180,14 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
         title = ": ".join(NAMES.get(name, name) for name in key)
         part = part.set_index("row")
         columns |= {(title, kind): cells for kind, cells in _columns(part).items()}
-    heads = {"Correct:Incorrect": r"100:.*", "Error rate": r"[0-9.]+ %|given.*"}
-    fitting = [head for head, row in heads.items() if table["row"].str.fullmatch(row).all()]
-    # Data sets may lack rows that others have, such as a score of their own.
-    grid = pd.DataFrame(columns).reindex(table["row"].unique())
+    fits = (head for head, row in RATIO_ROWS.items() if table["row"].str.fullmatch(row).all())
+    head = next(fits, "")
+    # Data sets may lack rows that others have, such as a score of their own; those of noise ratios
+    # stand in their order even where the first data set lacks some.
+    ordered = table.sort_values("noise_ratio", kind="stable") if head else table
+    grid = pd.DataFrame(columns).reindex(ordered["row"].unique())
     grid = grid.map(lambda cell: cell if isinstance(cell, Cell) else Cell())
-    return grid.rename_axis(fitting[0] if fitting else "")
+    return grid.rename_axis(head)
 
 
 def _columns(part: pd.DataFrame) -> dict[str, pd.Series]:
@@ -296,6 +301,11 @@ def number_text(
     """A number with so many decimals, or those of its metric; empty where there is none."""
     decimals = DECIMALS.get(metric, 3) if decimals is None else decimals
     return "" if pd.isna(value) else f"{value:{sign},.{decimals}f}"
+
+
+def true_minus(text: str) -> str:
+    """A text in which a hyphen before a number is a minus sign."""
+    return MINUS.sub("−", text)
 
 
 def data(table: pd.DataFrame, title: str, notes: list[str]) -> str:

@@ -94,7 +94,7 @@ def cell(row: dict, title: str) -> dict[str, str]:
         shown["95 % interval"] = INTERVALS[row["interval"]]
     if pd.notna(row["floor"]):
         shown["noise floor"] = _text(row["floor"], metric) + unit
-        shown["loss above the floor"] = _above(row) + unit
+        shown["loss above the floor"] = _above(row) + points(unit)
     if pd.notna(row["published"]):
         shown[paper(pd.DataFrame([row]))] = _text(row["published"], metric) + unit
     shown["trainings"] = f"{row['n_seeds']:g}"
@@ -105,6 +105,11 @@ def cell(row: dict, title: str) -> dict[str, str]:
 
 def _unit(unit) -> str:
     return "" if pd.isna(unit) or unit == "" else f" {unit}"
+
+
+def points(unit: str) -> str:
+    """The unit of a difference of numbers with this unit: of those in per cent it is points."""
+    return " points" if unit == " %" else unit
 
 
 def _ends(row: dict, low: str, high: str, sign: str = "", turned: int = 1) -> str:

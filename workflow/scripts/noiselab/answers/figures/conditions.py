@@ -16,6 +16,7 @@ from noiselab.answers.figures.drawing import (
     batches,
     curve,
     look,
+    solid,
 )
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
 from noiselab.answers.layouts import BUDGETS, NAMES, number_text
@@ -42,7 +43,7 @@ def context_figure(tables: list[pd.DataFrame]) -> Drawing:
             part = table[(table["metric"] == metric) & (table["error_rate"] == error)]
             lines = []
             for i, dataset in enumerate(datasets):
-                lines += _share_curves(part[part["dataset"] == dataset], look(i), error > 0)
+                lines += _share_curves(part[part["dataset"] == dataset], solid(i), error > 0)
             y = rows.value_axis(measure, lines, zero=True)
             panels.append(
                 Panel(title, Axis(SHARE, 0, 1.04, (0, 0.25, 0.5, 0.75, 1), ".0%"), y, lines)
@@ -148,10 +149,12 @@ def _noise(own: pd.DataFrame) -> str:
 
 
 def _multiplier_curves(own: pd.DataFrame, number: int) -> list[Curve]:
-    name, style = _noise(own), look(number)
+    """Own numbers of a noise ratio and their floor. It is that of the clean run at × 1, so that
+    larger clean batches are not measured by it."""
+    name, style = _noise(own), solid(number)
     dashed = replace(rows.FLOOR, colour=style.colour)
-    floor = own[own["error_rate"] != 0]
-    lines = rows.floor(floor, f"{name}: floor", "batch_multiplier", dashed)
+    own = own.assign(floor=own["floor"].where(own["error_rate"] != 0))
+    lines = rows.floor(own, f"{name}: floor", "batch_multiplier", dashed)
     return lines + rows.ours(own, name, style, "batch_multiplier")
 
 

@@ -5,7 +5,7 @@ and narrow; saving.py writes these as files.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -42,6 +42,11 @@ PUBLISHED = Look(VERMILLION, dash=(2, 3), shape="square", hollow=True, width=1.4
 def look(number: int, **changes) -> Look:
     """The look of the curve of this number, below MOST."""
     return Look(COLOURS[number], DASHES[number], SHAPES[number], **changes)
+
+
+def solid(number: int) -> Look:
+    """The look of a curve beside whose line stands its floor, dashed in the same colour."""
+    return replace(look(number), dash=())
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from noiselab.answers.competence import WEAK
 from noiselab.answers.figures import cells as rows
 from noiselab.answers.figures import labels
 from noiselab.answers.figures.drawing import COLOURS, GREY, TEXT, Drawing
+from noiselab.answers.figures.hover import printed
 from noiselab.answers.figures.vegalite import SCHEMA, Size, config, text_layer
 from noiselab.answers.layouts import FAMILIES as FAMILY_NAMES
-from noiselab.answers.layouts import NAMES, number_text, on_one_training
+from noiselab.answers.layouts import NAMES, number_text, on_one_training, true_minus
 
 FAMILY_COLOURS = dict(zip(FAMILY_NAMES, COLOURS, strict=False))
 RATES = 4  # columns: as many error rates, the highest
@@ -23,6 +24,7 @@ SUMS = "numbers: floor + loss above it, with {:.0f} % wrong"
 KEY = {
     "floor": "noise floor: lost by a perfect learner of the wrong data",
     "above": "in colour: loss above the floor",
+    "below": "pale: less lost than the floor",
     "open": "floor not known",
     "interval": "95 % interval over trainings",
 }
@@ -44,7 +46,7 @@ def spectrum_figure(tables: list[pd.DataFrame]) -> Drawing:
     sizes = Size(900, RATES, 0, 11, 0, 0, True), Size(350, RATES, 0, 10, 0, 0, False)
     wide, narrow = (Sheet(bars, rates, heads, size).specification() for size in sizes)
     data = bars.drop(columns=["cell", "family", "dataset"]).dropna(subset="value")
-    return Drawing(_alt(bars, rates[-1]), data, wide, narrow)
+    return Drawing(true_minus(_alt(bars, rates[-1])), data, wide, narrow)
 
 
 def _bars(table: pd.DataFrame, who: str) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def _printed(row: dict, title: str) -> dict[str, str]:
         return shown | {"noise floor": "not known"}
     shown["noise floor"] = f"{number_text(row['floor'], row['metric'])} %"
     above = number_text(row["published"] - row["floor"], row["metric"], "+")
-    return shown | {"loss above the floor": f"{above} %"}
+    return shown | {"loss above the floor": above + rows.points(" %")}
 
 
 def _alt(bars: pd.DataFrame, rate: float) -> str:
@@ -246,7 +248,7 @@ class Sheet:
         layers = [_zero([row["at"] for row in self.rows[0] if "own" in row], self.thick)]
         layers += _rects(known, "zero", "floor", FLOOR, {})
         layers += _rects(parts["above"], "floor", "value", {}, solid)
-        layers += _rects(parts["below"], "value", "floor", {"fill": "none"}, line)
+        layers += _rects(parts["below"], "value", "floor", PALE, solid | line)
         layers += _rects(parts["open"], "zero", "value", {"fill": "none"}, line)
         layers += _spans([v for v in values if v["low"] is not None])
         layers += self._numbers(values) if self.wide else []
@@ -292,27 +294,45 @@ class Sheet:
 
     def _key(self) -> list[dict]:
         """What grey, colour and line are, above all."""
-        kinds = [kind for kind in KEY if kind != "open" or self.bars["floor"].isna().any()]
-        layers, x, left = [], -sum(self.names), -sum(self.names)
-        step = 0 if self.wide else self.size.line + 1
-        at = -38.0 - step * (len(kinds) - 1)
-        font = self.size.font
+        font, step, left = self.size.font, self.size.line + 1, -sum(self.names)
+        lines = self._key_lines()
+        at, layers = -38.0 - step * (len(lines) - 1), []
         numbers = NUMBERS if self.wide else SUMS.format(100 * self.rates[-1])
         heads = [f"{MEASURE}; {numbers}"] if self.wide else [MEASURE, numbers]
         heads = [{"text": h, "at": at - step * i - font - 8} for i, h in enumerate(reversed(heads))]
         layers.append(text_layer(heads, left))
-        for kind in kinds:
-            layers += _key_part(kind, x, at)
-            layers.append(text_layer([{"text": KEY[kind], "at": at}], x + 20))
-            x += 0 if step else 20 + labels.width(KEY[kind], font) + 14
+        for line in lines:
+            x = left
+            for kind in line:
+                layers += _key_part(kind, x, at)
+                layers.append(text_layer([{"text": KEY[kind], "at": at}], x + 20))
+                x += self._key_width(kind)
             at += step
         return layers
+
+    def _key_width(self, kind: str) -> float:
+        """What an entry of the key needs, with the room behind it."""
+        return 20 + labels.width(KEY[kind], self.size.font) + 14
+
+    def _key_lines(self) -> list[list[str]]:
+        """The kinds that there are, in lines: as many beside each other as fit, or one."""
+        value, floor = (self.bars.dropna(subset="value")[c] for c in ("value", "floor"))
+        there = {"open": floor.isna().any(), "below": (value < floor).any()}
+        found, room = [], 0.0
+        for kind in (kind for kind in KEY if there.get(kind, True)):
+            needed = self._key_width(kind)
+            if not self.wide or needed > room:
+                found.append([])
+                room = self.size.width
+            found[-1].append(kind)
+            room -= needed
+        return found
 
 
 def _number(bar) -> str:
     """What is above the floor, or all where it is not known."""
     known = pd.notna(bar["floor"])
-    return f"{bar['above the floor']:+.1f}" if known else f"{bar['value']:.1f} in all"
+    return true_minus(f"{bar['above the floor']:+.1f}" if known else f"{bar['value']:.1f} in all")
 
 
 def _end(bar) -> float:
@@ -343,11 +363,12 @@ def _placed(bar: dict, row: dict, thick: int) -> dict:
         "top": row["at"] - thick / 2,
         "bottom": row["at"] + thick / 2,
         "at": row["at"],
-        "cell": bar["cell"],
+        "cell": printed(bar["cell"]),
     }
 
 
 FLOOR = {"fill": GREY, "fillOpacity": 0.5, "stroke": GREY, "strokeWidth": 1}
+PALE = {"fillOpacity": 0.3}
 PIXELS = {"type": "quantitative", "scale": None, "axis": None}
 STRENGTH = {
     "condition": {"param": "hidden", "empty": False, "value": 0},
@@ -419,6 +440,7 @@ def _key_part(kind: str, x: float, at: float) -> list[dict]:
     style = {
         "floor": FLOOR,
         "above": {"fill": COLOURS[0]},
+        "below": {"fill": COLOURS[0], "stroke": COLOURS[0]} | PALE,
         "open": {"fill": "none", "stroke": COLOURS[0]},
         "interval": {"type": "rule", "stroke": TEXT},
     }[kind]

@@ -15,6 +15,7 @@ from noiselab.answers.figures.drawing import (
     Panel,
     curve,
     look,
+    solid,
 )
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
 from noiselab.answers.layouts import number_text
@@ -145,7 +146,7 @@ def signature_figure(tables: list[pd.DataFrame]) -> Drawing:
             continue
         dashed = Look(look(i).colour, dash=(6, 4), width=1.6)
         lines += rows.floor(own, f"{name}: floor", style=dashed)
-        lines += rows.ours(own, name, look(i))
+        lines += rows.ours(own, name, solid(i))
         worst = own.loc[own["error_rate"].idxmax()]
         ours, floor = (number_text(worst[k], "nll_rise") for k in ("ours", "floor"))
         texts.append(f"{name} cost {ours} nats per token, their floor is {floor}")

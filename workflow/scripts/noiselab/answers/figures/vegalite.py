@@ -21,6 +21,8 @@ from noiselab.answers.figures.drawing import (
     Panel,
     panel_data,
 )
+from noiselab.answers.figures.hover import pointed
+from noiselab.answers.layouts import true_minus
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 VERSION = "6.4"
@@ -67,7 +69,7 @@ def drawing(alt: str, panels: list[Panel], large: Size, small: Size) -> Drawing:
         specification([panel_spec(p, i, panels, size) for i, p in enumerate(panels)], size)
         for size in (large, small)
     )
-    return Drawing(alt, panel_data(panels), *specs)
+    return Drawing(true_minus(alt), panel_data(panels), *specs)
 
 
 def specification(views: list[dict], size: Size) -> dict:
@@ -128,7 +130,7 @@ def panel_spec(panel: Panel, number: int, panels: list[Panel], size: Size) -> di
         "width": inside,
         "height": size.height,
         "encoding": _axes(panel, size, inside),
-        "layer": [*layers, *_pointed(panel)],
+        "layer": [*layers, *pointed(panel)],
     }
 
 
@@ -151,6 +153,7 @@ def _title(panel: Panel, size: Size, whole: float) -> list[dict]:
 
 def text_layer(rows: list[dict], x: float, **style) -> dict:
     """Texts at x and at heights, in pixels."""
+    rows = [row | {"text": true_minus(row["text"])} for row in rows]
     at = {"field": "at", "type": "quantitative", "scale": None, "axis": None}
     mark = {"type": "text", "align": "left", "baseline": "middle", "aria": False, "clip": False}
     mark |= style
@@ -268,18 +271,6 @@ def _intervals(line: Curve, clip: bool) -> list[dict]:
 def _values(points: pd.DataFrame) -> list[dict]:
     """Rows as JSON has them."""
     return points.to_dict("records")
-
-
-def _pointed(panel: Panel) -> list[dict]:
-    """Large unseen points that show their cell."""
-    rows = [line.points[["x", "y", "cell"]].dropna(subset="cell") for line in panel.curves]
-    rows = [points for points in rows if len(points)]
-    if not rows:
-        return []
-    points = pd.concat(rows)
-    mark = {"type": "circle", "size": 260, "aria": False, "opacity": 0.001, "color": TEXT}
-    tip = {"tooltip": {"field": "cell", "type": "nominal"}}
-    return [{"data": {"values": _values(points)}, "mark": mark, "encoding": tip}]
 
 
 def _zooming(number: int) -> dict:
