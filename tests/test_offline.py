@@ -55,11 +55,13 @@ PLAN = ["tier=smoke", "only=[table2, table1, table3, table7, table9]"]
 PLAN += ["experiments={table2: {datasets: [digits]}, table3: {datasets: [glyphs-12]}}"]
 PLAN += ["analyses={loss_stability: {experiment: table7}, gradient_coherence: {batches: 2}}"]
 # Asks the network; have no embedded data.
-TOOLS = {"burst", "make_results", "warm_start"}  # no rule calls them as a job
+TOOLS = {"burst", "make_results", "take_screenshot", "warm_start"}  # no rule calls them as a job
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 ASIDE |= {"annotate"}  # no experiment of the studies has such noise
 ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
-ASIDE |= {"collect_curves"}  # of the second study
+# Of the second study.
+ASIDE |= {"collect_curves", "measure_noise_text"}
+ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes"}
 
 
 def namespace() -> tuple:

@@ -71,6 +71,7 @@ class Graph:
     def add(self, job: Job) -> None:
         """One more job; what several share is the same."""
         self.jobs[job.name] = job
+        self.__dict__.pop("producers", None)  # known anew, this job's files among them
 
     @cached_property
     def producers(self) -> dict[str, str]:
