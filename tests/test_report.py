@@ -90,7 +90,7 @@ def test_downloads_are_the_files_to_the_byte(structure, tmp_path):
     files = {path.name: path for path in tmp_path.rglob("*.*") if path.is_file()}
     wanted = {f"{table}.{end}" for table in ("table2", "spectrum") for end in ("csv", "md", "tex")}
     drawn = ("figure_classifier", "figure_spectrum")
-    wanted |= {f"{name}.{end}" for name in drawn for end in ("svg", "png", "csv")} | {"cost.csv"}
+    wanted |= {f"{name}.{end}" for name in drawn for end in ("svg", "csv")} | {"cost.csv"}
     assert {a["download"] for a in links} == wanted
     for link in links:
         content = base64.b64decode(link["href"].split(";base64,")[1])

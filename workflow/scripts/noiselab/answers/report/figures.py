@@ -16,12 +16,12 @@ from markupsafe import Markup
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
 
+# A figure's png, of the same drawing, lies beside the page: in it, it would be a fifth of its size.
 MIME = {
     "csv": "text/csv",
     "md": "text/markdown",
     "tex": "application/x-tex",
     "svg": "image/svg+xml",
-    "png": "image/png",
 }
 SIZES = {"wide": ".svg", "narrow": "_narrow.svg"}
 
