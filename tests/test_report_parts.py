@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from noiselab.answers.claims import combined
+from noiselab.answers.layouts import true_minus
 from noiselab.answers.report import figures, first, runs, tables, words
 from noiselab.answers.report.settings import settings
 from noiselab.errors import NoiselabError
@@ -162,7 +163,7 @@ def test_blocks_of_one_column_share_a_panel_and_empty_rows_are_left_out():
 
 
 def test_minus_signs_are_true_only_before_numbers():
-    assert words.minus("-1.0 [-2, -3] glyphs-100, s-0") == "−1.0 [−2, −3] glyphs-100, s-0"
+    assert true_minus("-1.0 [-2, -3] glyphs-100, s-0") == "−1.0 [−2, −3] glyphs-100, s-0"
     assert words.tidy("-5 % at r = 1") == "−5\u00a0% at r\u00a0=\u00a01"
 
 

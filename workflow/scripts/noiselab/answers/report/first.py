@@ -9,9 +9,9 @@ import math
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers.layouts import NAMES
+from noiselab.answers.layouts import NAMES, true_minus
 from noiselab.answers.report import tables
-from noiselab.answers.report.words import minus, tidy
+from noiselab.answers.report.words import tidy
 from noiselab.families import FAMILIES
 
 QUESTION = (
@@ -138,7 +138,7 @@ def _geometry(bar: dict, length: float) -> dict:
 
 
 def _number(value: float) -> str:
-    return minus(f"{value:z.1f}")
+    return true_minus(f"{value:z.1f}")
 
 
 def _percent(value: float) -> str:

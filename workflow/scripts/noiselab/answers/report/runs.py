@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab.answers.layouts import NAMES, Cell, loss_above_floor, number_text
+from noiselab.answers.layouts import NAMES, Cell, loss_above_floor, number_text, true_minus
 from noiselab.answers.report.facts import duration
-from noiselab.answers.report.words import minus
 from noiselab.families import FAMILIES
 from noiselab.files import read_json
 
@@ -106,7 +105,7 @@ def _shown(cell: Cell) -> dict:
     """A cell as templates take it; it is where it comes from, so it has no link."""
     interval = f"[{', '.join(cell.interval)}]" if cell.interval else ""
     texts = {"text": cell.text, "interval": interval, "note": cell.note}
-    return {key: minus(text) for key, text in texts.items()} | {"mark": "", "href": None}
+    return {key: true_minus(text) for key, text in texts.items()} | {"mark": "", "href": None}
 
 
 def _cells(metric: str, score: dict) -> list[Cell]:

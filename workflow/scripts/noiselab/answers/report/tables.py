@@ -7,8 +7,8 @@ the floor, what was measured, and what the paper printed. Each number of ours le
 import re
 from itertools import groupby
 
+from noiselab.answers.layouts import true_minus
 from noiselab.answers.report.runs import links
-from noiselab.answers.report.words import minus
 
 ORDER = ("above", "loss", "floor", "dilution", "ours", "number", "paper")  # of columns, by kind
 MEASURED = ("ours", "number")
@@ -23,7 +23,7 @@ def view(table: dict, name: str, behind: list[str], runs: dict[str, dict]) -> di
     listed = sources.listed or ([{"id": f"{name}-runs", "label": "", "runs": links(behind, runs)}])
     return {
         "title": table["title"],
-        "notes": [minus(note) for note in table["notes"]],
+        "notes": [true_minus(note) for note in table["notes"]],
         "panels": panels,
         "sources": [source for source in listed if source["runs"]],
     }
@@ -82,9 +82,9 @@ def _panel(grid: dict, block: dict, sources: Sources) -> dict:
         cells = [column["cells"][at] for column in columns]
         if any(cell["text"] for cell in cells):
             named = ": ".join(filter(None, (block["title"], label)))
-            rows.append({"label": minus(label), "cells": _row(cells, columns, named, sources)})
+            rows.append({"label": true_minus(label), "cells": _row(cells, columns, named, sources)})
     return {
-        "title": minus(block["title"]),
+        "title": true_minus(block["title"]),
         "head": grid["head"],
         "columns": [_head(column) | _widths(column) for column in columns],
         "rows": rows,
@@ -101,9 +101,11 @@ def _row(cells: list[dict], columns: list[dict], label: str, sources: Sources) -
             {
                 "kind": column["kind"],
                 "column": _head(column)["title"],
-                "text": minus(cell["text"]),
-                "interval": minus(f"[{', '.join(cell['interval'])}]") if cell["interval"] else "",
-                "note": minus(cell["note"]),
+                "text": true_minus(cell["text"]),
+                "interval": true_minus(f"[{', '.join(cell['interval'])}]")
+                if cell["interval"]
+                else "",
+                "note": true_minus(cell["note"]),
                 "mark": cell["mark"],
                 "href": href,
             }

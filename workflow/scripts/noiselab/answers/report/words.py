@@ -2,19 +2,15 @@
 
 import re
 
-MINUS = re.compile(r"(?<![\w)\]])-(?=\d)")
+from noiselab.answers.layouts import true_minus
+
 PERCENT = re.compile(r"(?<=\d) %")
 RATIO = re.compile(r"(?<=\b[er]) = (?=\d)")
 
 
-def minus(text: str) -> str:
-    """A text in which a hyphen before a number is a minus sign."""
-    return MINUS.sub("−", text)
-
-
 def tidy(text: str) -> str:
     """A sentence with true minus signs, in which `5 %` and `r = 1` stay on one line."""
-    return RATIO.sub("\u00a0=\u00a0", PERCENT.sub("\u00a0%", minus(text)))
+    return RATIO.sub("\u00a0=\u00a0", PERCENT.sub("\u00a0%", true_minus(text)))
 
 
 def slug(text: str) -> str:
