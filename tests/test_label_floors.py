@@ -242,5 +242,7 @@ def test_rates_by_class_are_said_where_they_differ():
     facts = Asymmetric(0.4, 4).facts()
     assert facts["class_error_rates"] == "0: 40 %, 1: 0 %, 2: 40 %, 3: 0 %"
     assert facts["true_error_rate"] == pytest.approx(0.2)
+    named = Asymmetric(0.4, 4).facts(["cat", "dog", "fox", "owl"])
+    assert named["class_error_rates"] == "cat: 40 %, dog: 0 %, fox: 40 %, owl: 0 %"
     many = TransitionMatrix(confusing(40)).facts()["class_error_rates"]
     assert many.startswith("0 % (class 0) to ")

@@ -1,5 +1,6 @@
 """What a corruption of training targets is, and the register of all kinds."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -130,7 +131,7 @@ class Corruption:
         by chance, and some classes may be spared."""
         return float(np.mean(self.rate))
 
-    def facts(self) -> dict:
+    def facts(self, class_names: Sequence[str] | None = None) -> dict:
         """What metrics.json says of it: `true_error_rate`, and `class_error_rates`, a text, where
-        the rates differ by class."""
+        the rates differ by class. class_names: for that text; None: their numbers."""
         return {"true_error_rate": self.true_error_rate}

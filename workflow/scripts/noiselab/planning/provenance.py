@@ -42,7 +42,8 @@ def write_metrics(path: Path, run: Run, summary: Path, metrics: dict) -> None:
     training, its scores (metric -> {value, ci_low, ci_high, interval, floor, unit, items, reason},
     and floor_reason where no floor is known), the digests of run.json and of the data that it was
     trained on, and the revision that made them."""
-    training, noise = read_json(summary), corruption(run).facts()
+    names = read_json(Path(run.data, "dataset.json")).get("class_names")
+    training, noise = read_json(summary), corruption(run).facts(names)
     content = {"run": run.content(), "noise": noise, "training": training, "metrics": metrics}
     content |= {"digests": training.pop("digests", {}), "evaluation_revision": code_revision()}
     write_json(path, content)

@@ -1,5 +1,6 @@
 """Wrong labels: all that a transition matrix describes, and those that need no file."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
@@ -85,10 +86,10 @@ class LabelCorruption(Corruption):
         but never under uniform noise."""
         return 1 / (1 + self.wrong_labels().max())
 
-    def facts(self) -> dict:
-        rates = 100 * (1 - np.diagonal(self.transitions))
-        by_class = {} if np.ptp(rates) < 1e-9 else {"class_error_rates": _by_class(rates)}
-        return super().facts() | by_class
+    def facts(self, class_names: Sequence[str] | None = None) -> dict:
+        rates, names = 100 * (1 - np.diagonal(self.transitions)), class_names or range(self.classes)
+        by_class = {} if np.ptp(rates) < 1e-9 else {"class_error_rates": _by_class(rates, names)}
+        return super().facts(class_names) | by_class
 
     @cached_property
     def _table(self) -> AliasTable:
@@ -178,13 +179,9 @@ def _wrapped(classes_up: np.ndarray, classes: int) -> np.ndarray:
     return np.where(classes_up < classes, classes_up, classes_up - classes)
 
 
-def _by_class(rates: np.ndarray) -> str:
+def _by_class(rates: np.ndarray, names: Sequence) -> str:
     """Error rates of the classes, in per cent: all where these are few, else the ends."""
     if len(rates) <= FEW:
-        return ", ".join(f"{label}: {rate:.3g} %" for label, rate in enumerate(rates))
-    low, high = rates.argmin(), rates.argmax()
-    middle = np.median(rates)
-    return (
-        f"{rates[low]:.3g} % (class {low}) to {rates[high]:.3g} % (class {high}), median "
-        f"{middle:.3g} %"
-    )
+        return ", ".join(f"{name}: {rate:.3g} %" for name, rate in zip(names, rates, strict=True))
+    low, high = (f"{rates[i]:.3g} % (class {names[i]})" for i in (rates.argmin(), rates.argmax()))
+    return f"{low} to {high}, median {np.median(rates):.3g} %"

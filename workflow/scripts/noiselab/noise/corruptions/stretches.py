@@ -6,6 +6,7 @@ rate. It is stored nowhere: a token follows from the seed and its place alone (d
 """
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -110,9 +111,9 @@ class NoiseText(Corruption):
         found = mixture_nll(-nll[None], noise[None, 1:], self.rate, (first, noise[0]))
         return found[0]
 
-    def facts(self) -> dict:
+    def facts(self, class_names: Sequence[str] | None = None) -> dict:
         """What metrics.json says of it: with the entropy of a token, in nats."""
-        return super().facts() | {"noise_entropy": self.entropy}
+        return super().facts(class_names) | {"noise_entropy": self.entropy}
 
 
 class UniformText(NoiseText):
