@@ -158,14 +158,14 @@ def key(record: dict) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------ the table
 
 COLUMNS = ["area", "what", "reference", "ours", "reference takes", "ratio (smallest to largest)"]
-HOW_TO_READ = """## How to read it
-
-Ratio: time (or memory) of the reference over ours, so above 1 ours needs less. Both sides are
-measured in turns, in the same process where that can be; the ratio is taken in each round, and the
-median, the smallest and the largest over the rounds are given, and the medians of both sides
-themselves. The first call of each side is not counted. Both sides do the same work: where they have
-results, these are compared first. Data are random, of the shapes that tier `quick` has, unless a
-line says otherwise. The numbers of each round are in
+HOW_TO_READ = """\
+A line sets ours against a named reference on the same work. Ratio: time (or memory) of the
+reference over ours, so above 1 ours needs less; what is below 1 is explained at the end. Both
+sides are measured in turns, in the same process where that can be; the ratio is taken in each
+round, and the median, the smallest and the largest over the rounds are given, and the medians of
+both sides themselves. The first call of each side is not counted. Both sides do the same work:
+where they have results, these are compared first. Data are random, of the shapes that tier
+`quick` has, unless a line says otherwise. The numbers of each round are in
 [results/benchmarks.jsonl](results/benchmarks.jsonl); `python benchmarks/bench.py --only NAME`
 measures some lines anew and keeps the others.
 """
@@ -179,7 +179,7 @@ def document(records: list[dict], order: Iterable[str] = ()) -> str:
     several = len(places) > 1
     columns = [*COLUMNS, "rounds", *["measured"] * several]
     rows = [cells(record) + [letter(places.index(place(record)))] * several for record in records]
-    lines = ["# Benchmarks", "", "Written by `make bench`.", ""]
+    lines = ["# Benchmarks", "", "Written by `make bench`.", "", HOW_TO_READ]
     lines += [row(columns), "|---|---|---|---:|---:|---:|---:|" + "---|" * several, *map(row, rows)]
     lines += [""]
     for number, where in enumerate(places):
@@ -187,23 +187,31 @@ def document(records: list[dict], order: Iterable[str] = ()) -> str:
         when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         prefix = f"- {letter(number)}: " if several else "Measured: "
         lines.append(f"{prefix}{', '.join(f'{k} {v}' for k, v in where)}; {when}.")
-    lines += ["", HOW_TO_READ]
-    lines += section("Remarks", [(r, r["note"]) for r in records if r["note"]])
+    lines += [""]
+    lines += section("Remarks", [r for r in records if r["note"]], "note")
     slower = [r for r in records if statistics.median(ratios(r)) < 1]
-    lines += section("Where ours is slower", [(r, why(r)) for r in slower])
+    lines += section("Where ours is slower", slower, "reason")
     return "\n".join(lines)
 
 
-def section(title: str, remarks: list[tuple[dict, str]]) -> list[str]:
-    """A list of remarks on lines; nothing where there are none."""
-    items = [f"- *{r['area']}, {r['what']}* ({r['reference']}): {text}" for r, text in remarks]
-    return [f"## {title}", "", *items, ""] if items else []
+def section(title: str, records: list[dict], key: str) -> list[str]:
+    """What is said of lines, once for all of which it is said; nothing where there are none. key:
+    of a record, which has the text."""
+    groups: dict[str, list[dict]] = {}
+    for record in records:
+        groups.setdefault(record[key], []).append(record)
+    lines = [f"## {title}", ""] if groups else []
+    for text, own in groups.items():
+        lines += [text or "No reason is known.", "", *map(remark, own), ""]
+    return lines
 
 
-def why(record: dict) -> str:
-    """How much slower ours is, and the reason if it is known."""
+def remark(record: dict) -> str:
+    """A line of the table as an item of a list."""
     always = "in every round" if max(ratios(record)) < 1 else "not in every round"
-    return f"ratio {spread(ratios(record))}, {always}. {record['reason']}".strip()
+    slower = f", below 1 {always}" if statistics.median(ratios(record)) < 1 else ""
+    what = f"*{record['area']}, {record['what']}* ({record['reference']})"
+    return f"- {what}: {spread(ratios(record))}{slower}"
 
 
 def place(record: dict) -> tuple[tuple[str, str | int], ...]:

@@ -554,7 +554,9 @@ def test_differences_of_an_audit_are_corrected_for_their_number():
     p = 2 * scipy_stats.norm.sf(2.2 * scipy_stats.norm.ppf(0.975) / 2)  # half-width 2
     assert found[2.2]["p_holm"] == pytest.approx(4 * p)
     assert found[2.2]["effect_low"] == pytest.approx(0.2)
-    assert found[2.2]["says"] == "released is higher by itself, not among 4 rows"
+    assert (
+        found[2.2]["says"] == "released is higher in this row alone, not after the correction for 4"
+    )
     assert found[9.0]["says"] == "released is higher"
 
 

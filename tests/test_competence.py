@@ -183,7 +183,7 @@ def test_all_formats_of_claims_say_it():
     frame = verdicts.tidy(content)
     assert set(frame["verdict_here"].dropna()) == {WEAK}
     assert frame["reason"].iloc[0] == test["reason"]
-    assert "1 model too weak" in verdicts.summary(content)
+    assert "model too weak 1" in verdicts.summary(content)
     assert "one training" not in verdicts.summary(content)
     assert "1 of these verdicts rest on one training each." in verdicts.summary(decided(97.0)[0])
 

@@ -209,7 +209,7 @@ def test_a_verdict_that_does_not_survive_says_so():
     tests = judged([2.1, 9.0, 0.3, 0.2])
     corrected(tests)
     assert [t["verdict"] for t in tests] == [UNDECIDED, HOLDS, UNDECIDED, UNDECIDED]
-    assert tests[0]["reason"].startswith("holds by itself, not among 4 verdicts (p = 0.1")
+    assert tests[0]["reason"].startswith("holds alone, not after the correction for 4 (p = 0.1")
     assert tests[1]["reason"] is None
     assert tests[0]["p_holm"] == pytest.approx(3 * tests[0]["p"])
     alone = judged([2.1])

@@ -420,13 +420,13 @@ def test_a_sentence_says_what_was_run(results):
     provenance.table(pd.DataFrame(trainings)).to_csv(
         results / "quick" / "provenance.csv", index=False
     )
-    told = "Code revisions `abc`, `def+changed`: 3 trainings, 4 minutes in all, seeds 0, 2, 10, on"
-    assert block(results, "run quick") == f"{told} a CPU."
+    told = "Code revisions `abc`, `def+changed`: 3 scored trainings, 4 minutes in all"
+    assert block(results, "run quick") == f"{told}, seeds 0, 2, 10, on a CPU."
     assert answer("quick/provenance revision=abc decimals=0", results) == "2"
     provenance.table(pd.DataFrame([runs()])).to_csv(
         results / "quick" / "provenance.csv", index=False
     )
-    told = "Code revision `abc`: 1 training, 2 minutes in all, seed 0, on a CPU."
+    told = "Code revision `abc`: 1 scored training, 2 minutes in all, seed 0, on a CPU."
     assert block(results, "run quick") == told
 
 

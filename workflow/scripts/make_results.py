@@ -48,7 +48,7 @@ TIER = """\
 # Tier {tier}
 
 - Data: {datasets}. These are {kind}.
-- {runs} trainings, {minutes:.0f} minutes of training in all, on {devices}.
+- {runs} scored trainings, {minutes:.0f} minutes in all, on {devices}. Judges have no scores.
 - Code revision {revisions}.
 - Tables as csv: [results/{tier}](results/{tier}).
 """

@@ -7,7 +7,7 @@ import pandas as pd
 
 from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
-from noiselab.answers.layouts import NAMES, content, number_text, records
+from noiselab.answers.layouts import NAMES, content, number_text, records, true_minus
 from noiselab.answers.multiplicity import degrees
 from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.measures.hypotheses import ALPHA, holm, sides
@@ -24,8 +24,8 @@ NOTES = [
     "over seeds, paired, where there are two or more; else over test items or batches, as if the "
     "runs were independent.",
     "A difference is said to be there where its p-value stays below 5 % after Holm's correction "
-    "over all rows, and by itself where it is without that alone. Of one training, that leaves out "
-    "how trainings differ.",
+    "over all rows, and in this row alone where it is below 5 % only before the correction. Of one "
+    "training, that leaves out how trainings differ.",
     "Numbers in the first column are those of docs/AUDIT.md.",
 ]
 
@@ -60,7 +60,9 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     table.loc[tested, "p_holm"] = p
     called = table["says"].where(table["says"] != UNSEEN)
     alone = called.loc[own.index[p > ALPHA]].dropna()
-    table.loc[alone.index, "says"] = alone + f" by itself, not among {len(own)} rows"
+    table.loc[alone.index, "says"] = (
+        alone + f" in this row alone, not after the correction for {len(own)}"
+    )
     return table
 
 
@@ -164,7 +166,7 @@ def _text(row: dict, side: str) -> str:
 
 def markdown(table: pd.DataFrame, tier: str) -> str:
     """The audit as Markdown."""
-    rows = grid(table).to_markdown(index=False, disable_numparse=True)
+    rows = true_minus(grid(table).to_markdown(index=False, disable_numparse=True))
     return "\n\n".join([f"## {TITLE}", f"Tier {tier}.", rows, *NOTES]) + "\n"
 
 

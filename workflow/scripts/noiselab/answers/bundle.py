@@ -22,6 +22,7 @@ LEFT_OUT = {".safetensors", ".npz", ".npy", ".pt"}  # of a run: weights, predict
 DESCRIPTION = "dataset.json"  # all that is kept of data
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can tell
 MODE = 0o100644 << 16  # a file that all may read
+SNAKEMAKES = ".snakemake_timestamp"  # in each folder that is an output
 TEMPLATE = ROOT / "workflow" / "report" / "bundle.md.j2"  # of README.md
 
 
@@ -34,6 +35,7 @@ def write(project: Project, path: Path) -> None:
     metadata = json.dumps(crate.content(readme), indent=2, sort_keys=True).encode()
     copied = Path(project.graph.places.answers, "code")
     files = {*map(Path, crate.files), *(f for f in copied.rglob("*") if f.is_file())}
+    files.discard(copied / SNAKEMAKES)
     entries = {Path(os.path.relpath(file, root)).as_posix(): file for file in files}
     contents = {place: file.read_bytes() for place, file in entries.items()}
     contents |= {README: readme, METADATA: metadata}

@@ -356,7 +356,7 @@ def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     for grid in grids(table):
         grid.columns = [f"{what}<br>{kind}" for what, kind in grid.columns]
         lines += [grid.map(str).to_markdown(disable_numparse=True), ""]
-    return "\n".join(lines + [f"{note}\n" for note in notes])
+    return true_minus("\n".join(lines + [f"{note}\n" for note in notes]))
 
 
 def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:

@@ -30,7 +30,9 @@ def corrected(tests: list[dict]) -> None:
         row["detectable"] = float(detectable(*ends, degrees(row["interval"], seeds), len(family)))
         if p > ALPHA and row["verdict"] in (HOLDS, FAILS):
             alone, row["verdict"] = row["verdict"], UNDECIDED
-            row["reason"] = f"{alone} by itself, not among {len(family)} verdicts (p = {p:.2g})"
+            row["reason"] = (
+                f"{alone} alone, not after the correction for {len(family)} (p = {p:.2g})"
+            )
 
 
 def degrees(interval: str, seeds: int) -> float | None:

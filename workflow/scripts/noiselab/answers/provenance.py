@@ -27,7 +27,10 @@ def sentence(made: pd.DataFrame) -> str:
     seeds = {seed for text in made["seeds"].astype(str) for seed in text.split(", ")}
     devices = dict.fromkeys(name for text in made["devices"] for name in text.split(", "))
     trainings, minutes = int(made["trainings"].sum()), made["minutes"].sum()
-    parts = [f"{trainings:,} {_word('training', trainings)}", f"{minutes:,.0f} minutes in all"]
+    parts = [
+        f"{trainings:,} {_word('scored training', trainings)}",
+        f"{minutes:,.0f} minutes in all",
+    ]
     parts.append(f"{_word('seed', len(seeds))} {', '.join(sorted(seeds, key=int))}")
     parts.append(f"on {', '.join(devices)}")
     revisions = ", ".join(f"`{revision}`" for revision in made["revision"])

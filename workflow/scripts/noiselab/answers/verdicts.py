@@ -60,7 +60,7 @@ def summary(content: dict) -> str:
     parts = []
     for basis, words in BASES.items():
         found = Counter(claim["by_basis"][basis] for claim in content["claims"])
-        counts = [f"{number} {verdict}" for verdict, number in sorted(found.items())]
+        counts = [f"{verdict} {number}" for verdict, number in sorted(found.items())]
         parts.append(f"{words}: {', '.join(counts)}")
     count = f"{len(content['claims'])} claims of the paper at tier {content['tier']}"
     return f"{count}. {'; '.join(parts)}.{on_one_training(content['claims'])}"
