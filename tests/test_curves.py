@@ -39,10 +39,11 @@ def curve_run(tmp_path, share=0.0, seed=0, **changes):
     return Run.from_content({k: v for k, v in content.items() if k != "noise_text"})
 
 
-def history(nll, noise=None, steps=EVALUATED):
-    """Rows of history.jsonl: losses between evaluations, too."""
+def history(nll, noise=None, steps=EVALUATED, **texts):
+    """Rows of history.jsonl: losses between evaluations, too. texts: of further columns."""
     rows = [{"step": int(s), "loss": 1.0} for s in steps]
     values = {"validation_nll": nll(steps)} | ({"noise_nll": noise(steps)} if noise else {})
+    values |= {name: found(steps) for name, found in texts.items()}
     for i, step in enumerate(steps):
         rows.append({"step": int(step)} | {k: float(v[i]) for k, v in values.items()})
     return rows
@@ -76,6 +77,28 @@ def test_a_curve_is_compared_at_the_same_step_and_at_as_many_clean_tokens(table)
     assert noisy["repeats"] == pytest.approx(0.2 * STEPS * BATCH * CONTEXT / (CLEAN_TOKENS / 4))
     assert (clean["rise"], clean["dilution"], clean["share"]) == (0, 0, 0)
     assert len(table) == 6 * len(EVALUATED)
+
+
+def test_texts_out_of_the_domain_are_compared_in_the_same_two_ways(tmp_path, table):
+    """Where the noisy run is as good at the same step it is better at as many clean tokens."""
+    runs = [curve_run(tmp_path), curve_run(tmp_path, 0.2)]
+    rows = [
+        history(falling, out_of_domain_nll=lambda s: 9 - 0.01 * s, noise=n) for n in (None, falling)
+    ]
+    found = curves(runs, rows)
+    own = found[(found["share"] > 0) & (found["step"] == STEPS)].iloc[0]
+    assert own["out_of_domain_rise"] == pytest.approx(0)
+    assert own["out_of_domain_dilution"] == pytest.approx(0.2)
+    assert own["out_of_domain_rise_same_tokens"] == pytest.approx(-0.2)
+    assert own["dilution"] == pytest.approx(falling(80) - falling(100))
+    assert found["second_domain_rise"].isna().all()
+    metrics = rows_of_metrics(found).assign(metric="out_of_domain_nll_rise")
+    printed = {"metrics": {"out_of_domain_nll_rise": {}}}
+    made = stretches.stretches_table({"stretches": metrics}, found, printed).set_index("row")
+    assert made.loc["20 % uniform", "dilution"] == pytest.approx(0.2)
+    without = found.drop(columns=[c for c in found if c.startswith("out_of")])  # as it was before
+    made = stretches.stretches_table({"stretches": metrics}, without, printed)
+    assert made["dilution"].isna().all()
 
 
 def test_before_the_first_evaluation_nothing_is_known_of_the_clean_run(table):
@@ -159,6 +182,7 @@ def test_a_table_says_where_nothing_of_it_was_measured(table):
     for render in layouts.FORMATS.values():
         assert "not measured" in str(render(found, "t", []))
     assert "othing" in FIGURES["domains"]([found]).alt
+    assert "othing" in FIGURES["domain_curves"]([table]).alt
 
 
 def test_rows_say_what_is_not_as_usual():

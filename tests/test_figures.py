@@ -207,6 +207,8 @@ def learning_curves():
                 "noise_nll": 7 - step / 99,
             }
             row |= {"rise": share / 3 + seed / 99, "rise_same_tokens": share / 7 + seed / 98}
+            row |= {"out_of_domain_rise": share / 4, "out_of_domain_rise_same_tokens": share / 5}
+            row |= {"second_domain_rise": -share / 6, "second_domain_rise_same_tokens": np.nan}
             row |= {"clean_tokens": step * 1000 * (1 - share), "p_clean": 0.05, "p_noise": 1e-3}
             found.append(row | {"k": 10.0 + step + seed if share else np.nan})
     return [pd.DataFrame(found).drop_duplicates(["step", "share", "corruption", "validation_nll"])]
@@ -244,6 +246,7 @@ SOURCES = {
     "learned": learning_curves,
     "proposition": learning_curves,
     "domains": lambda: [noise_table("out_of_domain_nll_rise", "second_domain_nll_rise")],
+    "domain_curves": learning_curves,
     "signature": lambda: [noise_table("nll_rise")],
     "tokens": lambda: [token_probabilities()],
     "classifier": classifier,
@@ -532,7 +535,7 @@ def test_numbers_below_zero_have_a_minus_sign():
 # ---------------------------------------------------------------------------- figure by figure
 
 
-OF_CURVES = ("learning", "learned", "proposition", "tokens")
+OF_CURVES = ("learning", "learned", "proposition", "tokens", "domain_curves")
 TABLES = [name for name in SOURCES if name not in ("information_loss", "sample_complexity")]
 TABLES = [name for name in TABLES if name not in OF_CURVES]
 

@@ -1,5 +1,6 @@
 """Noise text: its tokens, the windows that are trained on, its floor, and what cannot be."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -14,12 +15,13 @@ from helpers import example_run
 from noiselab.data import stretches as windows
 from noiselab.data.batches import TokenBatches
 from noiselab.errors import NoiselabError
-from noiselab.families.language_model import score, stretches, task
+from noiselab.families import work
+from noiselab.families.language_model import cost, score, stretches, task
 from noiselab.families.language_model.family import data_mistake
 from noiselab.measures import masks
 from noiselab.noise import mixture, registry
 from noiselab.noise.corruptions.stretches import GaussianText, UniformText
-from noiselab.planning import config, runs
+from noiselab.planning import config, project, runs
 from noiselab.training import loop
 from test_token_corruptions import Fixed
 
@@ -309,6 +311,34 @@ def test_no_share_at_all_is_a_mistake():
     settings = config.load({"experiments": {"mine": without}, "only": ["mine"]}, tier="smoke")
     with pytest.raises(NoiselabError, match=r"noise_shares: missing; say noise_shares \(share of"):
         runs.plan(settings, "results/smoke")
+
+
+def test_texts_out_of_the_domain_have_curves_where_their_data_set_says_so():
+    """Then trainings read them; other trainings do not, and need no other files than before."""
+    graph = project.plan(config.load({"studies": "all"}, tier="smoke"), "results/smoke").graph
+    inputs = {}
+    for name in ("stretches", "table7"):
+        run = graph.plan.runs[graph.plan.experiments[name][0]]
+        job = graph.jobs[f"train/{run.run_id}"].inputs
+        inputs[name] = run.get("domain_curves"), job.get("second_domain")
+    domains = ["out_of_domain", "second_domain"]
+    file = "results/smoke/data/docstrings_apart/second_domain.npy"
+    assert inputs == {"stretches": (domains, (file,)), "table7": (None, ())}
+
+
+def test_a_curve_is_of_the_texts_that_run_json_names(tmp_path, text):
+    np.save(tmp_path / "second_domain.npy", text[:40])
+    run = noise_run(data=str(tmp_path))
+    assert list(task.curve_texts(run, text)) == ["validation"]
+    found = task.curve_texts(run | {"domain_curves": ["second_domain"]}, text)
+    assert {name: len(tokens) for name, tokens in found.items()} == {
+        "validation": len(text),
+        "second_domain": 40,
+    }
+    sizes = work.Sizes(run, work.Data(len(text), len(text)), work.Network(1, 1.0))
+    assert cost.glance(sizes) == 10  # five of the validation split, and five of the noise
+    more = dataclasses.replace(sizes, run=run | {"domain_curves": ["second_domain"]})
+    assert cost.glance(more) == 15
 
 
 # ------------------------------------------------------------------------------- masks

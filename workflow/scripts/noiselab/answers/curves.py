@@ -13,6 +13,7 @@ import pandas as pd
 from noiselab.errors import NoiselabError
 from noiselab.families.descriptor import CLEAN
 from noiselab.files import read_json
+from noiselab.measures.metrics import CLEAN_TEXT
 from noiselab.noise.mixture import exchange
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
@@ -28,8 +29,11 @@ COLUMNS = [
     "clean_tokens",
     "repeats",
 ]
-COLUMNS += ["validation_nll", "noise_nll", "same_steps", "same_tokens", "rise", "rise_same_tokens"]
-COLUMNS += ["dilution", "p_clean", "p_noise", "k"]
+COMPARED = ["same_steps", "same_tokens", "rise", "rise_same_tokens", "dilution"]
+# Clean text that is scored along the training -> what the names of its columns begin with.
+TEXTS = {f"{split}_nll": prefix for split, prefix in CLEAN_TEXT.items()}
+COLUMNS += ["noise_nll", *TEXTS, *(prefix + name for prefix in TEXTS.values() for name in COMPARED)]
+COLUMNS += ["p_clean", "p_noise", "k"]
 # Where the paper takes p_n of a model that has learned no noise yet: 10,000 of 300,000 steps (B.3).
 EARLY = 1 / 30
 
@@ -41,8 +45,10 @@ def curves(runs: Iterable[Run], histories: Iterable[list[dict]]) -> pd.DataFrame
     once; given_tokens: the same, where the experiment says it; repeats: how often each of its
     tokens was visited so far; same_steps, same_tokens: the clean run's NLL at this step, and at as
     many clean tokens; rise, rise_same_tokens: over these;
-    dilution: same_tokens - same_steps, what fewer clean tokens alone cost the clean run; p_clean,
-    p_noise, k: of Proposition 1 (`proposition`). NoiselabError: a clean run is not among them.
+    dilution: same_tokens - same_steps, what fewer clean tokens alone cost the clean run;
+    out_of_domain_rise and so on: the same of texts out of the domain, where a run has curves of
+    them; p_clean, p_noise, k: of Proposition 1 (`proposition`). NoiselabError: a clean run is not
+    among them.
     """
     found = {
         run.run_id: (run, _evaluations(rows)) for run, rows in zip(runs, histories, strict=True)
@@ -66,9 +72,7 @@ def _compared(run: Run, own: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
     share, steps = run.error_rate, own["step"]
     tokens = steps * run.training["batch_size"] * run.model["context"]
     noise_tokens = _noise_tokens(run)
-    nll = own["validation_nll"]
-    same_steps, same_tokens = (_at(clean, s) for s in (steps, (1 - share) * steps))
-    table = own[[c for c in ("step", "validation_nll", "noise_nll") if c in own]].assign(
+    table = own[[c for c in ("step", *TEXTS, "noise_nll") if c in own]].assign(
         **{key: run.get(key) for key in KEYS},
         share=share,
         noise_tokens=noise_tokens,
@@ -76,21 +80,27 @@ def _compared(run: Run, own: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
         progress=steps / run.training["steps"],
         clean_tokens=(1 - share) * tokens,
         repeats=share * tokens / noise_tokens,
-        same_steps=same_steps,
-        same_tokens=same_tokens,
-        rise=nll - same_steps,
-        rise_same_tokens=nll - same_tokens,
-        dilution=same_tokens - same_steps,
     )
+    for column, prefix in TEXTS.items():
+        if column in own and column in clean:
+            table = table.assign(**_beside(table, clean, column, prefix))
     return table.assign(**proposition(table)) if "noise_nll" in table else table
 
 
-def _at(clean: pd.DataFrame, steps: pd.Series) -> np.ndarray:
+def _beside(own: pd.DataFrame, clean: pd.DataFrame, column: str, prefix: str) -> dict:
+    """The columns of COMPARED for the NLL of one text."""
+    steps, nll = own["step"], own[column]
+    same_steps, same_tokens = (_at(clean, s, column) for s in (steps, (1 - own["share"]) * steps))
+    found = [same_steps, same_tokens, nll - same_steps, nll - same_tokens, same_tokens - same_steps]
+    return dict(zip((prefix + name for name in COMPARED), found, strict=True))
+
+
+def _at(clean: pd.DataFrame, steps: pd.Series, column: str) -> np.ndarray:
     """The clean run's NLL at these steps, between its evaluations; not a number before the first
     and after the last, but for a step that was rounded up."""
     last = clean["step"].iloc[-1]
     steps = steps.where((steps <= last) | (steps >= last + 1), last)
-    return np.interp(steps, clean["step"], clean["validation_nll"], left=np.nan, right=np.nan)
+    return np.interp(steps, clean["step"], clean[column], left=np.nan, right=np.nan)
 
 
 def _noise_tokens(run: Run) -> float:

@@ -7,6 +7,7 @@ at as many clean tokens. What is left above both is the cost of learning noise.
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.curves import TEXTS
 from noiselab.answers.tables import panel, run_cell, tidy
 from noiselab.measures.statistics import Interval, over_seeds
 
@@ -16,6 +17,8 @@ KINDS = {"none": "", "uniform_text": " uniform", "gaussian_text": " Gaussian"}
 KINDS |= {"uniform_token": " of the targets"}
 RULERS = ["dilution", "above_both", "above_low", "above_high"]  # further columns
 NONE = Interval(None, None, "none")
+# Metric -> column of the curves that has its dilution.
+DILUTIONS = {f"{prefix}nll_rise": f"{prefix}dilution" for prefix in TEXTS.values()}
 
 
 def stretches_table(
@@ -47,9 +50,10 @@ def _unmeasured(metrics: dict[str, pd.DataFrame], wanted: list[str]) -> list[dic
 
 
 def _ends(curves: pd.DataFrame) -> pd.DataFrame:
-    """The end of each curve."""
-    kept = ["run_id", "given_tokens", "repeats", "dilution", "same_steps"]
-    return curves.sort_values("step").groupby("run_id", sort=False)[kept].tail(1)
+    """The end of each curve; what it does not have, as those of older revisions, is empty."""
+    kept = ["run_id", "given_tokens", "repeats", "same_steps", *DILUTIONS.values()]
+    ends = curves.sort_values("step").groupby("run_id", sort=False).tail(1)
+    return ends.reindex(columns=kept)
 
 
 RANKS = {
@@ -77,8 +81,10 @@ def _cell(group: pd.DataFrame, published: dict) -> dict:
 
 def _dilution(group: pd.DataFrame) -> pd.Series:
     """What fewer clean tokens alone cost, by the metric's ruler; not a number where it has none."""
-    ruler = {"nll_rise": 1.0, "nll_relative_rise": 100 / group["same_steps"]}
-    return group["dilution"] * ruler.get(group["metric"].iloc[0], np.nan)
+    metric = group["metric"].iloc[0]
+    if metric == "nll_relative_rise":
+        return 100 * group["dilution"] / group["same_steps"]
+    return group[DILUTIONS[metric]] if metric in DILUTIONS else pd.Series(np.nan, group.index)
 
 
 def label(row: pd.Series) -> str:

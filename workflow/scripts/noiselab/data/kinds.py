@@ -30,6 +30,8 @@ TOKENS = ("train.npy", "validation.npy", "unigram.npy", "tokenizer.json")
 # Texts out of the domain of a data set, that models are scored on, too: keys of its specification,
 # and names of files, `<key>.npy`.
 DOMAINS = ("out_of_domain", "second_domain")
+# Keys of a specification that say nothing of what is trained on.
+OF_DOMAINS = (*DOMAINS, "domain_curves")
 SOURCE_LENGTHS = "source_lengths.npy"  # tokens of each training source before any is clipped
 PAIRS = (
     *(

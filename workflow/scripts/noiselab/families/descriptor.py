@@ -44,6 +44,8 @@ class Stage:
     data: bool = True  # reads the arrays of the run's data set
     # Option -> (data set) -> name of a file more of it, or None.
     data_files: Mapping[str, Callable[[dict], str | None]] = field(default_factory=dict)
+    # The same of files that are found through run.json.
+    data_also: Mapping[str, Callable[[dict], str | None]] = field(default_factory=dict)
     processes: bool = False  # may be several, one per GPU
     local: bool = False  # takes seconds: made where Snakemake runs
     # Cheap to make again, so it follows changes of the code: of the script and these modules.
@@ -114,9 +116,16 @@ class Family:
         return self.stages + sum(self.role_stages.values(), ())
 
 
-def training(family: str, *, predictions: bool = False, work: str = "", **also: File) -> Stage:
-    """The stage that trains. predictions: whether it ends with predictions of test data; also:
-    files of parents that it reads."""
+def training(
+    family: str,
+    *,
+    predictions: bool = False,
+    work: str = "",
+    data_also: Mapping[str, Callable[[dict], str | None]] | None = None,
+    **also: File,
+) -> Stage:
+    """The stage that trains. predictions: whether it ends with predictions of test data; data_also:
+    further files of its data set that it reads; also: files of parents."""
     writes = {"weights": WEIGHTS, "history": HISTORY, "summary": SUMMARY}
     return Stage(
         name="train",
@@ -124,6 +133,7 @@ def training(family: str, *, predictions: bool = False, work: str = "", **also: 
         script="train",
         reads={"run": File(RUN)},
         also={"init": File(WEIGHTS, INIT), "annotation": File(ANNOTATION, ANNOTATOR), **also},
+        data_also=data_also or {},
         writes=writes | ({"predictions": PREDICTIONS} if predictions else {}),
         work=("checkpoints", work),
         processes=True,

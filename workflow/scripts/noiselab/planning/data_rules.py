@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from noiselab.data.kinds import DOMAINS, KINDS, prepared_by
+from noiselab.data.kinds import KINDS, OF_DOMAINS, prepared_by
 from noiselab.planning.datasets import is_real, source_folder
 from noiselab.planning.graph import Graph, prepared
 
@@ -87,7 +87,7 @@ class DataRules:
     def preparing(self, rule: str) -> Callable:
         """Parameter of a rule: the command line that prepares a data set. How many threads there
         are is no part of it, or data would be prepared again with other --cores."""
-        specification = self.specification("dataset", without=DOMAINS)
+        specification = self.specification("dataset", without=OF_DOMAINS)
         python = "python" if rule in COLD else "$PYTHON"
 
         def command(wildcards) -> str:

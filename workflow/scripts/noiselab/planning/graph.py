@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from noiselab.data.kinds import DOMAINS, KINDS
+from noiselab.data.kinds import DOMAINS, KINDS, OF_DOMAINS
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import INIT, METRICS, OWN, RUN, Stage
 from noiselab.files import digest
@@ -138,7 +138,7 @@ def _prepare(whole: Graph, folder: str, spec: dict) -> None:
     places, kind = whole.places, KINDS[spec["kind"]]
     local = places.root or not is_real(spec)
     source = [] if local else [f"{places.downloads}/{source_folder(spec)}/.complete"]
-    content = {key: value for key, value in spec.items() if key not in DOMAINS}
+    content = {key: value for key, value in spec.items() if key not in OF_DOMAINS}
     outputs = {Path(file).name: file for file in prepared(places, folder, spec)}
     whole.add(
         Job(
@@ -216,7 +216,7 @@ def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> J
         holder = run_id if file.role == OWN else target.parents.get(file.role)
         name = file.name if isinstance(file.name, str) else file.name(run)
         inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
-    for option, chosen in stage.data_files.items():
+    for option, chosen in {**stage.data_files, **stage.data_also}.items():
         name = chosen(spec)
         inputs[option] = (f"{run.data}/{name}",) if name else ()
     if stage.inception:

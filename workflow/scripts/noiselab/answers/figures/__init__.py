@@ -23,6 +23,7 @@ from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
 from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
 from noiselab.answers.figures.stretches import (
+    domain_curves_figure,
     domains_figure,
     languages_figure,
     learned_figure,
@@ -49,6 +50,7 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "learning": learning_figure,
     "learned": learned_figure,
     "domains": domains_figure,
+    "domain_curves": domain_curves_figure,
     "signature": signature_figure,
     "proposition": proposition_figure,
     "tokens": tokens_figure,

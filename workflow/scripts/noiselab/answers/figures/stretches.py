@@ -25,34 +25,61 @@ from noiselab.noise import mixture
 BEGIN = 0.1  # share of the training from which on curves are drawn: before, all fall alike
 SHORT = {"uniform_text": "uniform", "gaussian_text": "Gaussian", "uniform_token": "wrong targets"}
 NONE = Interval(None, None, "none")
+# Prefix of columns and metrics -> text out of the domain.
+OUTSIDE = {"out_of_domain_": "First text out of the domain"}
+OUTSIDE |= {"second_domain_": "Second text out of the domain"}
 
 
 def learning_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Clean validation NLL along training by share of noise, and what it is above the clean run's
     at the same step and at as many clean tokens (Figure 2)."""
-    (table,) = tables
-    usual = _usual(table)
-    shares = sorted(usual["share"].unique())
-    measures = [
-        ("validation_nll", "Clean text", "validation NLL (nats per token)", shares),
-        ("rise", "At the same step", "NLL above the clean run's (nats per token)", shares[1:]),
-        ("rise_same_tokens", "At as many clean tokens", "NLL above the clean run's", shares[1:]),
+    usual = _usual(tables[0])
+    above = "NLL above the clean run's"
+    panels = [
+        _by_share(usual, "validation_nll", "Clean text", "validation NLL (nats per token)"),
+        _by_share(usual, "rise", "At the same step", f"{above} (nats per token)"),
+        _by_share(usual, "rise_same_tokens", "At as many clean tokens", above),
     ]
-    panels = []
-    for column, title, measure, chosen in measures:
-        x, name = ("clean_tokens", "clean tokens") if "tokens" in column else ("step", "step")
-        lines = [
-            line
-            for i, share in enumerate(shares)
-            for line in _along(usual[usual["share"] == share], x, column, _share(share), look(i))
-            if share in chosen
-        ]
-        panels.append(_panel(title, name, measure, lines, zero=column != "validation_nll"))
-    ends = usual[usual["progress"] == 1]
-    rises = ends.groupby("share")["rise"].mean()
-    texts = "; ".join(f"{number_text(rises[s], 'nll_rise')} at {_share(s)}" for s in shares[1:])
-    alt = f"At the end clean text costs more by so many nats per token: {texts}."
+    alt = f"At the end clean text costs more by so many nats per token: {_ends(usual, 'rise')}."
     return drawing(alt, panels, wide(3, 240, 60), narrow())
+
+
+def domain_curves_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """The same two comparisons of texts out of the domain (Figure 4, along training)."""
+    usual = _usual(tables[0])
+    panels, texts = [], []
+    for prefix, name in OUTSIDE.items():
+        rise = f"{prefix}rise"
+        if usual[rise].isna().all():
+            continue
+        above = "NLL above the clean run's (nats per token)"
+        panels.append(_by_share(usual, rise, f"{name}, at the same step", above))
+        title = f"{name}, at as many clean tokens"
+        panels.append(_by_share(usual, f"{rise}_same_tokens", title, above))
+        texts.append(f"{name}: {_ends(usual, rise)}.")
+    alt = f"NLL above the clean run's at the end, in nats per token. {' '.join(texts)}"
+    return drawing(alt, panels, wide(2), narrow())
+
+
+def _by_share(usual: pd.DataFrame, column: str, title: str, measure: str) -> Panel:
+    """A column of the curves along training, a line per share of noise; of what is above the clean
+    run's, none of that run."""
+    x, name = ("clean_tokens", "clean tokens") if "tokens" in column else ("step", "step")
+    above = "rise" in column
+    lines = [
+        line
+        for i, share in enumerate(sorted(usual["share"].unique()))
+        for line in _along(usual[usual["share"] == share], x, column, _share(share), look(i))
+        if share > 0 or not above
+    ]
+    return _panel(title, name, measure, lines, zero=above)
+
+
+def _ends(usual: pd.DataFrame, column: str) -> str:
+    """A rise at the end of training, by share of noise."""
+    rises = usual[usual["progress"] == 1].groupby("share")[column].mean()
+    texts = (f"{number_text(rise, 'nll_rise')} at {_share(s)}" for s, rise in rises.items() if s)
+    return "; ".join(texts)
 
 
 def learned_figure(tables: list[pd.DataFrame]) -> Drawing:
@@ -115,10 +142,8 @@ def domains_figure(tables: list[pd.DataFrame]) -> Drawing:
     """What noise costs on texts out of the domain, by share and kind (Figure 4)."""
     (table,) = tables
     panels, texts = [], []
-    for metric, title in (
-        ("out_of_domain_nll_rise", "First text out of the domain"),
-        ("second_domain_nll_rise", "Second text out of the domain"),
-    ):
+    for prefix, title in OUTSIDE.items():
+        metric = f"{prefix}nll_rise"
         part = table[(table["metric"] == metric) & (table["budget"] != "fixed_clean")]
         part = part.dropna(subset="ours")
         lines = _kinds(part)

@@ -7,11 +7,14 @@ from noiselab.families.work import SCORES, Computing, Sizes, Work, nothing
 
 
 def glance(sizes: Sizes) -> float:
-    """Sequences of one evaluation during training."""
-    return min(_windows(sizes), sizes.run.evaluation["curve_sequences"])
+    """Sequences of one evaluation during training: of validation text and of the noise text, and
+    of texts out of the domain where these have curves, too."""
+    run, wanted = sizes.run, sizes.run.evaluation["curve_sequences"]
+    others = ("noise_text" in run) + len(run.get("domain_curves", ()))
+    return min(windows(sizes), wanted) + others * wanted
 
 
-def _windows(sizes: Sizes) -> int:
+def windows(sizes: Sizes) -> int:
     """Sequences of the validation split."""
     return math.ceil(sizes.data.validation / sizes.run.model["context"])
 
@@ -19,7 +22,7 @@ def _windows(sizes: Sizes) -> int:
 def scoring(sizes: Sizes) -> Work:
     """Scored by its own model and by that of the clean run, for the floor."""
     run, evaluation = sizes.run, sizes.run.evaluation
-    sequences = (evaluation["crops"] or _windows(sizes)) + evaluation["train_sequences"]
+    sequences = (evaluation["crops"] or windows(sizes)) + evaluation["train_sequences"]
     models = 1 if run.parents[CLEAN] == run.run_id else 2
     return Work((Computing(models * sequences * sizes.network.forward, kind=SCORES),))
 

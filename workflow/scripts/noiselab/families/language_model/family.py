@@ -45,6 +45,26 @@ def data_mistake(run: Run, described: dict) -> str | None:
     return None
 
 
+def evaluated(spec: dict, recipe: dict) -> dict:
+    """The keys of run.json that say what is scored; domain_curves: the texts out of the domain that
+    are so along the training, too."""
+    found = {"vocabulary": spec["vocabulary"], "evaluation": recipe["evaluation"]}
+    if spec.get("domain_curves"):
+        found["domain_curves"] = [domain for domain in DOMAINS if spec.get(domain)]
+    return found
+
+
+# Domain -> (data set) -> name of the file of its tokens, or None.
+DOMAIN_FILES = {
+    domain: lambda spec, domain=domain: f"{domain}.npy" if spec.get(domain) else None
+    for domain in DOMAINS
+}
+# The same where they are scored along the training.
+CURVE_FILES = {
+    domain: lambda spec, found=found: found(spec) if spec.get("domain_curves") else None
+    for domain, found in DOMAIN_FILES.items()
+}
+
 FAMILY = Family(
     name="language_model",
     title="Language models",
@@ -52,10 +72,7 @@ FAMILY = Family(
     kinds=TEXT_KINDS,
     models={"gpt2": GPT2},
     gates={"bigram": 0},
-    facts=lambda spec, recipe: {
-        "vocabulary": spec["vocabulary"],
-        "evaluation": recipe["evaluation"],
-    },
+    facts=evaluated,
     data_mistake=data_mistake,
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     recipe={
@@ -63,15 +80,12 @@ FAMILY = Family(
         "evaluation": settings(crops=SOME, train_sequences=COUNT, curve_sequences=COUNT),
     },
     stages=(
-        training("language_model"),
+        training("language_model", data_also=CURVE_FILES),
         scoring(
             "language_model",
             cheap=False,
             reads={"weights": File(WEIGHTS), "clean": File(WEIGHTS, CLEAN)},
-            data_files={
-                domain: lambda spec, domain=domain: f"{domain}.npy" if spec.get(domain) else None
-                for domain in DOMAINS
-            },
+            data_files=DOMAIN_FILES,
         ),
     ),
 )

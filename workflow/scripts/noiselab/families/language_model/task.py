@@ -1,6 +1,8 @@
 """The language-model family: GPT-2 on token sequences."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,17 +32,28 @@ def task(run: Run, device: torch.device) -> Task:
     if mistake := data_mistake(run, described):
         raise NoiselabError(f"run {run.run_id}: {mistake}")
     batches = token_batches(run, train, device)
-    windows = list(validation_windows(validation, run.model["context"]))
-    # A glance for the learning curve; the whole split is scored after training.
-    seen = {"validation_nll": windows[: run.evaluation["curve_sequences"]]}
+    # A glance for the learning curve; all of it is scored after training.
+    count, context = run.evaluation["curve_sequences"], run.model["context"]
+    seen = {
+        f"{name}_nll": list(islice(validation_windows(tokens, context), count))
+        for name, tokens in curve_texts(run, validation).items()
+    }
     if isinstance(batches, StretchBatches):
-        seen["noise_nll"] = list(batches.stretches.sample(run.evaluation["curve_sequences"]))
+        seen["noise_nll"] = list(batches.stretches.sample(count))
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         nll = {name: sequence_nll(model, part, device) for name, part in seen.items()}
         return {name: float(values.mean()) for name, values in nll.items()}
 
     return Task(model=build(run), batch=batches, loss=loss, evaluate=evaluate)
+
+
+def curve_texts(run: Run, validation: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> tokens of the texts that the learning curve is of: the validation split, and those
+    out of the domain where the data set asks for these."""
+    outside = run.get("domain_curves", ())
+    files = {domain: Path(run.data, f"{domain}.npy") for domain in outside}
+    return {"validation": validation} | {name: text.mapped(file) for name, file in files.items()}
 
 
 def build(run: Run) -> GPT2LMHeadModel:
