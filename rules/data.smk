@@ -3,6 +3,7 @@
 localrules:
     prepare_out_of_domain,
     download_inception,
+    download_model,
 
 
 for download in DATA.downloads():
@@ -47,6 +48,29 @@ rule download_inception:
         mem_mb=2000,
     shell:
         f"$ONLINE $PYTHON $SCRIPTS/download_inception.py --out {{output:q}} {LOGGED}"
+
+
+# A backbone of probes that was trained elsewhere.
+rule download_model:
+    output:
+        touch("data/models/{model}/.complete"),
+    log:
+        "results/logs/download/models/{model}.log",
+    benchmark:
+        "results/benchmarks/download/models/{model}.tsv"
+    wildcard_constraints:
+        model="[A-Za-z0-9_.-]+",
+    retries: 3
+    conda:
+        ENV
+    resources:
+        runtime=600,
+        mem_mb=4000,
+    params:
+        hub=lambda wildcards: config["backbones"][wildcards.model]["hub"],
+    shell:
+        f"$ONLINE $PYTHON $SCRIPTS/download_model.py --hub {{params.hub:q}}"
+        f" --out data/models/{{wildcards.model}} {LOGGED}"
 
 
 for preparation in DATA.preparations():

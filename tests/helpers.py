@@ -1,6 +1,7 @@
 """Small runs and synthetic data for the tests."""
 
 import numpy as np
+import torch
 
 from noiselab.data.prepared import Split
 from noiselab.planning import config, runs
@@ -32,3 +33,14 @@ def random_images(n: int, channels: int, size: int, classes: int, seed: int = 0)
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 256, (n, channels, size, size), dtype=np.uint8)
     return Split(x, np.arange(n, dtype=np.int64) % classes)
+
+
+def small_vit(folder) -> None:
+    """A vision transformer of 12 features and one block in timm's layout, for 32 x 32 pixels."""
+    import timm
+
+    torch.manual_seed(0)
+    settings = {"img_size": 32, "patch_size": 16, "embed_dim": 12, "depth": 1, "num_heads": 2}
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=3, **settings)
+    network.pretrained_cfg["input_size"] = (3, 32, 32)
+    timm.models.save_for_hf(network, folder, model_args=settings, safe_serialization=True)

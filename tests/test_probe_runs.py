@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from helpers import example_run, random_images
+from helpers import example_run, random_images, small_vit
 from noiselab.answers import probes as tables
 from noiselab.answers.statistics.evidence import Measured
 from noiselab.answers.statistics.probes import GAIN
 from noiselab.data import labelled_docstrings, labelled_texts
 from noiselab.errors import NoiselabError
 from noiselab.families.classifier.task import Classifier
+from noiselab.families.language_model import task as language_model
 from noiselab.families.probe import features, task
 from noiselab.families.probe.cost import fits
 from noiselab.families.probe.grid import method_settings
@@ -27,6 +29,7 @@ from noiselab.models.gpt2 import gpt2
 from noiselab.models.resnet import resnet
 from noiselab.models.vit import vit
 from noiselab.planning import config, runs
+from noiselab.training.weights import save_weights
 from project import Project
 
 # ------------------------------------------------------------------------------- planning
@@ -188,6 +191,30 @@ def test_features_of_texts_do_not_depend_on_what_is_beside_them(most):
             np.testing.assert_allclose(found["mean"][i], states.mean(0), atol=1e-5)
 
 
+def test_features_are_those_of_the_run_whose_weights_they_are(source, tmp_path):
+    labelled_texts.prepare(SPEC, source, tmp_path / "task")
+    tokenizer = Tokenizer(models.WordLevel({"?": 0, "text": 1, "It": 2, "is": 3, "7": 4}, "?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    (tmp_path / "text").mkdir()
+    tokenizer.save(str(tmp_path / "text" / "tokenizer.json"))
+    network = {"name": "gpt2", "context": 4, "layers": 1, "heads": 1, "width": 4}
+    about = {"run_id": "mine", "family": "language_model", "data": str(tmp_path / "text")}
+    run = example_run(**about, model=network, vocabulary=5)
+    model, weights = language_model.build(run), tmp_path / "weights.safetensors"
+    save_weights(weights, model, "mine")
+    arguments = (weights, tmp_path / "task", tmp_path / "shards", torch.device("cpu"))
+    found = features.extract(run, *arguments)
+    assert found["train_last"].shape == found["train_mean"].shape == (30, 4)
+    texts = labelled_texts.read(tmp_path / "task")[1]["train"]
+    assert found["train_labels"].tolist() == texts.labels.tolist()
+    tokens = tokenizer.encode(texts.texts[3]).ids[-4:]
+    with torch.no_grad():
+        states = model.eval().transformer(torch.tensor([tokens])).last_hidden_state[0]
+    np.testing.assert_allclose(found["train_last"][3], states[-1], atol=1e-5)
+    with pytest.raises(NoiselabError, match="weights of mine, not of other"):
+        features.extract(run | {"run_id": "other"}, *arguments)
+
+
 def test_of_a_long_prompt_the_end_is_seen():
     assert features.last_tokens([1, 2, 3, 4], 3) == [2, 3, 4]
     assert features.last_tokens([1, 2], 3) == [1, 2]
@@ -206,7 +233,8 @@ def test_features_of_images_are_what_the_last_layer_sees(network, inputs):
     model = Classifier(network(), [0.5], [0.5]).eval()
     images = random_images(5, 1, 16, 3).x
     index = np.array([4, 0, 1])
-    found = features.image_features(model, images, index, torch.device("cpu"))["last"]
+    seen = features.last_inputs(model)
+    found = features.image_features(seen, images, index, torch.device("cpu"))["last"]
     assert found.shape == (3, inputs)
     last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.no_grad():
@@ -422,23 +450,16 @@ def test_the_gain_of_a_claim_is_paired_over_fits_and_then_over_tasks(fitted, tmp
 # -------------------------------------------------------------------------- the whole way
 
 
-def test_from_texts_and_images_to_tables(tmp_path):
+def test_from_images_to_a_table(tmp_path):
     project = Project(tmp_path / "project")
-    images = {"backbone": {"experiment": "table2"}, "datasets": ["digits"], "heads": ["linear"]}
-    content = {
-        "experiments": {
-            "table7": {"datasets": ["docstrings"], "noise_ratios": [0, 1.0]},
-            "table2": {"datasets": ["digits"], "noise_ratios": [0]},
-            "texts_probed": PROBES | {"heads": ["mlp"]},
-            "images_probed": PROBES | images,
-        },
-    }
+    small_vit(project.folder / "data_here" / "models" / "small_vit")
+    images = {"backbone": {"models": ["small_vit"]}, "datasets": ["digits"], "heads": ["linear"]}
+    content = {"data": {"root": "data_here"}, "experiments": {"images_probed": PROBES | images}}
     (project.folder / "probes.json").write_text(json.dumps(content))
     call = ("--configfile", "probes.json", "--config", "tier=smoke", "name=probed", "--")
-    project.call(*call, "texts_probed", "images_probed")
-    for name, cells in (("texts_probed", 2 * 2), ("images_probed", 2)):
-        table = pd.read_csv(project.results / f"own/probed/tables/{name}.csv")
-        assert len(table) == cells
-        assert table["ours"].between(0, 100).all()
-    again = project.call("-n", *call, "texts_probed", "images_probed")
+    project.call(*call, "images_probed")
+    table = pd.read_csv(project.results / "own/probed/tables/images_probed.csv")
+    assert table["row"].tolist() == ["small_vit", "small_vit + L_gm"]
+    assert table["ours"].between(0, 100).all()
+    again = project.call("-n", *call, "images_probed")
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -15,7 +15,7 @@ from noiselab.training import distributed
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="run.json of the trained model")
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, nargs="?", help="of a model that was trained here")
     parser.add_argument("--task", type=Path, required=True, help="dataset.json of the task")
     parser.add_argument("--shards", type=Path, required=True, help="folder, kept if stopped")
     parser.add_argument("--out", type=Path, required=True, help="npz")

@@ -194,36 +194,39 @@ def _cores() -> int:
 # -------------------------------------------------------------------------------- the hub
 
 
-def snapshot(hub: str, patterns: list[str], folder: Path) -> None:
-    """Fetch the files of a data set on the Hugging Face hub that match one of the patterns."""
+def snapshot(hub: str, patterns: list[str], folder: Path, kind: str = "dataset") -> None:
+    """Fetch the files of a repository on the Hugging Face hub that match one of the patterns.
+    kind: dataset or model."""
     from huggingface_hub import snapshot_download
 
-    with downloading(hub):
-        snapshot_download(hub, repo_type="dataset", allow_patterns=patterns, local_dir=folder)
+    with downloading(hub, kind):
+        snapshot_download(hub, repo_type=kind, allow_patterns=patterns, local_dir=folder)
 
 
-def snapshot_bytes(hub: str, patterns: list[str], timeout: float) -> int:
+def snapshot_bytes(hub: str, patterns: list[str], timeout: float, kind: str = "dataset") -> int:
     """Bytes that snapshot() would fetch. The hub is asked, and whether it hands out the first of
     the files; errors are those of its library, a request may take `timeout` seconds."""
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import filter_repo_objects
 
-    there = HfApi().dataset_info(hub, files_metadata=True, timeout=timeout).siblings
+    asked = {"repo_type": kind, "files_metadata": True, "timeout": timeout}
+    there = HfApi().repo_info(hub, **asked).siblings
     files = list(filter_repo_objects(there, allow_patterns=patterns, key=lambda f: f.rfilename))
     if not files:
         raise NoiselabError(f"{hub} has no {' nor '.join(patterns)}")
-    first = hf_hub_url(hub, files[0].rfilename, repo_type="dataset")
+    first = hf_hub_url(hub, files[0].rfilename, repo_type=kind)
     get_hf_file_metadata(first, timeout=timeout)
     return sum(file.size or 0 for file in files)
 
 
 @contextmanager
-def downloading(hub: str) -> Iterator[None]:
+def downloading(hub: str, kind: str = "dataset") -> Iterator[None]:
     """Errors of the block, whatever they are, become a NoiselabError that says what to do."""
     try:
         yield
     except Exception as error:  # of the hub, of its HTTP library, of the file system
+        what = kind.replace("dataset", "data set")
         raise NoiselabError(
-            f"data set {hub}: download failed ({first_line(error)}); "
+            f"{what} {hub}: download failed ({first_line(error)}); "
             "where there is no network, set data.root to a folder that holds it"
         ) from error

@@ -22,9 +22,9 @@ BACKBONE = "backbone"  # whose features a probe has
 @dataclass(frozen=True)
 class File:
     """A file that a stage reads: `name` in the folder of the run itself or of its parent in a role.
-    A run without such a parent has none. name: may depend on the run."""
+    A run without such a parent has none. name: may depend on the run; None: there is none."""
 
-    name: str | Callable[[Run], str]
+    name: str | Callable[[Run], str | None]
     role: str = OWN
 
 
@@ -56,6 +56,7 @@ class Stage:
     role: str = OWN
     variant: Callable[[Run], str] | None = None
     inception: Callable[[Run], bool] | None = None  # whether a run needs Inception's weights
+    downloaded: Callable[[Run], str | None] | None = None  # what a run needs that a rule downloads
     shown: str | None = None  # which of `writes` Snakemake's report shows
     family: str = ""  # filled in where the stages of all families are listed
 
@@ -107,6 +108,8 @@ class Family:
     # Families whose runs, of another experiment, its runs are of: they are trained no further, and
     # the noise is theirs.
     backbones: tuple[str, ...] = ()
+    # Whether its models are trained here: others have no experiments and no recipe.
+    trained: bool = True
     table: str = "runs"  # builder of the tables of experiments that no entry names
     # Stages of runs in special roles, by role: a noisy teacher's decoding.
     role_stages: Mapping[str, tuple[Stage, ...]] = field(default_factory=dict)

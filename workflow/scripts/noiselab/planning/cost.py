@@ -5,6 +5,7 @@ what it did cost.
 import re
 from collections.abc import Callable, Iterable
 
+from noiselab.families import FAMILIES
 from noiselab.planning.config import published
 from noiselab.planning.estimates import STEP, TRAINING, Estimate, JobCost, speed
 from noiselab.planning.measured import workload
@@ -172,6 +173,8 @@ def _throughputs(estimate: Estimate) -> list[str]:
     """Where the throughput of trainings comes from, data sets of the same together."""
     datasets: dict[str, list[str]] = {}
     for run in estimate.graph.plan.runs.values():
+        if not FAMILIES[run.family].trained:
+            continue
         share = run.get("source_share", 1)
         name = run.dataset + (f" with {100 * share:g} % of the sources" if share != 1 else "")
         names = datasets.setdefault(_throughput(estimate, run), [])

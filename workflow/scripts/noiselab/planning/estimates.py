@@ -197,7 +197,7 @@ def speed(estimate: Estimate, run: Run, gpu: int) -> float:
     training was measured to do on such a device, or else what is assumed."""
     cost, family = estimate.config["cost"], run.family
     measured = estimate.measured.get(workload(run))
-    trained_on = estimate.config["resources"][f"train_{family}"]["gpu"]
+    trained_on = estimate.config["resources"].get(f"train_{family}", {}).get("gpu")
     if measured and bool(trained_on) == bool(gpu):
         return STEP * estimate.networks[run.run_id].forward * measured.rate
     return cost["gpu" if gpu else "cpu"]["flops"][family]

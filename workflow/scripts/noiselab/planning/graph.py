@@ -215,12 +215,14 @@ def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> J
     for option, file in {**stage.reads, **stage.also}.items():
         holder = run_id if file.role == OWN else target.parents.get(file.role)
         name = file.name if isinstance(file.name, str) else file.name(run)
-        inputs[option] = (f"{folder}/{holder}/{name}",) if holder else ()
+        inputs[option] = (f"{folder}/{holder}/{name}",) if holder and name else ()
     for option, chosen in {**stage.data_files, **stage.data_also}.items():
         name = chosen(spec)
         inputs[option] = (f"{run.data}/{name}",) if name else ()
     if stage.inception:
         inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
+    if stage.downloaded and (mark := stage.downloaded(target)):
+        inputs["downloaded"] = (mark,)
     outputs = {
         option: f"{folder}/{run_id}/{name.format(variant=variant)}"
         for option, name in {**stage.writes, **stage.beside}.items()

@@ -15,14 +15,15 @@ SETTINGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # Rules that no experiment or artefact can be called like.
 RULES = {"all", "claims", "audit", "overview", "report", "workflow_report", "resolved_config"}
 RULES |= {"plan", "cost", "preflight", "collect_metrics", "run_config", "prepare_out_of_domain"}
-RULES |= {"masks", "write_mask", "download_inception", *(stage.rule for stage in stages())}
+RULES |= {"masks", "write_mask", "download_inception", "download_model"}
+RULES |= {*(stage.rule for stage in stages())}
 RULES |= {kind.rule for kind in KINDS.values()} | {k.download for k in KINDS.values() if k.download}
 # Folders and files that are there, which a target of this name would be taken for, or they for it.
 PLACES = {"results", "data", "config", "rules", "workflow", "profiles", "envs", "docs", "slurm"}
 PLACES |= {"tests", "benchmarks", "snakefile", "makefile", "runs", "metrics", "tables", "figures"}
 PLACES |= {"analysis", "records", "logs", "own", "only"}
 A = {"table": "a table", "figure": "a figure", "analysis": "an analysis"}
-DOWNLOADED = {"inception"}  # folders of downloads that are no data sets
+DOWNLOADED = {"inception", "models"}  # folders of downloads that are no data sets
 
 
 def check(config: dict) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import BACKBONE, CLEAN
+from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.files import digest
 from noiselab.planning.hints import hint
 from noiselab.planning.recipes import recipe, training
@@ -23,12 +24,19 @@ OF_BACKBONE = ("run_id", "family", "dataset", "stands_in_for", "corruption", "re
 OF_BACKBONE += ("noise_ratio", "error_rate", "seed", "model")
 
 
+def check(name: str, experiment: dict, spec: dict) -> None:
+    """A probe has no keys of noise, and its data sets are tasks."""
+    key, family = f"config key experiments.{name}", FAMILIES[experiment["family"]]
+    if foreign := [k for k in experiment if k not in KEYS]:
+        raise NoiselabError(f"{key}.{foreign[0]}: not of a probe; the noise is its backbone's")
+    if spec["kind"] not in family.kinds:
+        raise NoiselabError(f"{key}.datasets: {spec['name']} is not for a {family.name}")
+
+
 def backbone(config: dict, name: str, experiment: dict) -> tuple[str, dict]:
     """Name and content of the experiment whose runs are probed. NoiselabError: there is none, or
     its family has no features for probes."""
     key, chosen = f"config key experiments.{name}", experiment["backbone"]["experiment"]
-    if foreign := [k for k in experiment if k not in KEYS]:
-        raise NoiselabError(f"{key}.{foreign[0]}: not of a probe; the noise is its backbone's")
     families = FAMILIES[experiment["family"]].backbones
     known = [n for n, e in config["experiments"].items() if e["family"] in families]
     if chosen not in known:
@@ -51,11 +59,6 @@ def probes(
     config: dict, results: str, name: str, experiment: dict, spec: dict, backbones: list[Run]
 ) -> Iterator[Run]:
     """The probes of an experiment on one task. NoiselabError: it is no task for these backbones."""
-    family = FAMILIES[experiment["family"]]
-    if spec["kind"] not in family.kinds:
-        raise NoiselabError(
-            f"config key experiments.{name}.datasets: {spec['name']} is not for a {family.name}"
-        )
     for trained in backbones:
         if mistake := _mistake(trained, spec):
             raise NoiselabError(f"config key experiments.{name}.datasets: {mistake}")
@@ -64,7 +67,10 @@ def probes(
 
 
 def _mistake(trained: Run, spec: dict) -> str | None:
-    """Why a backbone cannot see the items of a task, or None."""
+    """Why a backbone cannot see the items of a task, or None. One that was trained elsewhere was
+    looked at already."""
+    if trained.family == PRETRAINED:
+        return None
     texts = spec["kind"].startswith("labelled_")
     if texts != (trained.family == "language_model"):
         what = "texts" if texts else "images"
@@ -82,7 +88,8 @@ def _probe(
 ) -> Run:
     family, changes = FAMILIES[experiment["family"]], experiment.get("training", {})
     own = recipe(config, experiment | {"protocol": "text"}, spec)
-    place = trained.run_id.split("/", 1)[1].replace("/", ".")
+    own_place = trained.run_id.split("/", 1)[1].replace("/", ".")
+    place = f"{PRETRAINED}.{trained.model['name']}" if trained.family == PRETRAINED else own_place
     variant = f"-x{digest(changes)[:6]}" if changes else ""
     run_id = f"{family.name}/{spec['name']}/{place}-{head}{variant}"
     content = {
@@ -107,7 +114,9 @@ def _probe(
 
 
 def noise_label(trained: Run) -> str:
-    """What the noise of a backbone is called."""
+    """What the noise of a backbone is called; of one that was trained elsewhere, its name."""
+    if trained.family == PRETRAINED:
+        return trained.model["name"]
     if trained.corruption == "none":
         return "clean"
     rate = trained.error_rate

@@ -23,10 +23,11 @@ from noiselab.families.descriptor import (
 from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
+from noiselab.planning import pretrained
 from noiselab.planning.checks import check_dataset, check_length
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
-from noiselab.planning.probes import backbone, chosen_backbones, probes
+from noiselab.planning.probes import backbone, check, chosen_backbones, probes
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
 from noiselab.planning.recipes import all_seeds, batch_multiplier, recipe, seeds, training
 from noiselab.run import Run
@@ -114,14 +115,22 @@ def _asked(config: dict, results: str, name: str, experiment: dict, spec: dict):
 
 def _probed(config: dict, results: str, name: str, experiment: dict, spec: dict):
     """The same of the probes on one task, whose backbones are among the parents."""
+    check(name, experiment, spec)
+    trained = _backbones(config, results, name, experiment, spec)
+    chosen = chosen_backbones(experiment, [own[0] for own in trained.values()])
+    for run in probes(config, results, name, experiment, spec, chosen):
+        yield run, trained[run.parents[BACKBONE]]
+
+
+def _backbones(config: dict, results: str, name: str, experiment: dict, spec: dict) -> dict:
+    """Id of a backbone -> itself and its parents."""
+    if "models" in experiment["backbone"]:
+        found = pretrained.models(config, results, name, experiment, spec)
+        return {run.run_id: (run,) for run in found}
     chosen, other = backbone(config, name, experiment)
     other = other | ({"seeds": config["seeds"], "replicas": {}} if config["seeds"] else {})
-    trained = {
-        run.run_id: (run, *parents) for _, run, parents in _planned(config, results, chosen, other)
-    }
-    backbones = chosen_backbones(experiment, [own[0] for own in trained.values()])
-    for run in probes(config, results, name, experiment, spec, backbones):
-        yield run, trained[run.parents[BACKBONE]]
+    planned = _planned(config, results, chosen, other)
+    return {run.run_id: (run, *parents) for _, run, parents in planned}
 
 
 def _located(experiment: dict, root: str | None) -> dict:

@@ -37,7 +37,7 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
     schema = deepcopy(base)
     defs, top = schema["$defs"], schema["properties"]
     common = defs.pop("recipe_changes")
-    for family in FAMILIES.values():
+    for family in _trained():
         released = _recipe(common, family)
         defs[f"{family.name}_released"] = released
         again = {"released": {"$ref": f"#/$defs/{family.name}_released"}}
@@ -47,7 +47,7 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
         top[family.name] = {"$ref": f"#/$defs/{family.name}"}
         schema["required"].append(family.name)
     for name, kinds in DATASETS.items():
-        users = [f.name for f in FAMILIES.values() if set(kinds) & set(f.kinds)]
+        users = [f.name for f in _trained() if set(kinds) & set(f.kinds)]
         defs[name].setdefault("properties", {})["overrides"] = settings(
             **{user: {"$ref": f"#/$defs/{user}_changes"} for user in users}
         )
@@ -58,6 +58,11 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
     top["resources"]["properties"] = {rule: {"$ref": "#/$defs/resources"} for rule in sorted(rules)}
     _experiments(defs["experiment"], corruptions)
     return schema
+
+
+def _trained() -> list[Family]:
+    """Families that have recipes and experiments."""
+    return [family for family in FAMILIES.values() if family.trained]
 
 
 def _recipe(common: dict, family: Family) -> dict:
@@ -72,11 +77,11 @@ def _recipe(common: dict, family: Family) -> dict:
 def _experiments(experiment: dict, corruptions: dict) -> None:
     """Keys of an experiment: its family's and its corruption's own, and a recipe's changes."""
     keys = experiment["properties"]
-    keys["family"] = {"enum": list(FAMILIES)}
+    keys["family"] = {"enum": [family.name for family in _trained()]}
     keys["corruption"] = {"enum": [name for name in corruptions if name != "none"]}
     for corruption in corruptions.values():
         keys |= corruption.options | corruption.optional
-    for family in FAMILIES.values():
+    for family in _trained():
         for key, axis in family.experiment.items():
             keys[key] = axis.schema
     experiment["allOf"] = [
@@ -88,4 +93,5 @@ def _experiments(experiment: dict, corruptions: dict) -> None:
             },
         }
         for name, family in FAMILIES.items()
+        if family.trained
     ]

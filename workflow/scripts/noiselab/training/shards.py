@@ -30,9 +30,10 @@ def in_shards(folder: Path, count: int, make: Callable[[int], Arrays]) -> Iterat
     return (_read(_path(folder, number)) for number in range(count))
 
 
-def identity(run: Run, weights: Path, *settings) -> str:
-    """Name of a folder of shards: of the run, the content of its weights, and further settings."""
-    return digest([run.content(), sha256(weights), *settings])[:12]
+def identity(run: Run, weights: Path | None, *settings) -> str:
+    """Name of a folder of shards: of the run, the content of its weights where it says nothing of
+    it, and further settings."""
+    return digest([run.content(), weights and sha256(weights), *settings])[:12]
 
 
 def _path(folder: Path, number: int) -> Path:

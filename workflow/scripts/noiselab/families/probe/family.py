@@ -23,6 +23,8 @@ from noiselab.families.descriptor import (
     scoring,
     settings,
 )
+from noiselab.families.pretrained.family import NAME as PRETRAINED
+from noiselab.families.pretrained.family import mark
 from noiselab.run import Run
 
 PLAIN = "plain"  # the method that the others are compared with
@@ -33,6 +35,11 @@ CHOSEN, TRIED = "chosen.csv", "tried.csv"
 def task(run: Run) -> str:
     """The folder of the task's data, after which its features are called."""
     return Path(run.data).name
+
+
+def _weights(run: Run) -> str | None:
+    """The file of a backbone's weights; a model that was trained elsewhere has a folder."""
+    return None if run.backbone["family"] == PRETRAINED else WEIGHTS
 
 
 def _some(value: dict) -> dict:
@@ -67,7 +74,8 @@ EXTRACTION = Stage(
     name="extract",
     rule="extract_features",
     script="extract_features",
-    reads={"run": File(RUN), "weights": File(WEIGHTS)},
+    reads={"run": File(RUN), "weights": File(_weights)},
+    downloaded=mark,
     writes={"out": "features-{variant}.npz"},
     data_files={"task": lambda spec: "dataset.json"},
     work=("shards", "features"),
@@ -107,7 +115,7 @@ FAMILY = Family(
         "methods": {"type": "object", "minProperties": 1, "additionalProperties": METHOD},
     },
     experiment={"heads": HEADS},
-    backbones=("language_model", "classifier", "vision_transformer"),
+    backbones=("language_model", "classifier", "vision_transformer", PRETRAINED),
     gates={"majority": 2},
     table="probes",
 )

@@ -18,6 +18,8 @@ from noiselab.data import labelled_texts, pairs, prepared
 from noiselab.data.kinds import LABELLED_KINDS
 from noiselab.errors import NoiselabError
 from noiselab.families.classifier import task as classifier
+from noiselab.families.pretrained import task as pretrained
+from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.files import read_json
 from noiselab.run import Run
 from noiselab.training.shards import identity, in_shards
@@ -28,17 +30,18 @@ TOKENS = 2**14  # in a batch
 
 Items = dict[str, tuple]  # split -> (items, labels int64 [n])
 Features = dict[str, np.ndarray]  # kind -> float32 [n, d]
+Network = Callable[[Tensor], Tensor]
 Extractor = Callable[[object, np.ndarray], Features]  # of items number `index`, int64 [n]
 
 
 def extract(
-    run: Run, weights: Path, task: Path, folder: Path, device: torch.device
+    run: Run, weights: Path | None, task: Path, folder: Path, device: torch.device
 ) -> dict[str, np.ndarray]:
     """`<split>_last` and `<split>_mean`, float32 [n, d], and `<split>_labels`, int64 [n], of each
     split of a task. Of images, `last` is all there is.
 
-    run: of the backbone; task: folder of prepared data; folder: keeps the finished shards if this
-    is stopped.
+    run: of the backbone; weights: None of one that was trained elsewhere; task: folder of prepared
+    data; folder: keeps the finished shards if this is stopped.
     """
     description = read_json(task / "dataset.json")
     texts = description.get("kind") in LABELLED_KINDS
@@ -67,20 +70,29 @@ def extract(
 # -------------------------------------------------------------------------------- texts
 
 
-def _texts(run: Run, weights: Path, task: Path, device: torch.device) -> tuple[Items, Extractor]:
+def _texts(run: Run, weights: Path | None, task: Path, device: torch.device) -> tuple:
     """Prompts as tokens, and the features of those."""
+    if run.family == PRETRAINED:
+        encode, hidden = pretrained.language_model(Path(run.folder), device)
+    else:
+        encode, hidden = _own_model(run, weights, device)
+    read = labelled_texts.read(task)[1]
+    items = {split: (encode(texts), labels) for split, (texts, labels) in read.items()}
+    return items, lambda tokens, index: text_features(hidden, [tokens[i] for i in index], device)
+
+
+def _own_model(run: Run, weights: Path, device: torch.device) -> tuple:
+    """Of a language model of this project: what makes tokens of prompts, and what makes hidden
+    states of tokens."""
     family = import_module(f"noiselab.families.{run.family}.task")
     model = load_weights(weights, family.build(run), device, run.run_id).eval()
     tokenizer, context = pairs.tokenizer(run.data), run.model["context"]
-    items = {}
-    for split, (texts, labels) in labelled_texts.read(task)[1].items():
+
+    def encode(texts: list[str]) -> list[list[int]]:
         encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        items[split] = ([last_tokens(one.ids, context) for one in encoded], labels)
+        return [last_tokens(one.ids, context) for one in encoded]
 
-    def hidden(tokens: Tensor) -> Tensor:
-        return model.transformer(tokens).last_hidden_state
-
-    return items, lambda tokens, index: text_features(hidden, [tokens[i] for i in index], device)
+    return encode, lambda tokens: model.transformer(tokens).last_hidden_state
 
 
 def last_tokens(tokens: list[int], context: int) -> list[int]:
@@ -116,28 +128,42 @@ def text_features(
 # -------------------------------------------------------------------------------- images
 
 
-def _images(run: Run, weights: Path, task: Path, device: torch.device) -> tuple[Items, Extractor]:
+def _images(run: Run, weights: Path | None, task: Path, device: torch.device) -> tuple:
     """Images, and what the last layer sees of them."""
-    family = import_module(f"noiselab.families.{run.family}.task")
-    own, task_run = prepared.read(run.data)[0], run | {"data": str(task)}
-    _, train, test = prepared.read_run(task_run)
-    network = family.build(run | {"average_mirrored": False}, own)
-    model = load_weights(weights, network, device, run.run_id).eval()
+    if run.family == PRETRAINED:
+        _, train, test = prepared.read(task)
+        network = pretrained.vision_model(Path(run.folder), device)
+    else:
+        own, task_run = prepared.read(run.data)[0], run | {"data": str(task)}
+        _, train, test = prepared.read_run(task_run)
+        family = import_module(f"noiselab.families.{run.family}.task")
+        model = family.build(run | {"average_mirrored": False}, own)
+        network = last_inputs(load_weights(weights, model, device, run.run_id).eval())
     items = {"train": (train.x, train.y), "test": (test.x, test.y)}
-    return items, lambda images, index: image_features(model, images, index, device)
+    return items, lambda images, index: image_features(network, images, index, device)
 
 
 @torch.no_grad()
 def image_features(
-    model: nn.Module, images: classifier.Images, index: np.ndarray, device: torch.device
+    network: Network, images: classifier.Images, index: np.ndarray, device: torch.device
 ) -> Features:
-    """What the last linear layer of a network sees of images number `index`."""
-    seen: list[Tensor] = []
+    """Features [n, d] of images number `index`. network: of images uint8 [n, c, h, w]."""
+    batches = classifier.in_batches(images, index)
+    parts = [network(batch.to(device)).float().cpu() for batch in batches]
+    return {"last": torch.cat(parts).numpy()}
+
+
+def last_inputs(model: nn.Module) -> Network:
+    """What the last linear layer of a network sees of images."""
     last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
-    try:
-        for batch in classifier.in_batches(images, index):
-            model(batch.to(device))
-    finally:
-        hook.remove()
-    return {"last": torch.cat(seen).numpy()}
+
+    def seen(images: Tensor) -> Tensor:
+        kept: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        try:
+            model(images)
+        finally:
+            hook.remove()
+        return kept[0]
+
+    return seen

@@ -21,6 +21,7 @@ from noiselab.measures.probes.fits import Curves, Items, Setting, fit
 from noiselab.run import Run
 
 SCORED = ("validation", "test")
+ASSUMED = 768  # features, for the cost alone, of a backbone of which nothing is known
 
 
 class Tried(NamedTuple):
@@ -45,6 +46,8 @@ def width(model: dict) -> int:
     """Features of a backbone, from its `model`."""
     if "widths" in model:
         return model["widths"][-1]
+    if "width" not in model:  # one that is not downloaded yet
+        return ASSUMED
     stages = len(model.get("blocks", [1]))
     return model["width"] * 2 ** (stages - 1)
 

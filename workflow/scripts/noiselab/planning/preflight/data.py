@@ -1,6 +1,7 @@
 """Checks of data sets: there, whole, or to be downloaded."""
 
 import importlib.util
+import os
 from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
@@ -10,6 +11,8 @@ from types import ModuleType
 from noiselab.data import cifar, image_files, text
 from noiselab.data.kinds import FOUND_KINDS, KINDS
 from noiselab.errors import NoiselabError
+from noiselab.families.pretrained.family import mark
+from noiselab.families.pretrained.files import available
 from noiselab.files import sha256
 from noiselab.planning.datasets import is_real, source_folder
 from noiselab.planning.graph import Graph
@@ -18,6 +21,7 @@ from noiselab.planning.preflight.network import Question
 from noiselab.planning.preflight.rows import MISSING, OK, SETUP, WARNING, Row
 
 LOCAL = "docs/DATA.md says what belongs there"
+DENIED = "accept its terms on the hub and set HF_TOKEN, or put it into data.root/models/"
 PREPARING = "prepare/"  # how the names of jobs begin that prepare data sets
 
 
@@ -38,6 +42,7 @@ def data_rows(graph: Graph, names: Iterable[str]) -> tuple[list[Row], float]:
     found = [_source(graph, folder, spec) for folder, spec in sets.items() if is_real(spec)]
     weights = (file for name in names for file in graph.jobs[name].inputs.get("inception", ()))
     found += [_inception(Path(file), graph.places.root) for file in dict.fromkeys(weights)]
+    found += _models(graph, names)
     rows += [row for row in found if isinstance(row, Row)]
     asked = {(q.check, q.where): q for q in found if isinstance(q, Question)}  # of subsets: once
     answers = network.ask_all(list(asked.values()))
@@ -113,6 +118,17 @@ def _inception(weights: Path, root: str | None) -> Row | Question:
 
     where = network.host(FID_WEIGHTS_URL)
     return Question("data: inception", where, partial(network.length, FID_WEIGHTS_URL))
+
+
+def _models(graph: Graph, names: Iterable[str]) -> list[Question]:
+    """What is to be asked of models that features are extracted by and that are not there yet."""
+    jobs = [graph.jobs[name] for name in names if "downloaded" in graph.jobs[name].inputs]
+    runs = {job.run: graph.plan.runs[job.run] for job in jobs if job.run}
+    waiting = {run.hub: run for run in runs.values() if not os.path.exists(mark(run))}
+    return [
+        Question(f"model: {run.model['name']}", hub, partial(available, hub), DENIED)
+        for hub, run in waiting.items()
+    ]
 
 
 def question(spec: dict, downloads: Path) -> Question:
