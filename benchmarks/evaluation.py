@@ -84,7 +84,7 @@ def denoising_errors(bench: Bench) -> None:
         levels = (torch.arange(draws, device=bench.device) + 0.5) / draws
         sigmas = (1.2 * torch.special.ndtri(levels) - 1.2).exp()
         seed = streams.integer(0, "classification", 0)
-        _, noise = diffusion.draw((draws, *images.shape[1:]), seed, bench.device)
+        _, noise = diffusion.draw(run, (draws, *images.shape[1:]), seed, bench.device)
         condition = torch.eye(classes, device=bench.device)
         errors = np.zeros((count, classes))
         for i, x in enumerate(images):

@@ -71,7 +71,7 @@ def test_conditions_are_the_labels_that_a_classifier_of_the_seed_would_see():
 
 
 def test_noise_levels_are_edms():
-    sigma, noise = diffusion.draw((20_000, 1, 2, 2), 0, CPU)
+    sigma, noise = diffusion.draw(run_of(), (20_000, 1, 2, 2), 0, CPU)
     logs = sigma.log()
     assert logs.mean().item() == pytest.approx(-1.2, abs=4 * 1.2 / np.sqrt(20_000))
     assert logs.std().item() == pytest.approx(1.2, abs=0.03)
@@ -160,13 +160,15 @@ def test_the_model_as_a_classifier_scores_each_class_on_the_same_noise(model):
     assert errors.shape == (20, 10)
     images = diffusion.scaled(torch.from_numpy(data.x))
     seed = diffusion.streams.integer(0, "classification", 0)
-    _, noise = diffusion.draw((2, 1, 8, 8), seed, CPU)
+    _, noise = diffusion.draw(run_of(), (2, 1, 8, 8), seed, CPU)
     # Quartiles of a log-normal: exp(-1.2 -+ 0.6745 * 1.2).
     sigmas = torch.exp(torch.tensor([-1.2 - 0.67449 * 1.2, -1.2 + 0.67449 * 1.2]))
     for i, label in ((0, 3), (7, 9)):
         one_hot = torch.eye(10)[[label]]
         draws = [
-            edm.denoising_loss(model, images[[i]], one_hot, s[None], e[None], 0.5).item()
+            edm.denoising_loss(
+                model, images[[i]], one_hot, s[None], e[None], edm.EDM().loss_weight
+            ).item()
             for s, e in zip(sigmas, noise, strict=True)
         ]
         assert errors[i, label] == pytest.approx(np.mean(draws), rel=1e-4)

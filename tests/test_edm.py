@@ -14,6 +14,7 @@ from noiselab.models.unet import unet
 FULL = torch.tensor([[0.5, 0.2, 0.1], [0.2, 0.3, -0.1], [0.1, -0.1, 0.2]], dtype=torch.float64)
 COVARIANCES = {"diagonal": torch.diag(torch.tensor([0.05, 0.3, 1.0, 0.25]).double()), "full": FULL}
 SIGMA_DATA = 0.5
+WEIGHT = edm.EDM(SIGMA_DATA).loss_weight
 
 
 class Gaussian:
@@ -43,7 +44,7 @@ class Gaussian:
         """Trace of the posterior's covariance, weighted; [n]."""
         variance = sigma[:, None] ** 2
         left = (self.values * variance / (self.values + variance)).mean(1)
-        return edm.loss_weight(sigma, SIGMA_DATA) * left
+        return WEIGHT(sigma) * left
 
     def solution(self, x, first, last):
         """The ODE's state at noise level `last` that was x at `first`."""
@@ -81,25 +82,25 @@ def shuffled(network: nn.Module) -> nn.Module:
 def test_preconditioning_is_table_1():
     sigma = torch.logspace(-3, 2, 50, dtype=torch.float64)
     s, d = sigma.numpy(), SIGMA_DATA
-    c = edm.preconditioning(sigma, d)
+    c = edm.EDM(d).preconditioning(sigma)
     assert c.c_skip.numpy() == pytest.approx(d**2 / (s**2 + d**2), rel=1e-14)
     assert c.c_out.numpy() == pytest.approx(s * d / np.sqrt(d**2 + s**2), rel=1e-14)
     assert c.c_in.numpy() == pytest.approx(1 / np.sqrt(s**2 + d**2), rel=1e-14)
     assert c.c_noise.numpy() == pytest.approx(np.log(s) / 4, rel=1e-14)
-    weight = edm.loss_weight(sigma, d).numpy()
+    weight = edm.EDM(d).loss_weight(sigma).numpy()
     assert weight == pytest.approx((s**2 + d**2) / (s * d) ** 2, rel=1e-14)
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 0.8])
 def test_network_sees_and_predicts_unit_variance_and_all_levels_weigh_alike(sigma_data):
     sigma = torch.logspace(-3, 2, 50, dtype=torch.float64)
-    c = edm.preconditioning(sigma, sigma_data)
+    c = edm.EDM(sigma_data).preconditioning(sigma)
     one = torch.ones_like(sigma)
     torch.testing.assert_close(c.c_in**2 * (sigma**2 + sigma_data**2), one)
     # The target (y - c_skip (y + n)) / c_out of Eq. 8
     target = ((1 - c.c_skip) * sigma_data) ** 2 + (c.c_skip * sigma) ** 2
     torch.testing.assert_close(target / c.c_out**2, one, rtol=1e-9, atol=0)
-    torch.testing.assert_close(edm.loss_weight(sigma, sigma_data) * c.c_out**2, one)
+    torch.testing.assert_close(edm.EDM(sigma_data).loss_weight(sigma) * c.c_out**2, one)
 
 
 class Recorder(nn.Module):
@@ -115,7 +116,7 @@ def test_denoiser_is_equation_7_in_the_precision_of_x(dtype):
     network = Recorder()
     x, sigma = normal(3, 2, 4, 4).to(dtype), torch.tensor([0.002, 0.5, 80.0])
     condition = torch.eye(3)
-    result = edm.Denoiser(network, SIGMA_DATA)(x, sigma, condition)
+    result = edm.Denoiser(network, edm.EDM())(x, sigma, condition)
     seen, c_noise, label = network.seen
     assert (result.dtype, seen.dtype) == (dtype, torch.float32)
     assert torch.equal(label, condition)
@@ -137,7 +138,7 @@ def test_autocast_reaches_the_network_but_not_the_skip():
         return result
 
     dtypes = []
-    denoiser = edm.Denoiser(nn.Identity(), SIGMA_DATA)
+    denoiser = edm.Denoiser(nn.Identity(), edm.EDM())
     denoiser.network.forward = inside
     x, sigma = normal(5, 1, 4, 4).float(), torch.full((5,), 0.5)
     with torch.autocast("cpu", torch.bfloat16):
@@ -151,11 +152,11 @@ def test_autocast_reaches_the_network_but_not_the_skip():
 
 def test_noise_levels_of_training_are_log_normal():
     u = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
-    levels = edm.Training().noise_levels(u)
+    levels = edm.EDM().noise_levels(u)
     assert levels.log().mean().item() == pytest.approx(-1.2, abs=1e-6)
     assert levels.log().std().item() == pytest.approx(1.2, abs=1e-3)
     for dtype in (torch.float32, torch.float64):
-        ends = edm.Training().noise_levels(torch.tensor([0.0, 0.5, 1.0], dtype=dtype))
+        ends = edm.EDM().noise_levels(torch.tensor([0.0, 0.5, 1.0], dtype=dtype))
         assert ends[1].item() == pytest.approx(math.exp(-1.2))
         assert 0 < ends[0] < ends[2] < math.inf
 
@@ -164,7 +165,7 @@ def test_loss_is_a_loop_over_images():
     data = Gaussian(FULL)
     images, noise = data.images(5), normal(5, 1, 1, 3)
     sigma = torch.tensor([0.01, 0.1, 0.3, 1.0, 10.0]).double()
-    losses = edm.denoising_loss(data, images, torch.ones(5, 1), sigma, noise, SIGMA_DATA)
+    losses = edm.denoising_loss(data, images, torch.ones(5, 1), sigma, noise, WEIGHT)
     for i, s in enumerate(sigma.tolist()):
         found = data.denoise(images[i : i + 1] + s * noise[i], s)
         squared = np.mean((found - images[i]).numpy() ** 2)
@@ -175,11 +176,11 @@ def test_loss_is_a_loop_over_images():
 def test_the_ideal_denoiser_has_the_loss_of_theory_and_others_have_more(gaussian):
     n = 100_000
     u = torch.rand(n, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    sigma = edm.Training().noise_levels(u)
+    sigma = edm.EDM().noise_levels(u)
     batch = gaussian.images(n), torch.ones(n, 1), sigma, normal(n, 1, 1, gaussian.d)
 
     def losses(denoiser):
-        return edm.denoising_loss(denoiser, *batch, SIGMA_DATA)
+        return edm.denoising_loss(denoiser, *batch, WEIGHT)
 
     ideal = losses(gaussian)
     difference = ideal - gaussian.expected_loss(sigma)
@@ -250,7 +251,7 @@ def test_error_falls_with_the_order_of_the_solver(gaussian, solver, order):
 
 
 def test_an_image_does_not_depend_on_the_others_in_its_batch():
-    denoiser = edm.Denoiser(shuffled(unet(1, 3, 8, width=16, multipliers=(1, 2))), SIGMA_DATA)
+    denoiser = edm.Denoiser(shuffled(unet(1, 3, 8, width=16, multipliers=(1, 2))), edm.EDM())
     noise, condition = normal(6, 1, 8, 8), torch.eye(3)[torch.arange(6) % 3]
     sigmas = edm.Sampling(steps=6).noise_levels()
     whole = edm.sample(denoiser, noise, condition, sigmas)
@@ -286,12 +287,12 @@ def labelled(classes, n):
 
 def draws(count):
     u = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return edm.Training().noise_levels(u), normal(count, 1, 1, 3)
+    return edm.EDM().noise_levels(u), normal(count, 1, 1, 3)
 
 
 def test_the_smallest_error_is_the_bayes_decision(classes):
     images, labels = labelled(classes, 300)
-    errors = edm.class_errors(classes, images, *draws(400), 3, SIGMA_DATA)
+    errors = edm.class_errors(classes, images, *draws(400), 3, WEIGHT)
     distances = ((images[:, 0] - classes.means) ** 2).sum(-1)
     # Equal covariances and classes: Bayes takes the nearest mean. Near its border, draws decide.
     two = distances.sort(1).values
@@ -304,18 +305,18 @@ def test_the_smallest_error_is_the_bayes_decision(classes):
 def test_class_errors_are_a_loop_whatever_the_batch(classes):
     images, _ = labelled(classes, 4)
     sigmas, noise = draws(5)
-    errors = edm.class_errors(classes, images, sigmas, noise, 3, SIGMA_DATA)
+    errors = edm.class_errors(classes, images, sigmas, noise, 3, WEIGHT)
     assert (errors.shape, errors.dtype) == ((4, 3), np.float64)
     for i, image in enumerate(images):
         for c in range(3):
             condition = torch.eye(3)[c : c + 1]
             losses = [
-                edm.denoising_loss(classes, image[None], condition, s[None], e[None], SIGMA_DATA)
+                edm.denoising_loss(classes, image[None], condition, s[None], e[None], WEIGHT)
                 for s, e in zip(sigmas, noise, strict=True)
             ]
             assert errors[i, c] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-12)
     for batch in (1, 5, 12):
-        again = edm.class_errors(classes, images, sigmas, noise, 3, SIGMA_DATA, batch=batch)
+        again = edm.class_errors(classes, images, sigmas, noise, 3, WEIGHT, batch=batch)
         assert again == pytest.approx(errors, rel=1e-12)
 
 
@@ -325,20 +326,20 @@ def test_class_errors_are_a_loop_whatever_the_batch(classes):
 def test_a_small_network_learns_to_draw_and_to_tell_two_classes():
     torch.manual_seed(0)
     network = unet(1, 2, 4, width=16, multipliers=(1,), blocks=1, attention=(), dropout=0.0)
-    denoiser = edm.Denoiser(network, SIGMA_DATA)
+    denoiser = edm.Denoiser(network, edm.EDM())
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=5e-3)
     condition = torch.eye(2)[torch.arange(32) % 2]
     sign = (2 * condition[:, 0] - 1)[:, None, None, None]
     for _ in range(80):
         images = 0.5 * sign + 0.1 * torch.randn(32, 1, 4, 4)
-        sigma, noise = edm.Training().noise_levels(torch.rand(32)), torch.randn(32, 1, 4, 4)
+        sigma, noise = edm.EDM().noise_levels(torch.rand(32)), torch.randn(32, 1, 4, 4)
         batch = images, condition, sigma, noise
-        edm.denoising_loss(denoiser, *batch, SIGMA_DATA).mean().backward()
+        edm.denoising_loss(denoiser, *batch, WEIGHT).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
     sigmas = edm.Sampling().noise_levels()
     found = edm.sample(denoiser, torch.randn(32, 1, 4, 4), condition, sigmas)
     assert ((found * sign).mean((1, 2, 3)) > 0.25).all()
-    shared = edm.Training().noise_levels(torch.rand(8)), torch.randn(8, 1, 4, 4)
-    errors = edm.class_errors(denoiser, images, *shared, 2, SIGMA_DATA)
+    shared = edm.EDM().noise_levels(torch.rand(8)), torch.randn(8, 1, 4, 4)
+    errors = edm.class_errors(denoiser, images, *shared, 2, WEIGHT)
     assert np.array_equal(errors.argmin(1), condition.argmax(1).numpy())

@@ -7,27 +7,13 @@ Noise is drawn by the caller, so everything here is a function of its arguments.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 END = 2.0**-53  # least distance of a uniform number from 0 and 1, whose quantiles are infinite
-
-
-@dataclass(frozen=True)
-class Training:
-    """Noise levels of training (Table 1): ln sigma is normal with this mean and deviation."""
-
-    sigma_data: float = 0.5  # standard deviation of pixels
-    p_mean: float = -1.2
-    p_std: float = 1.2
-
-    def noise_levels(self, u: Tensor) -> Tensor:
-        """The u-quantile of the noise levels for each uniform u in [0, 1], any shape."""
-        z = torch.special.ndtri(u.double().clamp(END, 1 - END))
-        return torch.exp(self.p_mean + self.p_std * z).to(u.dtype)
 
 
 @dataclass(frozen=True)
@@ -57,36 +43,70 @@ class Preconditioning(NamedTuple):
     c_noise: Tensor
 
 
-def preconditioning(sigma: Tensor, sigma_data: float) -> Preconditioning:
-    """Table 1, last column: unit variance for the network's input and for its target."""
-    root = (sigma**2 + sigma_data**2).sqrt()
-    return Preconditioning(
-        c_skip=(sigma_data / root) ** 2,
-        c_out=sigma * sigma_data / root,
-        c_in=1 / root,
-        c_noise=sigma.log() / 4,
-    )
+class Parametrisation(Protocol):
+    """What a network is asked for, at which noise levels, and how images are drawn with it. Images
+    x are seen as x + sigma e, e standard normal."""
+
+    def noise_levels(self, u: Tensor) -> Tensor:
+        """The u-quantile of training's noise levels for each uniform u in [0, 1], any shape."""
+
+    def preconditioning(self, sigma: Tensor) -> Preconditioning:
+        """Of these noise levels, any shape."""
+
+    def loss_weight(self, sigma: Tensor) -> Tensor:
+        """Of the denoiser's squared error, any shape."""
+
+    def sample(self, denoiser: "Denoiser", noise: Tensor, condition: Tensor, steps: int) -> Tensor:
+        """One image per row of standard normal noise [n, c, h, w] and condition [n, C], float64."""
 
 
-def loss_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """lambda(sigma) of Table 1, 1 / c_out^2: at first all noise levels lose alike."""
-    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+@dataclass(frozen=True)
+class EDM:
+    """Table 1, last column. In training ln sigma is normal with this mean and deviation."""
+
+    sigma_data: float = 0.5  # standard deviation of pixels
+    p_mean: float = -1.2
+    p_std: float = 1.2
+
+    def noise_levels(self, u: Tensor) -> Tensor:
+        """The u-quantile of the noise levels for each uniform u in [0, 1], any shape."""
+        z = torch.special.ndtri(u.double().clamp(END, 1 - END))
+        return torch.exp(self.p_mean + self.p_std * z).to(u.dtype)
+
+    def preconditioning(self, sigma: Tensor) -> Preconditioning:
+        """Unit variance for the network's input and for its target."""
+        root = (sigma**2 + self.sigma_data**2).sqrt()
+        return Preconditioning(
+            c_skip=(self.sigma_data / root) ** 2,
+            c_out=sigma * self.sigma_data / root,
+            c_in=1 / root,
+            c_noise=sigma.log() / 4,
+        )
+
+    def loss_weight(self, sigma: Tensor) -> Tensor:
+        """lambda(sigma), 1 / c_out^2: at first all noise levels lose alike."""
+        return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
+
+    def sample(self, denoiser: "Denoiser", noise: Tensor, condition: Tensor, steps: int) -> Tensor:
+        """Heun's method in sigma: one image per row of standard normal noise [n, c, h, w] and
+        condition [n, C], float64."""
+        return sample(denoiser, noise, condition, Sampling(steps).noise_levels())
 
 
 class Denoiser(nn.Module):
     """D(x; sigma, condition) = c_skip x + c_out F(c_in x; c_noise, condition) (Eq. 7).
 
     The network F computes in single precision or what autocast makes of it; the sum around it
-    in the precision of x.
+    in the precision of x. The factors are those of the parametrisation.
     """
 
-    def __init__(self, network: nn.Module, sigma_data: float):
+    def __init__(self, network: nn.Module, parametrisation: Parametrisation):
         super().__init__()
-        self.network, self.sigma_data = network, sigma_data
+        self.network, self.parametrisation = network, parametrisation
 
     def forward(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
         """x [n, c, h, w] at noise levels sigma [n], one-hot condition [n, C] -> [n, c, h, w]."""
-        factors = preconditioning(sigma.to(x.dtype), self.sigma_data)
+        factors = self.parametrisation.preconditioning(sigma.to(x.dtype))
         c_skip, c_out, c_in = (factor[:, None, None, None] for factor in factors[:3])
         inside = self.network((c_in * x).float(), factors.c_noise.float(), condition)
         return c_skip * x + c_out * inside
@@ -98,15 +118,15 @@ def denoising_loss(
     condition: Tensor,
     sigma: Tensor,
     noise: Tensor,
-    sigma_data: float,
+    loss_weight: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Weighted squared error of Eq. 8 (lambda of Table 1), mean over pixels, [n].
+    """Weighted squared error of Eq. 8, mean over pixels, [n].
 
     images and standard normal noise [n, c, h, w], condition [n, C], sigma [n].
     """
     noisy = images + sigma[:, None, None, None] * noise
     error = denoiser(noisy, sigma, condition) - images
-    return loss_weight(sigma, sigma_data) * error.square().flatten(1).mean(1)
+    return loss_weight(sigma) * error.square().flatten(1).mean(1)
 
 
 # ------------------------------------------------------------------------------- sampling
@@ -149,7 +169,7 @@ def class_errors(
     sigmas: Tensor,
     noise: Tensor,
     classes: int,
-    sigma_data: float,
+    loss_weight: Callable[[Tensor], Tensor],
     batch: int = 1000,
 ) -> np.ndarray:
     """Mean `denoising_loss` of every image given every class, float64 [n, C].
@@ -164,7 +184,7 @@ def class_errors(
     for pairs in torch.arange(len(images) * classes, device=images.device).split(batch):
         x, condition = images[pairs // classes], one_hot[pairs % classes]
         draws = [
-            denoising_loss(denoiser, x, condition, s.expand(len(x)), e, sigma_data).double()
+            denoising_loss(denoiser, x, condition, s.expand(len(x)), e, loss_weight).double()
             for s, e in zip(sigmas, noise, strict=True)
         ]
         parts.append(torch.stack(draws).mean(0))

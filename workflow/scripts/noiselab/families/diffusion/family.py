@@ -21,6 +21,7 @@ from noiselab.families.descriptor import (
 )
 from noiselab.run import Run
 
+PARAMETRISATIONS = ("edm", "flow_matching")  # what the network is asked for
 FEATURES = ("judge", "inception")  # whose features a Fréchet distance is of
 
 
@@ -118,11 +119,14 @@ FAMILY = Family(
         "size": spec["size"],
         "augment": {"crop": 0, "flip": spec["flip"]},
         "evaluation": recipe["evaluation"],
+        # Runs of recipes that say nothing of it stay as they are.
+        **{key: recipe[key] for key in ("parametrisation",) if key in recipe},
     },
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     judge="classifier",
     recipe={
         "epochs": POSITIVE,
+        "parametrisation": {"enum": list(PARAMETRISATIONS)},
         "evaluation": settings(
             curve_images=COUNT,
             images={"type": "integer", "minimum": 2},

@@ -1,6 +1,6 @@
-"""The diffusion family: EDM on images with their class as condition."""
+"""The diffusion family: EDM, or flow matching, on images with their class as condition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +17,17 @@ from noiselab.data.prepared import Split
 from noiselab.families.work import Data
 from noiselab.measures.generated import generated_labels
 from noiselab.models import edm
+from noiselab.models.flow_matching import FlowMatching
 from noiselab.models.unet import unet
 from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 from noiselab.training.shards import identity, in_shards
 
-LEVELS = edm.Training()
+# Name in the configuration -> what the network is asked for, and how images are drawn with it.
+PARAMETRISATIONS: dict[str, edm.Parametrisation] = {
+    "edm": edm.EDM(),
+    "flow_matching": FlowMatching(),
+}
 SHARD = 1000  # images; what a stopped sampling loses at most
 TOGETHER = 250  # images sampled at once
 
@@ -30,6 +35,7 @@ TOGETHER = 250  # images sampled at once
 def task(run: Run, device: torch.device) -> Task:
     """Everything that the training loop needs for one run."""
     _, train, test = prepared.read_run(run)
+    loss = denoising_loss(run)
     glance = held_out_batch(run, test, run.evaluation["curve_images"], device)
 
     def test_loss(model: nn.Module) -> dict[str, float]:
@@ -45,7 +51,12 @@ def build(run: Run) -> edm.Denoiser:
     torch.manual_seed(streams.integer(run.seed, "weights", 0))
     settings = {k: v for k, v in run.model.items() if k != "name"}
     network = unet(run.channels, run.classes, run.size, **settings)
-    return edm.Denoiser(network, LEVELS.sigma_data).to(memory_format=torch.channels_last)
+    return edm.Denoiser(network, parametrisation(run)).to(memory_format=torch.channels_last)
+
+
+def parametrisation(run: Run) -> edm.Parametrisation:
+    """That of the run's recipe; EDM's where it says nothing."""
+    return PARAMETRISATIONS[run.get("parametrisation", "edm")]
 
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
@@ -90,27 +101,35 @@ class DiffusionBatches:
 
     def _draw(self, step: int) -> tuple[Tensor, Tensor]:
         seed = streams.integer(self.run.seed, "diffusion", step)
-        return draw(self.shape, seed, self.device)
+        return draw(self.run, self.shape, seed, self.device)
 
 
-def draw(shape: tuple[int, ...], seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def draw(
+    run: Run, shape: tuple[int, ...], seed: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Noise levels of training, float [n], and standard normal noise [n, c, h, w]."""
     generator = torch.Generator(device).manual_seed(seed)
     u = torch.rand(shape[0], generator=generator, device=device)
-    return LEVELS.noise_levels(u), torch.randn(shape, generator=generator, device=device)
+    noise = torch.randn(shape, generator=generator, device=device)
+    return parametrisation(run).noise_levels(u), noise
 
 
-def loss(model: nn.Module, batch: Batch) -> Tensor:
-    """EDM's loss (Eq. 8), mean over pixels and images."""
-    images, conditions, sigma, noise = batch.inputs
-    return edm.denoising_loss(model, images, conditions, sigma, noise, LEVELS.sigma_data).mean()
+def denoising_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
+    """The weighted loss of EDM's Eq. 8, mean over pixels and images."""
+    weight = parametrisation(run).loss_weight
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        images, conditions, sigma, noise = batch.inputs
+        return edm.denoising_loss(model, images, conditions, sigma, noise, weight).mean()
+
+    return loss
 
 
 def held_out_batch(run: Run, test: Split, count: int, device: torch.device) -> Batch:
     """A fixed batch of test images with their clean labels, for the learning curve."""
     images = torch.from_numpy(np.array(test.x[:count])).to(device)
     labels = torch.from_numpy(np.array(test.y[:count])).to(device)
-    drawn = draw(images.shape, streams.integer(0, "diffusion-test", 0), device)
+    drawn = draw(run, images.shape, streams.integer(0, "diffusion-test", 0), device)
     inputs = DiffusionInputs(scaled(images), condition(labels, run), *drawn)
     return Batch(inputs, labels, torch.zeros(len(labels), dtype=torch.bool, device=device))
 
@@ -153,14 +172,14 @@ def sample_all(
 def sample(
     model: edm.Denoiser, run: Run, index: np.ndarray, labels: np.ndarray, device: torch.device
 ) -> np.ndarray:
-    """Images number `index` of a run, uint8 [n, c, h, w]: deterministic Heun from noise that is a
+    """Images number `index` of a run, uint8 [n, c, h, w]: by Heun's method from noise that is a
     function of seed and number."""
     shape = (run.channels, run.size, run.size)
     seeds = (streams.integer(run.seed, "sampling", int(i)) for i in index)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-    sigmas = edm.Sampling(steps=run.evaluation["sampling_steps"]).noise_levels()
     conditions = condition(torch.from_numpy(labels).to(device), run)
-    return pixels(edm.sample(model, torch.stack(noise).to(device), conditions, sigmas))
+    start, steps = torch.stack(noise).to(device), run.evaluation["sampling_steps"]
+    return pixels(parametrisation(run).sample(model, start, conditions, steps))
 
 
 # ------------------------------------------------------------------------- classification
@@ -172,7 +191,8 @@ def class_errors(model: edm.Denoiser, run: Run, test: Split, device: torch.devic
     levels are evenly spaced quantiles of those of training."""
     count, draws = run.evaluation["classified"], run.evaluation["draws"]
     images = scaled(torch.from_numpy(np.array(test.x[:count])).to(device))
-    sigmas = LEVELS.noise_levels((torch.arange(draws, device=device) + 0.5) / draws)
+    own = parametrisation(run)
+    sigmas = own.noise_levels((torch.arange(draws, device=device) + 0.5) / draws)
     seed = streams.integer(0, "classification", 0)
-    _, noise = draw((draws, *images.shape[1:]), seed, device)
-    return edm.class_errors(model, images, sigmas, noise, run.classes, LEVELS.sigma_data)
+    _, noise = draw(run, (draws, *images.shape[1:]), seed, device)
+    return edm.class_errors(model, images, sigmas, noise, run.classes, own.loss_weight)
