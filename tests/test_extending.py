@@ -64,7 +64,7 @@ def results(folder):
     return folder / "results" / "smoke"
 
 
-TABLES = {"scans_given": 2, "shapes_noise": 2, "confusions": 2, "neighbours": 2, "perceptron": 2}
+TABLES = {"scans_given": 2, "shapes_noise": 2, "confusions": 2, "neighbours": 2, "bottleneck": 2}
 TABLES |= {"by_class": 2, "prototypes_noise": 2, "two_networks": 18}
 
 
@@ -160,10 +160,10 @@ def test_the_tests_cover_the_new_corruption(folder):
 
 def test_the_new_model_is_trained_with_its_settings_alone(results):
     (path,) = results.glob("runs/classifier/digits/clean-s0-x*/run.json")
-    assert json.loads(path.read_text())["model"] == {"name": "mlp", "width": 32, "layers": 2}
+    assert json.loads(path.read_text())["model"] == {"name": "bottleneck", "rank": 8}
     weights = load_file(path.with_name("weights.safetensors"))
     count = sum(array.size for name, array in weights.items() if name.startswith("network."))
-    assert count == (64 * 32 + 32) + (32 * 32 + 32) + (32 * 10 + 10)
+    assert count == 64 * 8 + (8 * 10 + 10)
 
 
 def test_the_joint_table_has_its_title_and_columns(results):

@@ -10,9 +10,14 @@ from noiselab.errors import NoiselabError
 from noiselab.families.classifier import task as classifier
 from noiselab.models.fast_cnn import fast_cnn
 from noiselab.models.gpt2 import gpt2
+from noiselab.models.lstm import lstm
 from noiselab.models.marian import Symbols, marian
+from noiselab.models.perceptrons import mixer, mlp
 from noiselab.models.resnet import resnet
 from noiselab.models.settings import network_settings
+
+
+torch.set_num_threads(1)
 
 
 def test_default_is_torchvisions_resnet18_with_the_cifar_stem():
@@ -107,3 +112,75 @@ def test_mirrored_probabilities_are_means_of_both_views():
     torch.testing.assert_close(found.softmax(-1), (seen[0] + seen[1]) / 2)
     torch.testing.assert_close(found, mirrored_view)
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(5))
+
+
+def overfitted(network, inputs, targets, steps=60):
+    """The loss of a network after so many steps on one batch; targets with logits in the rows."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(inputs), targets)
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+# (channels, size, classes) of the images, settings, parameters by hand.
+PERCEPTRONS = {
+    "mlp": (mlp, {"width": 20, "layers": 2}, 3 * 64 * 20 + 20 * 20 + 2 * 2 * 20 + 20 * 10 + 10),
+    # Patches of 48 numbers; of each block two norms, 4 x (4 / 2) tokens and 12 x 48 channels.
+    "mixer": (
+        mixer,
+        {"patch": 4, "width": 12, "layers": 2},
+        (48 * 12 + 12)
+        + 2 * (2 * 24 + (4 * 6 + 6) + (6 * 4 + 4) + (12 * 48 + 48) + (48 * 12 + 12))
+        + 24
+        + (12 * 10 + 10),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PERCEPTRONS)
+def test_perceptrons_have_their_parameters_and_learn_a_batch(name):
+    torch.manual_seed(0)
+    network, settings, parameters = PERCEPTRONS[name]
+    model = network(3, 8, 10, **settings)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    images, labels = torch.randn(20, 3, 8, 8), torch.arange(20) % 10
+    assert model(images).shape == (20, 10)
+    assert not any(isinstance(layer, nn.Conv1d) for layer in model.modules())
+    assert overfitted(model, images, labels) < 0.05
+
+
+class Flat(nn.Module):
+    """A language model with a row per token."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens):
+        return self.model(tokens).logits.flatten(0, 1)
+
+
+def test_the_lstm_has_its_parameters_and_learns_a_batch():
+    torch.manual_seed(0)
+    model = lstm(100, 16, layers=2, width=32)
+    # The vocabulary is padded to 128; a layer has four gates, each with two matrices and biases.
+    assert sum(p.numel() for p in model.parameters()) == 128 * 32 + 2 * 4 * (2 * 32 * 32 + 2 * 32)
+    tokens = torch.randint(0, 100, (2, 17))
+    start = nn.functional.cross_entropy(Flat(model)(tokens[:, :-1]), tokens[:, 1:].flatten())
+    assert start.item() == pytest.approx(4.85, abs=0.1)  # ln 128
+    assert overfitted(Flat(model), tokens[:, :-1], tokens[:, 1:].flatten(), 250) < 0.1
+
+
+def test_the_lstm_sees_no_later_token_and_keeps_every_earlier_one():
+    torch.manual_seed(0)
+    model = lstm(100, 16, layers=2, width=32)
+    tokens = torch.randint(0, 100, (1, 12))
+    changed = tokens.clone()
+    changed[0, 5] = (tokens[0, 5] + 1) % 100
+    with torch.no_grad():
+        moved = (model(tokens).logits - model(changed).logits).abs().amax(-1)[0]
+    assert (moved[:5] == 0).all()
+    assert (moved[5:] > 0).all()

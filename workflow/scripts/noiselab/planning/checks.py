@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from noiselab.data.kinds import DOMAINS, KINDS
 from noiselab.errors import NoiselabError
+from noiselab.noise.base import CORRUPTIONS
 from noiselab.planning import names
 from noiselab.planning.config import published
 from noiselab.planning.hints import hint
@@ -155,7 +156,13 @@ def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> N
         number(ratio, f"{key}.batch_multiplier.{ratio}")
 
 
-def check_length(run: Run) -> None:
+def check_run(run: Run) -> None:
+    """A training's length, and what its loss is corrected for, can be."""
+    _check_length(run)
+    _check_correction(run)
+
+
+def _check_length(run: Run) -> None:
     """A training can end, and is longer than its warm-up; where a multiplier divides it, that is as
     planned."""
     steps, warmup = run.training["steps"], run.training["warmup_steps"]
@@ -173,6 +180,15 @@ def check_length(run: Run) -> None:
         raise NoiselabError(
             f"config key {run.family}.schedule: a warm-up of {_count(warmup)} steps is longer than "
             f"the training of {run.run_id}, {steps} steps"
+        )
+
+
+def _check_correction(run: Run) -> None:
+    """A loss that is corrected for the noise knows how it turns labels."""
+    if "correction" in run and not hasattr(CORRUPTIONS[run.corruption], "transitions"):
+        raise NoiselabError(
+            f"config key {run.family}.correction: {run.corruption} of {run.run_id} has no "
+            "transition matrix to correct by"
         )
 
 

@@ -24,7 +24,7 @@ from noiselab.files import digest, sha256
 from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning import pretrained
-from noiselab.planning.checks import check_dataset, check_length
+from noiselab.planning.checks import check_dataset, check_run
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
 from noiselab.planning.probes import backbone, check, chosen_backbones, probes
@@ -87,7 +87,7 @@ def plan(config: dict, results: str) -> Plan:
             for needed in (run, *parents):
                 _check_shared(needed, runs.setdefault(needed.run_id, needed), name)
     for run in runs.values():
-        check_length(run)
+        check_run(run)
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
             datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
@@ -304,6 +304,7 @@ def _own_run(config, results, experiment, spec, place: Place) -> Run:
         "batch_multiplier": place.multiplier
         or batch_multiplier(experiment, own, spec, rate.noise_ratio),
         **({} if clean else experiment.get("noise", {})),
+        **({"correction": own["correction"]} if "correction" in own and not clean else {}),
     }
     part = "".join(axis.label(value) for axis, value in place.axes)
     usual = _variant(protocol, experiment.get("training", {}))  # of a teacher, too

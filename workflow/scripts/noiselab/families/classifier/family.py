@@ -53,15 +53,26 @@ def too_small(model: dict, spec: dict, recipe: dict) -> str | None:
     return None
 
 
+def undivided(model: dict, spec: dict, recipe: dict) -> str | None:
+    """Why such a network cannot be: patches cover the image."""
+    if spec["size"] % model["patch"]:
+        return f"model.patch: patches of {model['patch']} pixels do not divide {spec['size']}"
+    return None
+
+
+# Of the loss, by the noise's transition matrix: forward, as in Patrini et al. 2017.
+CORRECTION = {"enum": ["forward"]}
 RESNET = Model({"width": COUNT, "blocks": COUNTS})
 FAST_CNN = Model({"widths": COUNTS}, too_small)
+MLP = Model({"width": COUNT, "layers": COUNT})
+MIXER = Model({"patch": COUNT, "width": COUNT, "layers": COUNT}, undivided)
 
 FAMILY = Family(
     name="classifier",
     title="Classifiers",
     order=1,
     kinds=(*IMAGE_KINDS, *FILE_KINDS),
-    models={"resnet": RESNET, "fast_cnn": FAST_CNN},
+    models={"resnet": RESNET, "fast_cnn": FAST_CNN, "mlp": MLP, "mixer": MIXER},
     gates={"chance": 10},
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
@@ -73,6 +84,7 @@ FAMILY = Family(
     recipe={
         "epochs": POSITIVE,
         "label_smoothing": SHARE,
+        "correction": CORRECTION,
         "average_mirrored": {"type": "boolean"},
     },
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],

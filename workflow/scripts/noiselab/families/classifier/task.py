@@ -15,11 +15,14 @@ from noiselab.data.encoded_batches import PIECE, free_threads, training_batches,
 from noiselab.data.prepared import Split
 from noiselab.families.work import Data
 from noiselab.models.fast_cnn import FastCNN, fast_cnn
+from noiselab.models.perceptrons import mixer, mlp
 from noiselab.models.resnet import resnet
+from noiselab.noise.registry import corruption
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import Batch, Task
 
+SMALLEST = 1e-20  # probability whose logarithm is taken
 WHITENED = 5000  # training images, at most, that the first layer of a FastCNN is made from
 Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 
@@ -28,6 +31,8 @@ Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet": lambda channels, size, classes, **settings: resnet(channels, classes, **settings),
     "fast_cnn": lambda channels, size, classes, **settings: fast_cnn(channels, classes, **settings),
+    "mlp": mlp,
+    "mixer": mixer,
 }
 
 
@@ -116,11 +121,21 @@ def _first_images(train: Split) -> Tensor:
 
 def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
     """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed where the
-    recipe says so."""
+    recipe says so.
+
+    With forward correction (Patrini et al. 2017) it is that of p T, what the noise makes of the
+    model's probabilities p: it is least where p is that of the clean labels.
+    """
     smoothing = run.get("label_smoothing", 0.0)
+    transitions = None
+    if "correction" in run:
+        transitions = torch.from_numpy(corruption(run).transitions).float()
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         logits = model(batch.inputs).float()
+        if transitions is not None:
+            noisy = logits.softmax(-1) @ transitions.to(logits.device)
+            logits = noisy.clamp_min(SMALLEST).log()  # their own log-softmax: rows of T sum to 1
         return cross_entropy(logits, batch.targets, label_smoothing=smoothing)
 
     return loss

@@ -1,4 +1,4 @@
-"""Language models: GPT-2 on token sequences."""
+"""Language models: GPT-2, or LSTMs, on token sequences."""
 
 from noiselab.data.kinds import DOMAINS, TEXT_KINDS
 from noiselab.families.descriptor import (
@@ -26,6 +26,10 @@ GPT2 = Model(
         "context": {"type": "integer", "minimum": 2},
     },
     heads_mistake,
+    optional={"initial_std": POSITIVE},
+)
+LSTM = Model(
+    {"layers": COUNT, "width": COUNT, "context": {"type": "integer", "minimum": 2}},
     optional={"initial_std": POSITIVE},
 )
 
@@ -70,7 +74,7 @@ FAMILY = Family(
     title="Language models",
     order=4,
     kinds=TEXT_KINDS,
-    models={"gpt2": GPT2},
+    models={"gpt2": GPT2, "lstm": LSTM},
     gates={"bigram": 0},
     facts=evaluated,
     data_mistake=data_mistake,

@@ -1,6 +1,6 @@
-"""The language-model family: GPT-2 on token sequences."""
+"""The language-model family: GPT-2, or an LSTM, on token sequences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import GPT2LMHeadModel
 
 from noiselab import streams
 from noiselab.data import text
@@ -17,11 +16,15 @@ from noiselab.errors import NoiselabError
 from noiselab.families.language_model.family import data_mistake
 from noiselab.families.work import Data
 from noiselab.models.gpt2 import gpt2
+from noiselab.models.lstm import lstm
 from noiselab.models.settings import network_settings
 from noiselab.noise.base import Corruption
 from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
+# Name in the configuration -> (vocabulary, **settings) to a network: tokens int64 [n, T] in, logits
+# [n, T, padded vocabulary] out, as transformers' models give them.
+MODELS: dict[str, Callable[..., nn.Module]] = {"gpt2": gpt2, "lstm": lstm}
 TOKEN_SCORES = ("nll", "mean_nll", "floor_nll", "floor_mean_nll", "denoised_nll")
 EVALUATION_SIZE = 2**21  # probabilities per forward pass of an evaluation, 17 MB in float64
 
@@ -56,18 +59,21 @@ def curve_texts(run: Run, validation: np.ndarray) -> dict[str, np.ndarray]:
     return {"validation": validation} | {name: text.mapped(file) for name, file in files.items()}
 
 
-def build(run: Run) -> GPT2LMHeadModel:
+def build(run: Run) -> nn.Module:
     """The run's model with its initial weights, a function of the seed alone. Its vocabulary is
     padded; noise is drawn from the real one."""
     torch.manual_seed(streams.integer(run.seed, "weights", 0))
-    return gpt2(run.vocabulary, **network_settings(gpt2, run.model))
+    network = MODELS[run.model["name"]]
+    return network(run.vocabulary, **network_settings(network, run.model))
 
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
-    """The network and the arguments of its forward pass for one window, without content. The mask
-    is given whole, for transformers would look into it."""
+    """The network and the arguments of its forward pass for one window, without content. GPT-2's
+    mask is given whole, for transformers would look into it."""
     length = run.model["context"]
     tokens = torch.empty(1, length, dtype=torch.long)
+    if run.model["name"] != "gpt2":
+        return build(run), (tokens,), {}
     mask = torch.empty(1, 1, length, length, dtype=torch.bool)
     return build(run), (tokens,), {"attention_mask": mask}
 

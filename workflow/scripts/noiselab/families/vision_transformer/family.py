@@ -3,7 +3,7 @@
 import re
 
 from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS
-from noiselab.families.classifier.family import annotating, stages
+from noiselab.families.classifier.family import CORRECTION, annotating, stages, undivided
 from noiselab.families.descriptor import (
     ANNOTATOR,
     COUNT,
@@ -50,8 +50,8 @@ def clean_examples(spec: dict, recipe: dict) -> float:
 
 def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
     """Why such a network cannot be."""
-    if spec["size"] % model["patch"]:
-        return f"model.patch: patches of {model['patch']} pixels do not divide {spec['size']}"
+    if why := undivided(model, spec, recipe):
+        return why
     if model["stem"] == "convolution" and model["patch"].bit_count() > 1:
         return f"model.patch: {model['patch']} is no power of two, which stem: convolution needs"
     if model["stem"] == "convolution" and 2 * model["width"] < model["patch"]:
@@ -93,6 +93,7 @@ FAMILY = Family(
         "steps": SOME,
         "multiplier_divides": {"enum": ["steps", "epochs"]},
         "label_smoothing": SHARE,
+        "correction": CORRECTION,
         "crop_scale": {
             "type": "array",
             "minItems": 2,
