@@ -16,7 +16,6 @@ from noiselab.models.perceptrons import mixer, mlp
 from noiselab.models.resnet import resnet
 from noiselab.models.settings import network_settings
 
-
 torch.set_num_threads(1)
 
 
