@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from noiselab.data.kinds import DOMAINS, KINDS
 from noiselab.errors import NoiselabError
+from noiselab.families import FAMILIES
+from noiselab.noise import registry
 from noiselab.noise.base import CORRUPTIONS
 from noiselab.planning import names
 from noiselab.planning.config import published
@@ -154,6 +156,36 @@ def check_recipe(family: str, recipe: dict, spec: dict, processes: int = 1) -> N
         )
     for ratio in recipe.get("batch_multiplier", ()):
         number(ratio, f"{key}.batch_multiplier.{ratio}")
+
+
+def check_experiment(name: str, experiment: dict, spec: dict) -> None:
+    """Corruption, data set and further keys must be those of the family."""
+    family, key = FAMILIES[experiment["family"]], f"config key experiments.{name}."
+    registry.check(experiment, key, family.corruptions)
+    if spec["kind"] not in family.kinds:
+        raise NoiselabError(f"{key}datasets: {spec['name']} is not for a {experiment['family']}")
+    if not spec.get("clean_labels", True):
+        _check_unclean(experiment, spec, key)
+    if {"batch_multiplier", "batch_multipliers"} <= set(experiment):
+        raise NoiselabError(f"{key}batch_multipliers: not together with batch_multiplier")
+    for other in FAMILIES.values():
+        foreign = set(other.experiment) & set(experiment) - set(family.experiment)
+        for axis in foreign:
+            raise NoiselabError(f"{key}{axis}: not for a {family.name}, but a {other.name}")
+
+
+def _check_unclean(experiment: dict, spec: dict, key: str) -> None:
+    """A data set without clean labels is trained on as it is."""
+    if experiment["corruption"] != "given_labels":
+        raise NoiselabError(
+            f"{key}corruption: {experiment['corruption']} is drawn for clean labels, which "
+            f"{spec['name']} has not; use given_labels"
+        )
+    if judge := FAMILIES[experiment["family"]].judge:
+        raise NoiselabError(
+            f"{key}datasets: {spec['name']} has no clean labels, which a {judge} needs to judge "
+            f"what a {experiment['family']} model generates"
+        )
 
 
 def check_run(run: Run) -> None:

@@ -21,10 +21,9 @@ from noiselab.families.descriptor import (
     TEACHER,
 )
 from noiselab.files import digest, sha256
-from noiselab.noise import registry
 from noiselab.noise.registry import CORRUPTIONS
 from noiselab.planning import pretrained
-from noiselab.planning.checks import check_dataset, check_run
+from noiselab.planning.checks import check_dataset, check_experiment, check_run
 from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
 from noiselab.planning.probes import backbone, check, chosen_backbones, probes
@@ -108,7 +107,7 @@ def _planned(config: dict, results: str, name: str, experiment: dict) -> Iterato
 
 def _asked(config: dict, results: str, name: str, experiment: dict, spec: dict):
     """(run, its parents) of the trainings on one data set."""
-    _check(name, experiment, spec)
+    check_experiment(name, experiment, spec)
     for run in _runs(config, results, _trained(name, experiment, spec), spec):
         yield run, list(_parents(config, results, experiment, spec, run))
 
@@ -228,7 +227,7 @@ def _initial(
     other = other | {"seeds": all_seeds(experiment)}
     if spec["kind"] not in FAMILIES[other["family"]].kinds:
         raise NoiselabError(f"{key}.dataset: {dataset} is not for a {other['family']}")
-    _check(init["experiment"], other, spec)
+    check_experiment(init["experiment"], other, spec)
     other |= _initial(config, results, init["experiment"], other, (*after, name))
     other = _trained(init["experiment"], other, spec)
     own = FAMILIES[other["family"]].experiment.values()
@@ -402,36 +401,6 @@ def _annotator(config: dict, results: str, spec: dict, run: Run) -> Run:
     run_id = _annotator_id(kind.name, spec["name"], annotator)
     changes = {"run_id": run_id, "parents": {CLEAN: run_id}}
     return clean | changes | {"training": training(own, examples, spec, clean)}
-
-
-def _check(name: str, experiment: dict, spec: dict) -> None:
-    """Corruption, data set and further keys must be those of the family."""
-    family, key = FAMILIES[experiment["family"]], f"config key experiments.{name}."
-    registry.check(experiment, key, family.corruptions)
-    if spec["kind"] not in family.kinds:
-        raise NoiselabError(f"{key}datasets: {spec['name']} is not for a {experiment['family']}")
-    if not spec.get("clean_labels", True):
-        _check_unclean(experiment, spec, key)
-    if {"batch_multiplier", "batch_multipliers"} <= set(experiment):
-        raise NoiselabError(f"{key}batch_multipliers: not together with batch_multiplier")
-    for other in FAMILIES.values():
-        foreign = set(other.experiment) & set(experiment) - set(family.experiment)
-        for axis in foreign:
-            raise NoiselabError(f"{key}{axis}: not for a {family.name}, but a {other.name}")
-
-
-def _check_unclean(experiment: dict, spec: dict, key: str) -> None:
-    """A data set without clean labels is trained on as it is."""
-    if experiment["corruption"] != "given_labels":
-        raise NoiselabError(
-            f"{key}corruption: {experiment['corruption']} is drawn for clean labels, which "
-            f"{spec['name']} has not; use given_labels"
-        )
-    if judge := FAMILIES[experiment["family"]].judge:
-        raise NoiselabError(
-            f"{key}datasets: {spec['name']} has no clean labels, which a {judge} needs to judge "
-            f"what a {experiment['family']} model generates"
-        )
 
 
 def _noise_name(noise: dict, rate: Rate) -> str:
