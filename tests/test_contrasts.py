@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from noiselab.answers import layouts, tables
+from noiselab.answers import layouts, notes, tables
 from noiselab.answers.contrasts import contrast, contrasts_table
 
 ENTRY = {"label": "people, same matrix", "first": "matrix", "second": "human", "metric": "accuracy"}
@@ -86,3 +86,20 @@ def test_a_contrast_can_be_of_one_noise_ratio():
     table = contrasts_table(sides, entries)
     plain = table[table["metric"] == "accuracy_difference"]
     assert list(plain["ours"]) == [-0.5, -10]
+
+
+def test_a_note_says_which_differences_stay_after_the_correction():
+    """Three seeds each: one has p = 0.0001, three have p = 0.017, and 3 times that is too much."""
+    clear = {"matrix": rows([80.0, 82, 84], [80] * 3), "human": rows([75.0, 77.1, 79.2], [80] * 3)}
+    close = {"a": rows([80.0, 82, 84], [80] * 3), "b": rows([79.0, 80.4, 82.7], [80] * 3)}
+    others = [ENTRY | {"label": f"close {n}", "first": "a", "second": "b"} for n in range(3)]
+    table = contrasts_table(clear | close, [ENTRY, *others])
+    table = table[table["metric"] == "accuracy_difference"]
+    assert (table["ci_high"] < 0).all()  # each by itself
+    (note,) = (n for n in notes.notes(table, "desk", "f.") if "Holm" in n)
+    panel = table["panel"].iloc[0]
+    kept = f"people, same matrix ({panel})"
+    assert note == f"Not 0 after Holm's correction for these 4 differences: {kept}."
+    (note,) = (n for n in notes.notes(table[1:], "desk", "f.") if "Holm" in n)
+    assert note.endswith("3 differences: none.")
+    assert not any("Holm" in line for line in notes.notes(table[:1], "desk", "f."))

@@ -8,9 +8,9 @@ import pandas as pd
 from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES, content, number_text, records, true_minus
-from noiselab.answers.multiplicity import degrees
+from noiselab.answers.multiplicity import effects
 from noiselab.answers.statistics.gradients import mean_cosine
-from noiselab.measures.hypotheses import ALPHA, holm, sides
+from noiselab.measures.hypotheses import ALPHA
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 
 TITLE = "Audit: the published text and the published code side by side"
@@ -49,20 +49,11 @@ def audit_table(
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with what they say after Holm's correction over all of them, and that p-value."""
-    spread = [degrees(str(row.interval), row.n_seeds) for row in table.itertuples()]
-    tested = table["effect_low"].notna() & pd.Series(spread, table.index).notna()
-    own = table[tested]
-    if len(own) == 0:
-        return table
-    free = np.array(spread, dtype=np.float64)[tested]
-    ends = (own[name].to_numpy() for name in ("effect", "effect_low", "effect_high"))
-    p = holm(np.minimum(2 * np.min(sides(*ends, 0, free), axis=0), 1))
-    table.loc[tested, "p_holm"] = p
+    table["p_holm"] = p = effects(table, "effect", "effect_low", "effect_high")
     called = table["says"].where(table["says"] != UNSEEN)
-    alone = called.loc[own.index[p > ALPHA]].dropna()
-    table.loc[alone.index, "says"] = (
-        alone + f" in this row alone, not after the correction for {len(own)}"
-    )
+    alone = called[p > ALPHA].dropna()
+    only = f"in this row alone, not after the correction for {p.notna().sum()}"
+    table.loc[alone.index, "says"] = alone + f" {only}"
     return table
 
 

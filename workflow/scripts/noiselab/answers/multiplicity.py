@@ -6,9 +6,10 @@ the study, as measured or above the floor. The others become undecided, and say 
 """
 
 import numpy as np
+import pandas as pd
 
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED
-from noiselab.measures.hypotheses import ALPHA, detectable, holm
+from noiselab.measures.hypotheses import ALPHA, detectable, holm, sides
 
 
 def corrected(tests: list[dict]) -> None:
@@ -42,3 +43,17 @@ def degrees(interval: str, seeds: int) -> float | None:
         return None
     few = any(kind in interval for kind in ("t_seeds", "t_fits", "t_datasets"))
     return max(1, seeds - 1) if few else np.inf
+
+
+def effects(table: pd.DataFrame, value: str, low: str, high: str) -> pd.Series:
+    """p-values of effects that are not 0, after Holm's correction over all rows of a table; not a
+    number where nothing is tested. value, low, high: columns of the effects and their intervals."""
+    spread = [degrees(str(row.interval), row.n_seeds) for row in table.itertuples()]
+    free = pd.Series(spread, table.index, dtype=np.float64)
+    own = table[table[low].notna() & free.notna()]
+    p = pd.Series(np.nan, table.index)
+    if len(own):
+        ends = (own[name].to_numpy(np.float64) for name in (value, low, high))
+        two_sided = np.minimum(2 * np.min(sides(*ends, 0, free[own.index].to_numpy()), axis=0), 1)
+        p[own.index] = holm(two_sided)
+    return p

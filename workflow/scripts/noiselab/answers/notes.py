@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import ABOVE, INTERVALS, MORE_IS_BETTER, NAMES, on_one_training
+from noiselab.answers.multiplicity import effects
+from noiselab.measures.hypotheses import ALPHA
 from noiselab.noise.registry import CORRUPTIONS
 
 
@@ -27,7 +29,7 @@ def notes(table: pd.DataFrame, tier: str, floor: str) -> list[str]:
         of = "ours" if table["ours"].notna().any() else "the paper's"
         lines[0] += f" Floor: {floor} {_above_text(table, of)}"
     lines += [*_true_rates(table), *_class_rates(table), *_ties(table)]
-    lines += [*_no_floors(table), *_weak(table)]
+    lines += [*_no_floors(table), *_weak(table), *_differences(table)]
     standing = table.loc[
         (table["dataset"] != table["stands_in_for"]) & table["published"].notna(),
         ["dataset", "stands_in_for"],
@@ -112,6 +114,17 @@ def _ties(table: pd.DataFrame) -> list[str]:
         for row in moved.itertuples()
     ]
     return [f"Floors without ties, or with ties a tenth or ten times as wide: {'; '.join(cells)}."]
+
+
+def _differences(table: pd.DataFrame) -> list[str]:
+    """Which differences between experiments stay after a correction for their number."""
+    own = table[table["metric"].str.endswith("_difference") & table["ours"].notna()]
+    p = effects(own, "ours", "ci_low", "ci_high") if len(own) else pd.Series()
+    if (count := p.notna().sum()) < 2:
+        return []
+    kept = [f"{row.row} ({row.panel})" for row in own[p <= ALPHA].itertuples()]
+    told = "; ".join(kept) or "none"
+    return [f"Not 0 after Holm's correction for these {count} differences: {told}."]
 
 
 def _weak(table: pd.DataFrame) -> list[str]:
