@@ -9,7 +9,7 @@ import pandas as pd
 
 from noiselab import reading
 from noiselab.answers import audit, provenance, verdicts
-from noiselab.answers.layouts import NAMES, number_text, true_minus
+from noiselab.answers.layouts import NAMES, NOISES, number_text, true_minus
 from noiselab.errors import NoiselabError
 from noiselab.planning import config
 from noiselab.planning.hints import hint
@@ -76,7 +76,6 @@ def competence_block(results: Path, tier: str) -> str:
 
 
 LOSSES = {"accuracy": "accuracy_drop", "consistency": "consistency_drop", "nll": "nll_rise"}
-NOISES = {"uniform_label": "uniform", "shift_label": "shift", "uniform_token": "uniform"}
 ABOVE = "lost above the floor [95 % CI]"
 
 

@@ -17,7 +17,7 @@ from noiselab.answers import (
     stretches,
     tables,
 )
-from noiselab.answers.contrasts import contrasts_table
+from noiselab.answers.contrasts import contrasts_table, side_by_side_table
 from noiselab.answers.pictures import sheet
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
@@ -120,6 +120,12 @@ def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
 
+def _side_by_side(sources: Sources) -> pd.DataFrame:
+    metrics, entry = sources.metrics(), sources.entry
+    table = side_by_side_table(metrics, entry.get("labels", {}), entry["metrics"])
+    return competence.marked(table, metrics, config.published())
+
+
 def _probes(sources: Sources) -> pd.DataFrame:
     table = probes.probes_table(pd.concat(sources.frames()), sources.published())
     return competence.marked(table, sources.metrics(), config.published())
@@ -140,6 +146,7 @@ TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
     "experiments": TableBuilder(_experiments),
+    "side_by_side": TableBuilder(_side_by_side),
     "contrasts": TableBuilder(_contrasts),
     "stretches": TableBuilder(_stretches, MIXED),
     "probes": TableBuilder(_probes),

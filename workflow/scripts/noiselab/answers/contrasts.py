@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from noiselab.answers.tables import panel, seeds_estimate, tidy
+from noiselab.answers.layouts import NOISES
+from noiselab.answers.tables import panel, run_cell, seeds_estimate, tidy
 from noiselab.measures.statistics import Estimate, difference, over_seeds
 
 
@@ -30,6 +31,26 @@ def contrast(first: pd.DataFrame, second: pd.DataFrame, above_floor: bool = Fals
         of_seeds = [s["value"] - s["floor"] if above_floor else s["value"] for s in sides]
         effect = over_seeds(list(of_seeds[1].to_numpy() - of_seeds[0].to_numpy()), None)
     return Contrast(before, after, effect, min(map(len, sides)))
+
+
+def side_by_side_table(
+    metrics: dict[str, pd.DataFrame], labels: dict[str, str], wanted: list[str]
+) -> pd.DataFrame:
+    """A row per label, kind of noise and data set: each model without noise, then with each noise.
+
+    metrics: experiment -> rows of runs; labels: experiment -> what its model is called, which
+    several experiments may share; wanted: metrics, a block each.
+    """
+    called = {name: labels.get(name, name) for name in metrics}
+    rows = pd.concat([part.assign(label=called[name]) for name, part in metrics.items()])
+    rows = rows[rows["metric"].isin(wanted)].drop_duplicates(["run_id", "metric", "label"])
+    order = {label: place for place, label in enumerate(dict.fromkeys(called.values()))}
+    kinds = {kind: place for place, kind in enumerate(dict.fromkeys(["none", *rows["corruption"]]))}
+    cells = []
+    for (label, kind, *_), group in rows.groupby(["label", "corruption", "dataset", "metric"]):
+        cell = run_cell(group) | {"row": f"{label}, {NOISES.get(kind, kind)}"}
+        cells.append(cell | {"place": (wanted.index(cell["metric"]), order[label], kinds[kind])})
+    return tidy(sorted(cells, key=lambda cell: cell.pop("place")))
 
 
 def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:

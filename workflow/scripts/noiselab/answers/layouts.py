@@ -95,6 +95,10 @@ for side, text in {"length": "length", "clean_length": "length of clean targets"
     NAMES[f"{side}_mean"] = f"{text}, mean"
     NAMES |= {f"{side}_q{q}": f"{text}, {q} % quantile" for q in (5, 25, 50, 75, 95)}
     NAMES[f"{side}_q100"] = f"{text}, longest"
+# Kinds of noise in a word or two; others are called by their name.
+NOISES = {"none": "clean", "uniform_label": "uniform", "shift_label": "shift"}
+NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip": "pair flips"}
+NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
