@@ -19,11 +19,13 @@ from noiselab.answers import (
 )
 from noiselab.answers.contrasts import contrasts_table, side_by_side_table
 from noiselab.answers.pictures import sheet
+from noiselab.answers.recoveries import recoveries_table
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
 from noiselab.measures.generated import generated_labels
 from noiselab.planning import config
 from noiselab.planning.rates import order
+from noiselab.run import Run
 
 SAMPLES = 4  # of each class and noise ratio, in the figure of generated images
 
@@ -126,6 +128,14 @@ def _side_by_side(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, metrics, config.published())
 
 
+def _recoveries(sources: Sources) -> pd.DataFrame:
+    """From history.jsonl of each run, which come after the experiments' metrics."""
+    files = sources.files[-len(sources.runs) :]
+    table = recoveries_table(map(Run.read, sources.runs), map(reading.rows, files))
+    metrics = {file.stem: reading.metrics(file) for file in sources.files[: -len(files)]}
+    return competence.marked(table, metrics, config.published())
+
+
 def _probes(sources: Sources) -> pd.DataFrame:
     table = probes.probes_table(pd.concat(sources.frames()), sources.published())
     return competence.marked(table, sources.metrics(), config.published())
@@ -147,6 +157,7 @@ TABLES: dict[str, TableBuilder] = {
     "scale": TableBuilder(_scale),
     "experiments": TableBuilder(_experiments),
     "side_by_side": TableBuilder(_side_by_side),
+    "recoveries": TableBuilder(_recoveries),
     "contrasts": TableBuilder(_contrasts),
     "stretches": TableBuilder(_stretches, MIXED),
     "probes": TableBuilder(_probes),

@@ -91,6 +91,11 @@ NAMES = {
 }
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
 NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
+NAMES |= {
+    "recovery_steps": "training until the score is back",
+    "recovery_share": "of that from the beginning",
+    "recovered_score": "score in the end, minus that from the beginning",
+}
 for side, text in {"length": "length", "clean_length": "length of clean targets"}.items():
     NAMES[f"{side}_mean"] = f"{text}, mean"
     NAMES |= {f"{side}_q{q}": f"{text}, {q} % quantile" for q in (5, 25, 50, 75, 95)}

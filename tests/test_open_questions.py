@@ -1,0 +1,145 @@
+"""The study of open questions: its plan, and the tables that only it has."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from helpers import example_run
+from noiselab.answers.competence import gates
+from noiselab.answers.contrasts import side_by_side_table
+from noiselab.answers.recoveries import recoveries_table
+from noiselab.errors import NoiselabError
+from noiselab.planning import config, project
+
+
+@pytest.fixture(scope="module")
+def graph():
+    settings = config.load({"studies": ["open_questions"]}, tier="quick")
+    return project.plan(settings, "results/quick").graph
+
+
+# ------------------------------------------------------------------------------------ the plan
+
+
+def test_every_question_has_a_table_and_every_experiment_a_gate(graph):
+    tables = {name for name, a in graph.artefacts.items() if a.kind == "table"}
+    shown = {e for name in tables for e in graph.artefacts[name].experiments}
+    asked = set(graph.plan.experiments)
+    assert asked == shown == set(gates(config.published(["open_questions"])))
+
+
+def test_nothing_is_planned_where_no_tier_asks_for_it():
+    settings = config.load({"studies": ["open_questions"]}, tier="paper")
+    with pytest.raises(NoiselabError, match="experiments: none is enabled"):
+        project.plan(settings, "results/paper")
+
+
+def test_those_that_go_on_begin_with_the_run_of_their_seed_and_its_noise(graph):
+    plan = graph.plan
+    for name, noise in (("after_long_noisy", "uniform_label-r1.00"), ("back_clean", "clean")):
+        for run in (plan.runs[run_id] for run_id in plan.experiments[name]):
+            first = plan.runs[run.parents["init"]]
+            assert first.seed == run.seed
+            assert first.run_id.rpartition("/")[2].startswith(noise)
+
+
+def test_seeds_differ_by_nothing_else_than_what_is_asked(graph):
+    """Side by side at each seed: data, noise and recipe are the same but for the network."""
+    plan = graph.plan
+    pairs = zip(plan.experiments["resnet_shift"], plan.experiments["mlp_shift"], strict=True)
+    for first, second in pairs:
+        ours, theirs = (plan.runs[run].content() for run in (first, second))
+        differing = {key for key in ours if ours[key] != theirs[key]}
+        assert differing <= {"run_id", "parents", "model"}
+
+
+# ----------------------------------------------------------------------------------- its tables
+
+
+def rows(run_id, corruption, values, floor=None):
+    """Rows of metrics.csv of several seeds."""
+    own = {"family": "classifier", "dataset": "digits", "stands_in_for": "cifar10"}
+    own |= {"protocol": "text", "metric": "accuracy", "unit": "%", "interval": "wilson_items"}
+    own |= dict.fromkeys(["source_share", "reason", "floor_reason", "error_rate", "noise_ratio"])
+    own |= {"batch_multiplier": 1, "items": 500, "measured_error_rate": 0.0}
+    return pd.DataFrame(
+        [
+            own
+            | {"run_id": f"{run_id}-s{seed}", "seed": seed, "corruption": corruption}
+            | {"value": v, "floor": floor or v, "ci_low": v - 1, "ci_high": v + 1}
+            for seed, v in enumerate(values)
+        ]
+    )
+
+
+def test_each_model_has_its_own_clean_row_once():
+    first, second = rows("a/clean", "none", [98.0, 99]), rows("b/clean", "none", [90.0, 91])
+    metrics = {
+        "a_uniform": pd.concat([first, rows("a/uniform", "uniform_label", [97.0, 98], 98)]),
+        "a_shift": pd.concat([first, rows("a/shift", "shift_label", [50.0, 60], 52)]),
+        "b_shift": pd.concat([second, rows("b/shift", "shift_label", [40.0, 44], 50)]),
+    }
+    labels = {"a_uniform": "A", "a_shift": "A", "b_shift": "B"}
+    table = side_by_side_table(metrics, labels, ["accuracy"])
+    assert list(table["row"]) == ["A, clean", "A, uniform", "A, shift", "B, clean", "B, shift"]
+    assert list(table["ours"]) == [98.5, 97.5, 55, 90.5, 42]
+    assert (table["n_seeds"] == 2).all()
+    assert table["excess"].iloc[-1] == -8
+
+
+def recovery_run(start, seed):
+    """A clean run that begins with the weights of another, or from the beginning."""
+    parents = {} if start is None else {"init": f"classifier/digits/{start}-r1.00-x-s{seed}"}
+    name = f"{start}-s{seed}"
+    return example_run(
+        run_id=name, family="classifier", dataset="digits", seed=seed, parents=parents
+    )
+
+
+def test_steps_until_a_score_is_back_are_those_of_its_first_evaluation_there():
+    curves = {  # test accuracy at steps 10, 20, 30, 40, by start and seed
+        (None, 0): [50, 80, 97.2, 98],
+        (None, 1): [40, 96.9, 95, 97],
+        ("uniform_label", 0): [97, 96, 98, 98.5],
+        ("uniform_label", 1): [95, 95, 96, 97],
+        ("shift_label", 0): [40, 50, 97, 97.5],
+        ("shift_label", 1): [40, 50, 60, 70],
+    }
+    runs = [recovery_run(*key) for key in curves]
+    histories = [
+        [{"step": 5, "loss": 1.0}]
+        + [{"step": 10 * (i + 1), "test_accuracy": v} for i, v in enumerate(values)]
+        for values in curves.values()
+    ]
+    table = recoveries_table(runs, histories).set_index(["metric", "row"])
+    steps, share = table.loc["recovery_steps"], table.loc["recovery_share"]
+    assert list(steps.index) == [
+        "from the beginning",
+        "after training with uniform noise",
+        "after training with shift noise",
+    ]
+    # Wanted: a point less than at the end from the beginning, 97 and 96.
+    assert list(steps["ours"][:2]) == [np.mean([30, 20]), np.mean([10, 30])]
+    assert list(share["ours"][:2]) == [100, np.mean([100 / 3, 150])]
+    low, high = stats.t.interval(0.95, 1, np.mean([10, 30]), stats.sem([10, 30]))
+    assert (steps["ci_low"].iloc[1], steps["ci_high"].iloc[1]) == pytest.approx((low, high))
+    assert steps["reason"].iloc[2] == "not reached by 1 of 2 trainings"
+    assert np.isnan(steps["ours"].iloc[2])
+    gains = table.loc["recovered_score", "ours"]
+    assert list(gains) == [0, np.mean([0.5, 0]), np.mean([-0.5, -27])]
+
+
+def test_of_an_nll_less_is_better():
+    keys = {"family": "language_model", "dataset": "docstrings"}
+    runs = [
+        example_run(run_id="a", **keys),
+        example_run(run_id="b", parents={"init": "x/permuted_token-r1.00-s0"}, **keys),
+    ]
+    histories = [
+        [{"step": 1, "validation_nll": 5.0}, {"step": 2, "validation_nll": 4.0}],
+        [{"step": 1, "validation_nll": 4.04}, {"step": 2, "validation_nll": 4.2}],
+    ]
+    table = recoveries_table(runs, histories).set_index(["metric", "row"])["ours"]
+    assert table["recovery_steps", "after training with permuted noise"] == 1
+    assert table["recovered_score", "after training with permuted noise"] == pytest.approx(-0.2)
