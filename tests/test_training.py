@@ -14,6 +14,7 @@ from torch import nn
 
 from noiselab import reading
 from noiselab.errors import NoiselabError
+from noiselab.files import sha256
 from noiselab.training import checkpoint, precision
 from noiselab.training import loop as training
 from noiselab.training.loop import Batch, Interrupted, Settings
@@ -169,6 +170,21 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
         run(tmp_path / "x", digest="another run")
     assert str(file) in str(error.value)
     assert file.exists()
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    """A whole file, by the digest in its name."""
+
+    class Harm:
+        def __reduce__(self):
+            return open, (str(tmp_path / "harm"), "w")
+
+    torch.save({"run_digest": "run", "state": Harm()}, tmp_path / "state")
+    digest = sha256(tmp_path / "state")[: checkpoint.DIGITS]
+    (tmp_path / "state").rename(tmp_path / f"step-000000001-{digest}.pt")
+    with pytest.raises(NoiselabError, match="no checkpoint, there are objects in it"):
+        checkpoint.load(tmp_path, "run", torch.device("cpu"))
+    assert not (tmp_path / "harm").exists()
 
 
 def test_a_usable_checkpoint_behind_a_foreign_one_is_used(tmp_path, capfd):

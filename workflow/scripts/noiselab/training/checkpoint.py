@@ -12,6 +12,7 @@ import re
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -81,7 +82,10 @@ def load(folder: Path, run_digest: str, device: torch.device) -> dict | None:
         if sha256(path)[:DIGITS] != digest:
             print(f"noiselab: {path}: damaged checkpoint, trying the one before", file=sys.stderr)
             continue
-        state = torch.load(path, map_location=device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+        except UnpicklingError as error:  # whose reading could run code
+            raise NoiselabError(f"{path}: no checkpoint, there are objects in it") from error
         if state["run_digest"] == run_digest:
             return state
         foreign = path
