@@ -1,10 +1,11 @@
-"""Tidy tables of the analyses of language models: spread of the loss, coherence of gradients."""
+"""Tidy tables of analyses: spread of the loss, coherence of gradients, guidance of diffusion."""
 
 import numpy as np
 import pandas as pd
 
-from noiselab.answers.layouts import NAMES
+from noiselab.answers.layouts import NAMES, NOISES
 from noiselab.answers.tables import DIVERGED, EXCESS, panel, tidy
+from noiselab.measures.scores import NONE
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 from noiselab.noise.theory import averaged_std
 
@@ -136,3 +137,26 @@ def _printed(published: dict, error_rate: float, size: int, metric: str) -> dict
         low, high = published["ranges"][metric][at]
         printed |= {"published_min": low, "published_max": high}
     return printed
+
+
+def guided_table(measured: pd.DataFrame) -> pd.DataFrame:
+    """A row per kind of noise and way to draw images, means over seeds. measured: rows of
+    measure_guidance. The floor is that of images drawn as a noisy model draws them."""
+    cells = []
+    for (noise, way), seeds in measured.groupby(["corruption", "way"], sort=False):
+        first = seeds.iloc[0]
+        values, floors = (seeds[name].to_numpy() for name in ("consistency", "floor"))
+        estimate = over_seeds(list(values), NONE)
+        cell = {key: first[key] for key in ("family", "dataset", "stands_in_for", "protocol")}
+        cell |= {key: first[key] for key in ("corruption", "noise_ratio", "error_rate")}
+        cell |= {"row": f"{NOISES.get(noise, noise)}, {way}", "metric": "consistency"}
+        cell |= {"unit": "%", "panel": panel("consistency", "%"), "n_seeds": len(seeds)}
+        cell |= {"ours": estimate.value, "floor": floors.mean()}
+        cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+        cell["runs"] = " ".join(seeds["run_id"])
+        if np.isnan(floors).any():
+            cell["floor_reason"] = "under this noise it takes more than the share that is right"
+        else:
+            cell |= dict(zip(EXCESS, over_seeds(list(values - floors), NONE)[1:], strict=True))
+        cells.append(cell)
+    return tidy(cells)

@@ -34,6 +34,7 @@ CALIBRATED = (
     "what a perfectly calibrated model would score, from the clean run's own probabilities."
 )
 AVERAGING = "what averaging alone predicts from the smallest batch, std(B0) sqrt(B0/B)."
+JUDGED = "what images of a perfect model of noisy labels would show, by those of the clean run."
 MIXED = (
     "what a calibrated model of the mixture of windows would score, from the likelihoods of the "
     "clean run and of the noise. Dilution: what the clean run loses when it is stopped at as many "
@@ -168,6 +169,7 @@ TABLES: dict[str, TableBuilder] = {
     "printed_gains": TableBuilder(
         lambda s: printed_probes.gains_table(config.published()), FROM_PRINT
     ),
+    "guided": TableBuilder(lambda s: analysis_tables.guided_table(*s.frames()), JUDGED),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

@@ -105,6 +105,7 @@ NOISES = {"none": "clean", "uniform_label": "uniform", "shift_label": "shift"}
 NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip": "pair flips"}
 NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
+DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_difference", "excess_difference"], 2)

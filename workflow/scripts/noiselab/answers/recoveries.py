@@ -82,6 +82,8 @@ def _start(run: Run) -> str:
     if INIT not in run.parents:
         return SCRATCH
     noise = run.parents[INIT].rpartition("/")[2].partition("-")[0]
+    if noise == "clean":
+        return "after training without noise"
     return f"after training with {NOISES.get(noise, noise)} noise"
 
 

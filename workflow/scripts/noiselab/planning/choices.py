@@ -1,6 +1,6 @@
 """Which runs an artefact is made from: functions (plan, ids of an experiment's runs) -> ids."""
 
-from noiselab.families.descriptor import CLEAN, TEACHER
+from noiselab.families.descriptor import CLEAN, JUDGE, TEACHER
 from noiselab.planning.rates import order
 from noiselab.planning.runs import Plan
 
@@ -35,6 +35,12 @@ def with_clean_runs(plan: Plan, runs: list[str]) -> list[str]:
     return list(dict.fromkeys([*clean_runs(plan, runs), *runs]))
 
 
+def with_judges(plan: Plan, runs: list[str]) -> list[str]:
+    """All of them, the clean run of each seed, and who judges their images."""
+    every = with_clean_runs(plan, runs)
+    return list(dict.fromkeys([*every, *plan.parents(JUDGE, every)]))
+
+
 def first_clean_run(plan: Plan, runs: list[str]) -> list[str]:
     """The clean run of the first seed."""
     return clean_runs(plan, runs)[:1]
@@ -61,6 +67,7 @@ CHOICES = {
         one_seed,
         clean_runs,
         with_clean_runs,
+        with_judges,
         first_clean_run,
         clean_and_noisiest,
         teachers,
