@@ -20,8 +20,8 @@ TOOLS = {"burst", "make_results", "take_screenshot", "warm_start"}  # no rule ca
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 ASIDE |= {"annotate"}  # no experiment of the studies has such noise
 ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
-# Of the second study.
-ASIDE |= {"collect_curves", "measure_noise_text"}
+# Of other studies.
+ASIDE |= {"collect_curves", "measure_noise_text", "measure_guidance", "unpack_model"}
 ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes"}
 
 
