@@ -173,6 +173,33 @@ def test_a_table_has_floor_and_dilution_and_what_is_above_both(table):
     assert "dilution" in text
 
 
+def test_a_table_has_the_nll_on_the_way_at_the_parts_of_training_that_the_paper_prints(table):
+    """Of 100,000 steps the paper shows 10,000, 50,000 and all; so do we of 100."""
+    nll = {"openwebtext": [[3.04, 2.89, 2.82], [3.06, 2.92, 2.83]]}
+    printed = {"noise_shares": [0, 0.2], "steps": [10_000, 50_000, 100_000]}
+    printed["metrics"] = {"nll": nll, "nll_rise": {}}
+    uniform = table[table["corruption"] != "gaussian_text"]
+    metrics = {"large_stretches": rows_of_metrics(uniform)}
+    found = stretches.milestones_table(metrics, uniform, printed)
+    way = found[found["metric"] == "nll"]
+    steps = ["step 10 of 100", "step 50 of 100", "step 100 of 100"]
+    assert way["row"].tolist() == [f"{n}, {s}" for n in ("clean", "20 % uniform") for s in steps]
+    assert way["published"].tolist() == [*nll["openwebtext"][0], *nll["openwebtext"][1]]
+    expected = [*falling([10, 50, 100]), *(falling([8, 40, 80]) + 0.0105)]
+    assert way["ours"].to_numpy() == pytest.approx(np.array(expected))
+    assert way["floor"].isna().all()
+    assert (way["ci_low"] < way["ours"]).iloc[3:].all()  # over two seeds
+    (rise,) = found[(found["metric"] == "nll_rise") & (found["row"] == "20 % uniform")].itertuples()
+    assert rise.floor == 0.002
+    assert rise.dilution == pytest.approx(falling(80) - falling(100))
+    without = rows_of_metrics(uniform)
+    without.loc[without["error_rate"] > 0, ["value", "reason"]] = np.nan, "training diverged"
+    lost = stretches.milestones_table({"large_stretches": without}, uniform, printed)
+    assert lost["ours"].isna().tolist() == [False] * 3 + [True] * 3 + [False, True]
+    for render in layouts.FORMATS.values():
+        assert "on the way" in str(render(found, "t", []))
+
+
 def test_a_table_says_where_nothing_of_it_was_measured(table):
     """OpenWebText has no text out of its domain: a table of it, and a figure, are there all the
     same."""

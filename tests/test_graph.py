@@ -81,6 +81,7 @@ def test_resources_of_each_job_are_those_that_are_configured(graph):
     assert asked <= set(graph.config["resources"])
     unused = {"prepare_image_files"}  # no embedded data are image files
     unused |= {"prepare_labelled_texts", "extract_features", "train_probe"}  # of another study
+    unused |= {"train_masked_language_model", "evaluate_masked_language_model"}
     assert set(graph.config["resources"]) - asked == unused
 
 

@@ -593,6 +593,13 @@ def test_seeds_of_all_experiments_leave_replicas_out():
     assert _seeds(result, "table2") == {0.0: [3, 4], 1.0: [3, 4]}
 
 
+def test_seeds_of_all_experiments_are_those_of_probes_too():
+    result = plan({"studies": ["random_noise"], "seeds": [3]}, tier="smoke")
+    probes = [result.runs[run] for run in result.experiments["noise_probes"]]
+    assert {tuple(run.seeds) for run in probes} == {(3,)}
+    assert {run.seed for run in probes} == {3}  # of the backbone
+
+
 def test_a_replica_starts_from_the_run_of_its_own_seed():
     tuned = {"init": {"experiment": "table2"}, "replicas": {"1.0": [7]}, "noise_ratios": [1.0]}
     result = plan({"experiments": {"table10": tuned, "table2": {"noise_ratios": [0]}}})

@@ -40,6 +40,10 @@ MIXED = (
     "clean run and of the noise. Dilution: what the clean run loses when it is stopped at as many "
     "clean tokens, not yet annealed. Above both = ours − floor − dilution."
 )
+OF_MASKED = (
+    f"{MIXED} Of a masked model the floor is the most that calibration could cost, by the "
+    "frequencies of the tokens that it reads."
+)
 FROM_PRINT = (
     "what a perfectly calibrated model would lose, from the printed clean score alone: for an NLL "
     "the bound ln(1 + r); where the clean score is not enough there is none."
@@ -119,6 +123,14 @@ def _stretches(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, metrics, config.published())
 
 
+def _milestones(sources: Sources) -> pd.DataFrame:
+    """The same of one model, with its NLL on the way."""
+    *files, curves = sources.files
+    metrics = {file.stem: reading.metrics(file) for file in files}
+    table = stretches.milestones_table(metrics, reading.table(curves), sources.published())
+    return competence.marked(table, metrics, config.published())
+
+
 def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
@@ -161,6 +173,7 @@ TABLES: dict[str, TableBuilder] = {
     "recoveries": TableBuilder(_recoveries),
     "contrasts": TableBuilder(_contrasts),
     "stretches": TableBuilder(_stretches, MIXED),
+    "milestones": TableBuilder(_milestones, OF_MASKED),
     "probes": TableBuilder(_probes),
     "probe_gains": TableBuilder(lambda s: probes.gains_table(pd.concat(s.frames()))),
     "printed_averages": TableBuilder(

@@ -131,6 +131,7 @@ FAMILIES = {
     "vision_transformer": "vision transformer",
     "diffusion": "diffusion model",
     "language_model": "language model",
+    "masked_language_model": "masked language model",
     "seq2seq": "sequence to sequence",
     "probe": "probe",
 }

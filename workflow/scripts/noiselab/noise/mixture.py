@@ -34,6 +34,29 @@ def _cumulative(share: float, log_p, given) -> np.ndarray:
     return np.cumsum(np.column_stack([start, log_p]), axis=1)
 
 
+def masked_bound(seen, clean, noise, share: float) -> np.ndarray:
+    """The most that a masked token of a clean window costs a calibrated model of the mixture, in
+    nats, float64 [n]; what bounds is the mean over clean windows.
+
+    seen: of each window, a number that follows from what the model reads; clean, noise: that of
+    samples of windows of either source, float [n'] and [n'']. Any number will do; the best is the
+    logarithm of how much likelier what is read is in clean text than in noise. share: α.
+
+    A model that reads x gives the token at least the chance 1 - π(x) times that of the clean
+    source, where π is that of noise. On clean windows the mean of -log(1 - π) is -log(1 - α) minus
+    the divergence of P_c from P_m, of what is read. That is at least mean_c f - log mean_m exp f
+    for any f (Donsker and Varadhan 1975). Here f is log(1 - π), as `seen` has it.
+    """
+    with np.errstate(divide="ignore"):
+        odds = np.log(share) - np.log1p(-share)
+
+    def kept(numbers) -> np.ndarray:
+        return -np.logaddexp(0.0, odds - np.asarray(numbers, dtype=np.float64))
+
+    mixed = mixture_loss(share, np.exp(kept(noise)).mean(), np.exp(kept(clean)).mean())
+    return np.log(mixed) - np.log1p(-share) - kept(seen)
+
+
 # ------------------------------------------------------------------------------- Proposition 1
 
 

@@ -169,7 +169,8 @@ def planned_experiments(config: dict, answers: str) -> dict[str, dict]:
     if not enabled:
         raise NoiselabError("config key experiments: none is enabled, so there is nothing to do")
     same = {"seeds": config["seeds"], "replicas": {}} if config["seeds"] else {}
-    return {n: e | same for n, e in enabled.items() if only is None or n in only}
+    chosen = {n: e for n, e in enabled.items() if only is None or n in only}
+    return {n: e | {k: v for k, v in same.items() if k in e} for n, e in chosen.items()}
 
 
 def reads_snapshots(experiment: dict) -> bool:

@@ -34,7 +34,7 @@ class NoiseText(Corruption):
     None: α/(1 - α) × the clean ones. A subclass says how likely each token is.
     """
 
-    families = ("language_model",)
+    families = ("language_model", "masked_language_model")
     target = "stretch"
     rate_keys = ("noise_shares",)
     optional: ClassVar[dict[str, dict]] = {"noise_tokens": TOKENS}
