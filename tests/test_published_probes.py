@@ -88,16 +88,72 @@ def cells(text: str) -> np.ndarray:
     return np.array([[[float(n) for n in cell.split("±")] for cell in row] for row in rows])
 
 
+HEADS = ("linear", "mlp")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("noise_probes", TABLE_1), ("llm_probes", TABLE_2), ("vision_probes", TABLE_14)],
 )
 def test_cells_equal_the_second_transcription(name, text):
     wanted = cells(text)
-    for place, head in enumerate(("linear", "mlp")):
+    for place, head in enumerate(HEADS):
         for part, kind in enumerate(("metrics", "spreads")):
             found = np.array(list(PUBLISHED[name][kind][head].values())).T
             np.testing.assert_array_equal(found, wanted[:, place::2, part])
+
+
+# Linear and two layers, row by row; Table 4 in the order of RTE, MRPC, CoLA, STS-B.
+TABLE_3 = """
+EfficientNet-B3 73.27 76.62 74.02 75.90
+ResNetv2-152x2 78.14 79.60 79.49 79.94
+Swin-L 81.43 84.19 82.70 84.42
+ConvNext-L 82.89 85.71 84.07 86.27
+ViT-L 86.86 89.12 88.03 89.31
+"""
+TABLE_4 = """
+l2_sp 70.58 87.74 60.54 89.38
+l2_sp_gm 71.25 87.62 61.79 89.62
+smart 72.23 87.86 63.16 90.11
+smart_gm 72.94 88.61 63.28 90.42
+lnsr 73.31 88.50 63.35 90.23
+lnsr_gm 73.95 89.42 63.82 90.47
+"""
+TABLE_5 = """
+plain 86.71 87.36
+gradient_norm 87.04 87.24
+gradient_cosine 86.89 87.52
+gradient_matching 87.42 87.86
+"""
+TABLE_6 = "0.001 76.31 78.54 0.05 76.54 79.51 0.1 76.43 79.12"
+
+
+def named(text: str) -> dict[str, list[float]]:
+    """Name of each line -> its numbers."""
+    lines = (line.split() for line in text.strip().splitlines())
+    return {name: [float(n) for n in numbers] for name, *numbers in lines}
+
+
+def test_the_smaller_tables_equal_the_second_transcription():
+    averages = PUBLISHED["vision_probe_averages"]
+    blocks = [averages[m][head] for m in ("plain", "gradient_matching") for head in HEADS]
+    assert named(TABLE_3) == {
+        column: list(numbers) for column, *numbers in zip(averages["columns"], *blocks, strict=True)
+    }
+    tuned = PUBLISHED["fine_tuning"]
+    columns = [tuned["scores"][task] for task in ("rte", "mrpc", "cola", "stsb")]
+    found = dict(zip(tuned["rows"], map(list, zip(*columns, strict=True)), strict=True))
+    assert found == named(TABLE_4)
+    methods = PUBLISHED["probe_methods"]
+    pairs = zip(*(methods["metrics"][head]["sst2"] for head in HEADS), strict=True)
+    names = [method for backbone, method in methods["rows"] if backbone == "clean"]
+    assert dict(zip(names, map(list, pairs), strict=True)) == named(TABLE_5)
+    tried = PUBLISHED["probe_sensitivity"]
+    columns = [tried["metrics"][head]["dtd"] for head in HEADS]
+    rows = zip((gamma for gamma, _ in tried["rows"]), *columns, strict=True)
+    numbers = [float(n) for n in TABLE_6.split()]
+    assert [number for row in rows for number in row] == numbers
+    assert all(gamma == strength for gamma, strength in tried["rows"])
 
 
 def test_rows_are_a_backbone_without_and_with_l_gm():
