@@ -560,6 +560,14 @@ def test_differences_of_an_audit_are_corrected_for_their_number():
     assert found[9.0]["says"] == "released is higher"
 
 
+def test_an_audit_of_which_nothing_was_run_says_so():
+    entry = {"number": 1, "difference": "d", "text": "t", "released": "r", "metrics": ["accuracy"]}
+    table = audit.audit_table({"one": entry | {"noise_ratio": 1.0}}, {}, None)
+    assert list(table["reason"]) == ["not run: t, r"]
+    assert table["p_holm"].isna().all()
+    assert "not run" in audit.markdown(table, "desk")
+
+
 def test_published_floors_by_hand():
     """Excess in points of the score, by hand."""
     table = spectrum.published_floors_table(PUBLISHED)

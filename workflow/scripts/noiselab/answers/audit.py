@@ -51,7 +51,7 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with what they say after Holm's correction over all of them, and that p-value."""
     table["p_holm"] = p = effects(table, "effect", "effect_low", "effect_high")
     called = table["says"].where(table["says"] != UNSEEN)
-    alone = called[p > ALPHA].dropna()
+    alone = called[p > ALPHA].dropna().astype(object)
     only = f"in this row alone, not after the correction for {p.notna().sum()}"
     table.loc[alone.index, "says"] = alone + f" {only}"
     return table
