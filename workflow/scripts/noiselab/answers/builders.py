@@ -11,6 +11,7 @@ from noiselab.answers import (
     analysis_tables,
     competence,
     figures,
+    heads,
     printed_probes,
     probes,
     spectrum,
@@ -154,6 +155,11 @@ def _probes(sources: Sources) -> pd.DataFrame:
     return competence.marked(table, sources.metrics(), config.published())
 
 
+def _sensitivity(sources: Sources) -> pd.DataFrame:
+    runs = [read_json(path) for path in sources.runs]
+    return heads.sensitivity_table(runs, sources.frames(), sources.published())
+
+
 def _samples(sources: Sources) -> figures.Drawing:
     """Generated images, from samples.npy of each run."""
     sheets = {}
@@ -176,6 +182,9 @@ TABLES: dict[str, TableBuilder] = {
     "milestones": TableBuilder(_milestones, OF_MASKED),
     "probes": TableBuilder(_probes),
     "probe_gains": TableBuilder(lambda s: probes.gains_table(pd.concat(s.frames()))),
+    "sensitivity": TableBuilder(_sensitivity),
+    "regions": TableBuilder(lambda s: heads.regions_table(s.frames()[1])),
+    "bound": TableBuilder(lambda s: heads.bound_table(s.frames()[2])),
     "printed_averages": TableBuilder(
         lambda s: printed_probes.averages_table(config.published()), FROM_PRINT
     ),

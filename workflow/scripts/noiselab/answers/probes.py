@@ -43,7 +43,8 @@ def probes_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     rows = _of_methods(metrics, ACCURACY)
     cells = [_cell(own, ACCURACY, "%") | _published(published, own.iloc[0]) for own in _cells(rows)]
     averages = [
-        _averaged(own, ACCURACY, "%", spread=False) for own in _cells(rows, without="dataset")
+        _averaged(own, ACCURACY, "%", spread=False) | _published_average(published, own)
+        for own in _cells(rows, without="dataset")
     ]
     return tidy([*cells, *(averages if rows["dataset"].nunique() > 1 else [])])
 
@@ -149,6 +150,18 @@ def _p(values: np.ndarray) -> float | None:
     if np.ptp(values) == 0:
         return float(values[0] == 0)
     return float(stats.ttest_1samp(values, 0).pvalue)
+
+
+def _published_average(published: dict, rows: pd.DataFrame) -> dict:
+    """The paper's average, of rows whose data sets are, or stand in for, all that it is of."""
+    first = rows.iloc[0]
+    averages = published.get("averages", {}).get(first["head"])
+    sets = published.get("metrics", {}).get(first["head"], {})
+    key = (first["backbone_noise"], first["method"])
+    known = [tuple(own) for own in published.get("rows", ())]
+    if not averages or set(sets) != set(rows["stands_in_for"]) or key not in known:
+        return {}
+    return {"published": averages[known.index(key)]}
 
 
 def _published(published: dict, row: pd.Series) -> dict:

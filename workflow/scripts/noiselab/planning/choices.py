@@ -60,6 +60,18 @@ def teachers(plan: Plan, runs: list[str]) -> list[str]:
     return plan.parents(TEACHER, runs)
 
 
+def all_runs(plan: Plan, runs: list[str]) -> list[str]:
+    """All of them."""
+    return runs
+
+
+def first_task(plan: Plan, runs: list[str]) -> list[str]:
+    """Those of the first data set and seed."""
+    first = plan.runs[runs[0]]
+    same = (plan.runs[run] for run in runs)
+    return [r.run_id for r in same if (r.dataset, r.seed) == (first.dataset, first.seed)]
+
+
 CHOICES = {
     choice.__name__: choice
     for choice in (
@@ -71,5 +83,7 @@ CHOICES = {
         first_clean_run,
         clean_and_noisiest,
         teachers,
+        all_runs,
+        first_task,
     )
 }

@@ -75,7 +75,7 @@ def _mistake(trained: Run, spec: dict) -> str | None:
     if texts != (trained.family == "language_model"):
         what = "texts" if texts else "images"
         return f"{spec['name']} has {what}, which {trained.run_id} cannot see"
-    if not texts and spec["channels"] != trained.channels:
+    if not texts and spec["channels"] not in (1, trained.channels):  # grey is seen as coloured
         return (
             f"{spec['name']} has images of {spec['channels']} channels, {trained.run_id} sees "
             f"{trained.channels}"

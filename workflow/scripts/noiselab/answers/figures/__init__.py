@@ -19,6 +19,7 @@ from noiselab.answers.figures.error_rate import (
 )
 from noiselab.answers.figures.gradients import gradient_figure
 from noiselab.answers.figures.information import information_loss_figure, sample_complexity_figure
+from noiselab.answers.figures.regions import regions_figure
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
 from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
@@ -54,4 +55,5 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "signature": signature_figure,
     "proposition": proposition_figure,
     "tokens": tokens_figure,
+    "regions": regions_figure,
 }

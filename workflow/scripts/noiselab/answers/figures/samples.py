@@ -34,10 +34,10 @@ def samples_figure(sheets: Sheets) -> Drawing:
 
 def _specification(drawn: list[tuple[str, np.ndarray]], size: Size) -> dict:
     """All sheets, each as wide as its column."""
-    return pictures([(title, _uri(sheet), *sheet.shape[:2]) for title, sheet in drawn], size)
+    return pictures([(title, address(sheet), *sheet.shape[:2]) for title, sheet in drawn], size)
 
 
-def _uri(sheet: np.ndarray) -> str:
+def address(sheet: np.ndarray) -> str:
     """An image as the address that holds it."""
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(sheet)).save(file, format="PNG", optimize=True)

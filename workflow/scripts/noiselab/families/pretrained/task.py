@@ -2,7 +2,7 @@
 vision models as timm does. Weights are safetensors alone, which carry no code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -111,14 +111,12 @@ def vision_model(folder: Path, device: torch.device) -> Network:
     return features
 
 
-def resized(images: Tensor, shape: tuple[int, int, int], folder: Path) -> Tensor:
+def resized(images: Tensor, shape: Sequence[int], model: Path | str) -> Tensor:
     """Images [n, c, h, w] from 0 to 1 in another shape [c, h, w]: bicubic, and a grey image in each
-    channel. NoiselabError: other channels; the model is in `folder`."""
+    channel. NoiselabError: they have other channels than `model` sees."""
     channels, *size = shape
     if images.shape[1] not in (1, channels):
-        raise NoiselabError(
-            f"{folder}: sees {channels} channels, the images have {images.shape[1]}"
-        )
+        raise NoiselabError(f"{model}: sees {channels} channels, the images have {images.shape[1]}")
     images = images.expand(-1, channels, -1, -1)
     if list(images.shape[2:]) == size:
         return images

@@ -138,9 +138,21 @@ def _images(run: Run, weights: Path | None, task: Path, device: torch.device) ->
         _, train, test = prepared.read_run(task_run)
         family = import_module(f"noiselab.families.{run.family}.task")
         model = family.build(run | {"average_mirrored": False}, own)
-        network = last_inputs(load_weights(weights, model, device, run.run_id).eval())
+        model = load_weights(weights, model, device, run.run_id).eval()
+        network = _as_trained(last_inputs(model), own["shape"], run)
     items = {"train": (train.x, train.y), "test": (test.x, test.y)}
     return items, lambda images, index: image_features(network, images, index, device)
+
+
+def _as_trained(network: Network, shape: list[int], run: Run) -> Network:
+    """A network that sees images in the shape [c, h, w] that it was trained with."""
+
+    def seen(images: Tensor) -> Tensor:
+        if list(images.shape[1:]) != shape:
+            images = 255 * pretrained.resized(images.float() / 255, shape, run.run_id)
+        return network(images)
+
+    return seen
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from noiselab import streams
 from noiselab.errors import NoiselabError
+from noiselab.families.probe.choice import chosen
 from noiselab.families.probe.grid import method_settings
 from noiselab.families.work import Data
 from noiselab.measures.probes.fits import Curves, Items, Setting, fit
@@ -91,15 +92,13 @@ def fitted(run: Run, items: dict[str, Items]) -> tuple[pd.DataFrame, pd.DataFram
         for setting in method_settings(run, content)
     ]
     different = list(dict.fromkeys(one.setting for one in tried))  # methods may share some
-    features = items["train"].features.shape[1]
-    hidden = run.model.get("hidden", features) if run.head == "mlp" else None
     found = fit(
         items["train"],
         {split: items[split] for split in SCORED},
         different,
         run.seeds,
         epochs=run.epochs,
-        hidden=hidden,
+        hidden=hidden_units(run, items["train"]),
         schedule=run.training["schedule"],
     )
     places = [different.index(one.setting) for one in tried]
@@ -112,7 +111,12 @@ def fitted(run: Run, items: dict[str, Items]) -> tuple[pd.DataFrame, pd.DataFram
         for row in _rows(run, one, place, epoch, found.curves)
     ]
     table = pd.DataFrame(rows)
-    return table, _chosen(table).assign(majority=majority(items), items=len(items["test"].labels))
+    return table, chosen(table).assign(majority=majority(items), items=len(items["test"].labels))
+
+
+def hidden_units(run: Run, train: Items) -> int | None:
+    """Units between features and logits, by default as many as features; None of a linear head."""
+    return run.model.get("hidden", train.features.shape[1]) if run.head == "mlp" else None
 
 
 def majority(items: dict[str, Items]) -> float:
@@ -142,26 +146,3 @@ def _rows(run: Run, one: Tried, place: int, epoch: int, curves: dict[str, Curves
             row[f"{split}_accuracy"] = 100 * float(curve.accuracy[i, place, epoch])
             row[f"{split}_nll"] = float(curve.nll[i, place, epoch])
         yield row
-
-
-SETTING = [
-    "learning_rate",
-    "batch_size",
-    "weight_decay",
-    "penalty",
-    "strength",
-    "radius",
-    "dropout",
-]
-
-
-def _chosen(tried: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the setting that validation chooses of each method, with how many there were."""
-    parts = []
-    for _, rows in tried.groupby("method", sort=False):
-        scores = ["validation_accuracy", "validation_nll"]
-        means = rows.groupby(SETTING, sort=False)[scores].mean()
-        best = np.lexsort((means["validation_nll"], -means["validation_accuracy"]))[0]
-        same = (rows[SETTING] == list(means.index[best])).all(axis=1)
-        parts.append(rows[same].assign(tried=len(means)))
-    return pd.concat(parts)
