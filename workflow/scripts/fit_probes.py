@@ -4,13 +4,13 @@ import argparse
 import time
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from noiselab import reading
 from noiselab.errors import run_script
 from noiselab.families.probe import task
-from noiselab.files import digest, read_json, whole_file, write_json
+from noiselab.families.probe.summary import summary
+from noiselab.files import whole_file, write_json
 from noiselab.measures.probes.fits import Items
 from noiselab.planning import provenance
 from noiselab.run import Run
@@ -39,26 +39,10 @@ def main() -> None:
     for path, table in ((arguments.tried, tried), (arguments.chosen, chosen)):
         with whole_file(path) as temporary:
             table.to_csv(temporary, index=False)
-    write_json(arguments.summary, summary(run, items, tried, seconds) | provenance.describe(device))
-
-
-def summary(run: Run, items: dict[str, Items], tried: pd.DataFrame, seconds: float) -> dict:
-    """training.json: what was fitted, and from what."""
-    data = digest(read_json(Path(run.data, "dataset.json")))
-    each = run.epochs * len(items["train"].labels)
-    return {
-        "digests": {"run": digest(run.content()), "data": data},
-        "measured_error_rate": 0.0,  # of a task, all labels are right
-        "steps": run.training["steps"],
-        "examples": each * len(tried),
-        "seconds": seconds,
-        "examples_per_second": None,  # of a grid, they are no speed of one training
-        "diverged_at": None,
-        "processes": 1,
-        "fits": len(tried),
-        "features": items["train"].features.shape[1],
-        **{f"{split}_items": len(own.labels) for split, own in items.items()},
-    }
+    counts = {split: len(own.labels) for split, own in items.items()}
+    found = summary(run, counts, len(tried), seconds)
+    found["features"] = items["train"].features.shape[1]
+    write_json(arguments.summary, found | provenance.describe(device))
 
 
 if __name__ == "__main__":

@@ -160,6 +160,11 @@ def _sensitivity(sources: Sources) -> pd.DataFrame:
     return heads.sensitivity_table(runs, sources.frames(), sources.published())
 
 
+def _fine_tuning(sources: Sources) -> pd.DataFrame:
+    table = heads.fine_tuning_table(pd.concat(sources.frames()), sources.published())
+    return competence.marked(table, sources.metrics(), config.published())
+
+
 def _samples(sources: Sources) -> figures.Drawing:
     """Generated images, from samples.npy of each run."""
     sheets = {}
@@ -183,6 +188,7 @@ TABLES: dict[str, TableBuilder] = {
     "probes": TableBuilder(_probes),
     "probe_gains": TableBuilder(lambda s: probes.gains_table(pd.concat(s.frames()))),
     "sensitivity": TableBuilder(_sensitivity),
+    "fine_tuning": TableBuilder(_fine_tuning),
     "regions": TableBuilder(lambda s: heads.regions_table(s.frames()[1])),
     "bound": TableBuilder(lambda s: heads.bound_table(s.frames()[2])),
     "printed_averages": TableBuilder(

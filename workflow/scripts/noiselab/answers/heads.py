@@ -4,12 +4,14 @@ sides of Proposition 2."""
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.layouts import NAMES
 from noiselab.answers.probes import HEADS, METHODS, PLAIN, row_label
 from noiselab.answers.tables import tidy
 from noiselab.families.probe.choice import chosen
 from noiselab.measures.scores import NONE
 from noiselab.measures.statistics import t_interval
 
+MATTHEWS = ("cola",)  # sets that are scored by this correlation
 SIDES = {
     "gradient_matching": "L_gm",
     "smoothness": "β",
@@ -61,6 +63,36 @@ def _cell(
         "n_seeds": len(values) if kind == "t_fits" else None,
         **interval._asdict(),
     }
+
+
+TUNED = {
+    "plain": "plain",
+    "l2_sp": "L2-SP",
+    "l2_sp_gm": "L2-SP + L_gm",
+    "smart": "SMART",
+    "smart_gm": "SMART + L_gm",
+    "lnsr": "LNSR",
+    "lnsr_gm": "LNSR + L_gm",
+}
+
+
+def fine_tuning_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Scores of fine-tuned models: accuracy, of CoLA the correlation of Matthews. published: rows,
+    methods; scores: data set -> a number per row."""
+    cells = []
+    named = metrics["metric"].str.match(r"(accuracy|matthews)(_|$)") & metrics["method"].notna()
+    for _, own in metrics[named].groupby(["backbone", "dataset", "method"], sort=False):
+        kind = "matthews" if own["stands_in_for"].iloc[0] in MATTHEWS else "accuracy"
+        row = own[own["metric"].str.startswith(kind)].iloc[0]
+        values = np.array([float(number) for number in str(row["by_seed"]).split()])
+        label = TUNED.get(row["method"], row["method"].replace("_", " "))
+        if row["backbone_noise"] != "clean":
+            label = f"{row['backbone_noise']}: {label}"
+        numbers = published.get("scores", {}).get(row["stands_in_for"], [])
+        printed = dict(zip(published.get("rows", ()), numbers, strict=False))
+        cell = _cell(row, label, kind, "%", values) | {"published": printed.get(row["method"])}
+        cells.append(cell | {"panel": NAMES[kind], "items": row["items"]})
+    return tidy(cells)
 
 
 def regions_table(regions: pd.DataFrame) -> pd.DataFrame:

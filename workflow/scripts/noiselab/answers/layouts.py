@@ -16,6 +16,7 @@ import pandas as pd
 
 NAMES = {
     "accuracy": "accuracy",
+    "matthews": "correlation of Matthews",
     "right_region": "share of right decisions on planes",
     "accuracy_drop": "loss of accuracy",
     "accuracy_relative_drop": "relative loss of accuracy",

@@ -174,6 +174,11 @@ def heads_mistake(model: dict, spec: dict, recipe: dict) -> str | None:
     return None
 
 
+def some(value: dict) -> dict:
+    """JSON schema of a list of different values."""
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}
+
+
 def settings(**properties: dict) -> dict:
     """JSON schema of a mapping with these keys and no others."""
     return {"type": "object", "additionalProperties": False, "properties": properties}

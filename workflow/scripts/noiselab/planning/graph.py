@@ -11,7 +11,7 @@ from pathlib import Path
 
 from noiselab.data.kinds import DOMAINS, KINDS, OF_DOMAINS
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import INIT, METRICS, OWN, RUN, Stage
+from noiselab.families.descriptor import BACKBONE, INIT, METRICS, OWN, RUN, Stage
 from noiselab.files import digest
 from noiselab.planning import code
 from noiselab.planning.artefacts import Artefact
@@ -221,7 +221,8 @@ def _stage(whole: Graph, stage: Stage, run: Run, target: Run, variant: str) -> J
         inputs[option] = (f"{run.data}/{name}",) if name else ()
     if stage.inception:
         inputs["inception"] = (places.source(INCEPTION),) if stage.inception(run) else ()
-    if stage.downloaded and (mark := stage.downloaded(target)):
+    model = whole.plan.runs.get(target.parents.get(BACKBONE), target)
+    if stage.downloaded and (mark := stage.downloaded(model)):
         inputs["downloaded"] = (mark,)
     outputs = {
         option: f"{folder}/{run_id}/{name.format(variant=variant)}"

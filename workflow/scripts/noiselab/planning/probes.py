@@ -11,7 +11,7 @@ from noiselab.planning.hints import hint
 from noiselab.planning.recipes import recipe, training
 from noiselab.run import Run
 
-KEYS = ("enabled", "family", "backbone", "datasets", "seeds", "training", "heads")
+KEYS = ("enabled", "family", "backbone", "datasets", "seeds", "training")
 CLEANLY = {  # a task's labels are all right; the noise is the backbone's
     "corruption": "none",
     "resample": "none",
@@ -27,8 +27,9 @@ OF_BACKBONE += ("noise_ratio", "error_rate", "seed", "model")
 def check(name: str, experiment: dict, spec: dict) -> None:
     """A probe has no keys of noise, and its data sets are tasks."""
     key, family = f"config key experiments.{name}", FAMILIES[experiment["family"]]
-    if foreign := [k for k in experiment if k not in KEYS]:
-        raise NoiselabError(f"{key}.{foreign[0]}: not of a probe; the noise is its backbone's")
+    if foreign := [k for k in experiment if k not in (*KEYS, *family.experiment)]:
+        what = f"not of a {family.name}; the noise is its backbone's"
+        raise NoiselabError(f"{key}.{foreign[0]}: {what}")
     if spec["kind"] not in family.kinds:
         raise NoiselabError(f"{key}.datasets: {spec['name']} is not for a {family.name}")
 
@@ -59,10 +60,11 @@ def probes(
     config: dict, results: str, name: str, experiment: dict, spec: dict, backbones: list[Run]
 ) -> Iterator[Run]:
     """The probes of an experiment on one task. NoiselabError: it is no task for these backbones."""
+    family = FAMILIES[experiment["family"]]
     for trained in backbones:
         if mistake := _mistake(trained, spec):
             raise NoiselabError(f"config key experiments.{name}.datasets: {mistake}")
-        for head in experiment.get("heads", ["linear", "mlp"]):
+        for head in experiment.get("heads", list(family.models)):
             yield _probe(config, results, experiment, spec, trained, head)
 
 

@@ -25,9 +25,22 @@ Network = Callable[[Tensor], Tensor]
 
 
 def language_model(folder: Path, device: torch.device) -> tuple[Encoder, Network]:
-    """A model of texts: what makes tokens of prompts, as its own tokenizer does, and what makes
-    last hidden states [n, T, d] of tokens int64 [n, T]. A prompt that is too long loses its
-    beginning. NoiselabError: transformers cannot read the folder."""
+    """A model of texts: what makes tokens of prompts, and what makes last hidden states [n, T, d]
+    of tokens int64 [n, T]. NoiselabError: as of text_model."""
+    encode, model = text_model(folder, device, "auto" if device.type == "cuda" else torch.float32)
+
+    def hidden(tokens: Tensor) -> Tensor:
+        return model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
+
+    return encode, hidden
+
+
+def text_model(
+    folder: Path, device: torch.device, number: torch.dtype | str
+) -> tuple[Encoder, nn.Module]:
+    """A model of texts: what makes tokens of prompts, as its own tokenizer does, and its network of
+    transformers, in numbers of this type (auto: those of its file). A prompt that is too long loses
+    its beginning. NoiselabError: transformers cannot read the folder."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer  # takes its time
 
     if not any(
@@ -35,7 +48,6 @@ def language_model(folder: Path, device: torch.device) -> tuple[Encoder, Network
     ):  # or there would be an empty one
         raise NoiselabError(f"{folder}: no tokenizer (none of {', '.join(VOCABULARIES)})")
     kept = {"local_files_only": True, "trust_remote_code": False}
-    number = "auto" if device.type == "cuda" else torch.float32
     try:
         config = AutoConfig.from_pretrained(folder, **kept)
         if getattr(config, "is_encoder_decoder", False):
@@ -71,10 +83,7 @@ def language_model(folder: Path, device: torch.device) -> tuple[Encoder, Network
     def encode(texts: list[str]) -> list[list[int]]:
         return tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
 
-    def hidden(tokens: Tensor) -> Tensor:
-        return model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
-
-    return encode, hidden
+    return encode, model
 
 
 def _positions(config) -> int:

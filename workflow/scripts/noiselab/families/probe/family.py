@@ -22,6 +22,7 @@ from noiselab.families.descriptor import (
     Stage,
     scoring,
     settings,
+    some,
 )
 from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.families.pretrained.family import mark
@@ -37,27 +38,22 @@ def task(run: Run) -> str:
     return Path(run.data).name
 
 
-def _weights(run: Run) -> str | None:
+def own_weights(run: Run) -> str | None:
     """The file of a backbone's weights; a model that was trained elsewhere has a folder."""
     return None if run.backbone["family"] == PRETRAINED else WEIGHTS
-
-
-def _some(value: dict) -> dict:
-    """JSON schema of a list of different values."""
-    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}
 
 
 NOT_BELOW_0 = {"type": "number", "minimum": 0}
 # What a method says; every combination of the values of its lists is tried.
 METHOD = settings(
     penalty={"enum": list(PENALTIES)},
-    strength=_some(POSITIVE),  # λ
-    radius=_some(POSITIVE),  # γ of t̂ = t + γ δ
+    strength=some(POSITIVE),  # λ
+    radius=some(POSITIVE),  # γ of t̂ = t + γ δ
     noisy_loss={"type": "boolean"},  # the cross-entropy of t̂
-    weight_decay=_some(NOT_BELOW_0),
-    dropout=_some(SHARE),
+    weight_decay=some(NOT_BELOW_0),
+    dropout=some(SHARE),
     early_stopping={"type": "boolean"},  # validation chooses the epoch, too
-    learning_rate=_some(POSITIVE),  # these instead of the grid's
+    learning_rate=some(POSITIVE),  # these instead of the grid's
 )
 
 KEPT = ("epochs", "features", "validation_share", "grid", "methods")  # of the recipe, in run.json
@@ -65,7 +61,7 @@ KEPT = ("epochs", "features", "validation_share", "grid", "methods")  # of the r
 HEADS = Axis(
     key="head",
     default="linear",
-    schema=_some({"enum": ["linear", "mlp"]}),
+    schema=some({"enum": ["linear", "mlp"]}),
     label=lambda head: f"-{head}",
 )
 
@@ -74,7 +70,7 @@ EXTRACTION = Stage(
     name="extract",
     rule="extract_features",
     script="extract_features",
-    reads={"run": File(RUN), "weights": File(_weights)},
+    reads={"run": File(RUN), "weights": File(own_weights)},
     downloaded=mark,
     writes={"out": "features-{variant}.npz"},
     data_files={"task": lambda spec: "dataset.json"},
@@ -111,7 +107,7 @@ FAMILY = Family(
         "epochs": COUNT,
         "features": settings(kind={"enum": ["last", "mean"]}, standardised={"type": "boolean"}),
         "validation_share": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        "grid": settings(learning_rate=_some(POSITIVE), batch_size=_some(COUNT)),
+        "grid": settings(learning_rate=some(POSITIVE), batch_size=some(COUNT)),
         "methods": {"type": "object", "minProperties": 1, "additionalProperties": METHOD},
     },
     experiment={"heads": HEADS},

@@ -75,15 +75,18 @@ def _texts(run: Run, weights: Path | None, task: Path, device: torch.device) -> 
     if run.family == PRETRAINED:
         encode, hidden = pretrained.language_model(Path(run.folder), device)
     else:
-        encode, hidden = _own_model(run, weights, device)
+        encode, model = own_model(run, weights, device)
+
+        def hidden(tokens: Tensor) -> Tensor:
+            return model.transformer(tokens).last_hidden_state
+
     read = labelled_texts.read(task)[1]
     items = {split: (encode(texts), labels) for split, (texts, labels) in read.items()}
     return items, lambda tokens, index: text_features(hidden, [tokens[i] for i in index], device)
 
 
-def _own_model(run: Run, weights: Path, device: torch.device) -> tuple:
-    """Of a language model of this project: what makes tokens of prompts, and what makes hidden
-    states of tokens."""
+def own_model(run: Run, weights: Path, device: torch.device) -> tuple:
+    """Of a language model of this project: what makes tokens of prompts, and the model."""
     family = import_module(f"noiselab.families.{run.family}.task")
     model = load_weights(weights, family.build(run), device, run.run_id).eval()
     tokenizer, context = pairs.tokenizer(run.data), run.model["context"]
@@ -92,7 +95,7 @@ def _own_model(run: Run, weights: Path, device: torch.device) -> tuple:
         encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [last_tokens(one.ids, context) for one in encoded]
 
-    return encode, lambda tokens: model.transformer(tokens).last_hidden_state
+    return encode, model
 
 
 def last_tokens(tokens: list[int], context: int) -> list[int]:

@@ -18,29 +18,33 @@ from noiselab.run import Run
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `chosen`, csv."""
     chosen = reading.table(files["chosen"])
-    about = {
+    methods = {name: rows.set_index("seed") for name, rows in chosen.groupby("method", sort=False)}
+    plain = methods.get(PLAIN)
+    found = {}
+    for method, rows in methods.items():
+        own = about(run) | {"method": method, "tried": int(rows["tried"].iloc[0])}
+        items = int(rows["items"].iloc[0])
+        accuracy = rows["test_accuracy"]
+        name = "accuracy" if method == PLAIN else f"accuracy_{method}"
+        found[name] = score(accuracy, "%", items) | own
+        if method != PLAIN and plain is not None:
+            gain = accuracy - plain["test_accuracy"]
+            found[f"gain_{method}"] = score(gain, "points", items) | own
+    constant = score(pd.Series([float(chosen["majority"].iloc[0])]), "%", items)
+    return found | {"majority_accuracy": constant | about(run)}
+
+
+def about(run: Run) -> dict:
+    """Keys that all scores of a run have."""
+    return {
         "head": run.head,
         "backbone": run.backbone["run_id"],
         "backbone_noise": run.backbone["noise"],
         "backbone_error_rate": run.backbone["error_rate"],
     }
-    methods = {name: rows.set_index("seed") for name, rows in chosen.groupby("method", sort=False)}
-    plain = methods.get(PLAIN)
-    found = {}
-    for method, rows in methods.items():
-        own = about | {"method": method, "tried": int(rows["tried"].iloc[0])}
-        items = int(rows["items"].iloc[0])
-        accuracy = rows["test_accuracy"]
-        name = "accuracy" if method == PLAIN else f"accuracy_{method}"
-        found[name] = _score(accuracy, "%", items) | own
-        if method != PLAIN and plain is not None:
-            gain = accuracy - plain["test_accuracy"]
-            found[f"gain_{method}"] = _score(gain, "points", items) | own
-    constant = _score(pd.Series([float(chosen["majority"].iloc[0])]), "%", items)
-    return found | {"majority_accuracy": constant | about}
 
 
-def _score(values: pd.Series, unit: str, items: int) -> dict:
+def score(values: pd.Series, unit: str, items: int) -> dict:
     """Mean over the fits of one backbone, with its t-interval."""
     spread = len(values) > 1
     interval = t_interval(list(values))._replace(interval="t_fits") if spread else NONE

@@ -68,10 +68,7 @@ def splits(run: Run, arrays: dict[str, np.ndarray]) -> dict[str, Items]:
         if f"{split}_labels" in arrays
     }
     if "validation" not in found:
-        count = len(found["train"][1])
-        order = streams.permutation(0, "probe-validation", 0, count)
-        held = np.sort(order[: max(1, round(run.validation_share * count))])
-        rest = np.setdiff1d(np.arange(count), held)
+        held, rest = held_out(len(found["train"][1]), run.validation_share)
         found |= {
             split: tuple(part[rows] for part in found["train"])
             for split, rows in (("validation", held), ("train", rest))
@@ -81,6 +78,13 @@ def splits(run: Run, arrays: dict[str, np.ndarray]) -> dict[str, Items]:
         spread = np.where(spread > 0, spread, 1)  # a feature that is always the same says nothing
         found = {split: ((x - mean) / spread, y) for split, (x, y) in found.items()}
     return {split: Items(*map(torch.from_numpy, own)) for split, own in found.items()}
+
+
+def held_out(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the items, of so many, that a seeded share for validation has, and of the rest."""
+    order = streams.permutation(0, "probe-validation", 0, count)
+    held = np.sort(order[: max(1, round(share * count))])
+    return held, np.setdiff1d(np.arange(count), held)
 
 
 def fitted(run: Run, items: dict[str, Items]) -> tuple[pd.DataFrame, pd.DataFrame]:
