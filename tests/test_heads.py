@@ -182,6 +182,8 @@ def test_heads_are_measured_and_shown(run_and_chosen, tmp_path):
     assert sides["right"] == pytest.approx(
         2 * sides["smoothness"] + 2 * sides["loss"] + sides["flatness"]
     )
+    unknown = tables.bound_table(found["bound"][:0])
+    assert unknown["ours"].isna().tolist() == [True]
     drawn = regions.regions_figure([found["plane"], found["regions"], found["bound"]])
     assert len(drawn.data) == 2
     assert "linear head, weight decay" in drawn.alt

@@ -22,7 +22,7 @@ ASIDE |= {"annotate"}  # no experiment of the studies has such noise
 ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
 # Of other studies.
 ASIDE |= {"collect_curves", "measure_noise_text", "measure_guidance", "unpack_model"}
-ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes"}
+ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes", "measure_heads", "fine_tune"}
 
 
 def call(command, folder, environment, **options) -> str:

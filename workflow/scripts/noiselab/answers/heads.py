@@ -106,7 +106,10 @@ def regions_table(regions: pd.DataFrame) -> pd.DataFrame:
 
 
 def bound_table(bound: pd.DataFrame) -> pd.DataFrame:
-    """Both sides of Proposition 2 by method, and their parts."""
+    """Both sides of Proposition 2 by method, and their parts; unknown where no head is linear."""
+    if bound.empty:
+        names = {"panel": SIDES["right"], "row": "no head is linear", "metric": "right"}
+        return tidy([{"family": "probe", "dataset": "none", "ours": np.nan} | names])
     cells = []
     for _, rows in _groups(bound):
         for column, name in SIDES.items():
