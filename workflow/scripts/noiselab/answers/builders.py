@@ -156,8 +156,10 @@ def _probes(sources: Sources) -> pd.DataFrame:
 
 
 def _sensitivity(sources: Sources) -> pd.DataFrame:
+    """Of experiments, whose metrics come first, and what each of their runs has tried."""
     runs = [read_json(path) for path in sources.runs]
-    return heads.sensitivity_table(runs, sources.frames(), sources.published())
+    tried = [reading.table(file) for file in sources.files[-len(runs) :]]
+    return heads.sensitivity_table(runs, tried, sources.published())
 
 
 def _fine_tuning(sources: Sources) -> pd.DataFrame:
