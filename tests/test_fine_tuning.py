@@ -99,11 +99,11 @@ def test_smart_goes_one_step_up_from_where_it_begins(model):
     step = (end - begin).abs().amax((1, 2))
     torch.testing.assert_close(step, torch.full_like(step, regularisers.STEP))
     rise = [
-        float(regularisers.symmetric_kl(seen.logits, model(embeddings + place, mask).logits))
+        regularisers.symmetric_kl(seen.logits, model(embeddings + place, mask).logits).item()
         for place in visited
     ]
     assert rise[1] > rise[0]
-    assert float(found) == pytest.approx(rise[1])
+    assert found.item() == pytest.approx(rise[1])
     found.backward()
     assert all(own.grad is not None for own in model.head.parameters())
 

@@ -110,6 +110,7 @@ DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoise
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
+DECIMALS |= {"right_region": 2, "matthews": 2, "gradient_matching": 5}
 DECIMALS |= dict.fromkeys(["accuracy_difference", "excess_difference"], 2)
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)
