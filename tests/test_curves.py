@@ -196,6 +196,11 @@ def test_a_table_has_the_nll_on_the_way_at_the_parts_of_training_that_the_paper_
     without.loc[without["error_rate"] > 0, ["value", "reason"]] = np.nan, "training diverged"
     lost = stretches.milestones_table({"large_stretches": without}, uniform, printed)
     assert lost["ours"].isna().tolist() == [False] * 3 + [True] * 3 + [False, True]
+    alone = stretches.milestones_table(metrics, uniform, {"metrics": {"nll": {}, "nll_rise": {}}})
+    assert [r for r in alone["row"] if "step" in r] == [
+        f"{name}, step 100 of 100" for name in ("clean", "20 % uniform")
+    ]
+    assert alone["published"].isna().all()
     for render in layouts.FORMATS.values():
         assert "on the way" in str(render(found, "t", []))
 

@@ -36,6 +36,7 @@ TABLES = [
 TABLES += ["batch_ablation_text", "table7", "table5", "table4", "table11"]
 TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "source_lengths", "teacher"]
 TABLES += ["stretches", "signature", "noise_learned", "domains"]
+TABLES += ["large_stretches", "masked_stretches"]
 HEAD = """\
 # Results
 

@@ -46,38 +46,46 @@ def milestones_table(
     """A block with the NLL of clean text on the way of training, a row per share of noise and step,
     and those of `stretches_table` for what it rises by at the end.
 
-    published: with `steps`, at the same parts of our training, and the NLL at each, share by share.
+    published: with `steps`, at the same parts of our training, and the NLL at each, share by share;
+    without any, the end counts.
     """
+    steps = published.get("steps", [1])
     rises = {m: v for m, v in published["metrics"].items() if m != "nll"}
     ends = stretches_table(metrics, curves, published | {"metrics": rises})
     rows = pd.concat(metrics.values())
     rows = rows[rows["metric"] == "nll"].drop_duplicates("run_id")
     rows = rows.merge(_ends(curves), on="run_id").sort_values(CELL, key=_ranked, kind="stable")
     cells = [
-        _on_the_way(group, curves, published, number)
+        _on_the_way(group, curves, step / steps[-1])
+        | {"published": _printed_on_the_way(group.iloc[0], published, number)}
         for _, group in rows.groupby(["dataset", *CELL], sort=False, dropna=False)
-        for number in range(len(published["steps"]))
+        for number, step in enumerate(steps)
     ]
     return pd.concat([tidy(cells), ends], ignore_index=True)
 
 
-def _on_the_way(group: pd.DataFrame, curves: pd.DataFrame, published: dict, number: int) -> dict:
-    """A cell of the NLL at one of the published steps, from rows of seeds."""
-    part = published["steps"][number] / published["steps"][-1]
-    points = curves.assign(away=(curves["progress"] - part).abs()).sort_values("away")
+def _on_the_way(group: pd.DataFrame, curves: pd.DataFrame, part: float) -> dict:
+    """A cell of the NLL where about this part of the training was done, from rows of seeds."""
+    points = curves.assign(away=(curves["progress"] - part).abs())
+    points = points.sort_values("away", kind="stable")
     at = points.drop_duplicates("run_id").set_index("run_id").loc[group["run_id"]]
     nothing = dict.fromkeys(("ci_low", "ci_high", "floor", "excess_low", "excess_high", "items"))
     whole = group["reason"].isna().to_numpy()
     found = group.assign(value=at["validation_nll"].where(whole).to_numpy(), **nothing)
     found = found.assign(interval="none", excess_interval="none")
     first, step = found.iloc[0], at["step"].iloc[0]
-    values = published["metrics"]["nll"].get(first["stands_in_for"], [])
-    printed = dict(zip(published["noise_shares"], values, strict=False)).get(first["error_rate"])
     return run_cell(found) | {
         "panel": panel("nll", first["unit"]) + ", on the way",
         "row": f"{label(first)}, step {step:,} of {step / at['progress'].iloc[0]:,.0f}",
-        "published": np.nan if printed is None else printed[number],
     }
+
+
+def _printed_on_the_way(row: pd.Series, published: dict, number: int) -> float:
+    """The paper's NLL at its step of this number, for the data set that ours is or stands in for;
+    not a number where it has none."""
+    values = (published["metrics"].get("nll") or {}).get(row["stands_in_for"], [])
+    printed = dict(zip(published.get("noise_shares", []), values, strict=False))
+    return printed.get(row["error_rate"], {number: np.nan})[number]
 
 
 def _unmeasured(metrics: dict[str, pd.DataFrame], wanted: list[str]) -> list[dict]:
