@@ -81,14 +81,14 @@ ABOVE = "lost above the floor [95 % CI]"
 
 def losses_block(results: Path, tier: str, *runs: str) -> str:
     """What noise costs: the score, what of it is lost, the floor of that and what is above it.
-    runs: how their ids begin, without seeds; the rows are in this order."""
+    runs: their ids without seeds; the rows are in this order."""
     table = _read(results, tier, "cells", "run", "metric", "ours", "floor", "excess")
     rows = []
-    for start in runs:
-        chosen = table[table["run"].str.startswith(start)]
+    for run in runs:
+        chosen = table[table["run"] == run]
         for metric, loss in LOSSES.items():
             parts = [chosen[chosen["metric"] == name].set_index("run") for name in (metric, loss)]
-            rows += [_lost(parts[0].loc[run], lost) for run, lost in parts[1].iterrows()]
+            rows += [_lost(parts[0].loc[name], lost) for name, lost in parts[1].iterrows()]
     if not rows:
         raise NoiselabError(f"{tier}: no run {', '.join(runs)}")
     return _markdown(pd.DataFrame(rows))
