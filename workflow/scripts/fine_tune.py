@@ -1,6 +1,7 @@
 """Fine-tune a language model on a task: all settings of all methods with all seeds."""
 
 import argparse
+import shutil
 import time
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def main() -> None:
     counts = {split: len(own.labels) for split, own in items.items()}
     made = summary(run, counts, len(attempts), time.monotonic() - began)
     write_json(arguments.summary, made | provenance.describe(device))
+    shutil.rmtree(arguments.fits)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,9 @@ TABLES = [
 ]
 TABLES += ["batch_ablation_text", "table7", "table5", "table4", "table11"]
 TABLES += ["table1", "table12", "rulers", "table9", "context_ablation", "source_lengths", "teacher"]
+TABLES += ["noise_probes", "noise_probe_gains", "probe_methods", "probe_method_gains"]
+TABLES += ["probe_sensitivity", "regions", "proposition_2", "fine_tuning"]
+TABLES += ["label_probes", "label_probe_gains", "printed_averages", "printed_gains"]
 TABLES += ["stretches", "signature", "noise_learned", "domains"]
 TABLES += ["large_stretches", "masked_stretches"]
 HEAD = """\
