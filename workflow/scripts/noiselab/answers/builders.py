@@ -18,7 +18,7 @@ from noiselab.answers import (
     stretches,
     tables,
 )
-from noiselab.answers.contrasts import contrasts_table, side_by_side_table
+from noiselab.answers.contrasts import contrasts_table, side_by_side_table, speedups_table
 from noiselab.answers.pictures import sheet
 from noiselab.answers.recoveries import recoveries_table
 from noiselab.errors import NoiselabError
@@ -185,6 +185,7 @@ TABLES: dict[str, TableBuilder] = {
     "side_by_side": TableBuilder(_side_by_side),
     "recoveries": TableBuilder(_recoveries),
     "contrasts": TableBuilder(_contrasts),
+    "speedups": TableBuilder(lambda s: speedups_table(s.metrics(), s.entry["contrasts"])),
     "stretches": TableBuilder(_stretches, MIXED),
     "milestones": TableBuilder(_milestones, OF_MASKED),
     "probes": TableBuilder(_probes),

@@ -94,6 +94,9 @@ NAMES = {
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
 NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
 NAMES |= {
+    "steps_to_memory": "training until the training cases are known",
+    "steps_to_rule": "training until other cases are right",
+    "speedup": "times sooner",
     "recovery_steps": "training until the score is back",
     "recovery_share": "of that from the beginning",
     "recovered_score": "score in the end, minus that from the beginning",
@@ -107,6 +110,7 @@ NOISES = {"none": "clean", "uniform_label": "uniform", "shift_label": "shift"}
 NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip": "pair flips"}
 NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
+DECIMALS |= {"steps_to_memory": 0, "steps_to_rule": 0, "speedup": 2}
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)

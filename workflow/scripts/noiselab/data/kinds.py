@@ -65,6 +65,8 @@ KINDS = {
     "text": Kind("prepare_text", TOKENS, "download_text"),
     "docstring_pairs": Kind("prepare_pairs", PAIRS, None),
     "pairs": Kind("prepare_pairs", PAIRS, "download_pairs"),
+    "modular_addition": Kind("prepare_algorithmic", IMAGES, None),
+    "sparse_parity": Kind("prepare_algorithmic", IMAGES, None),
     "labelled_docstrings": Kind("prepare_labelled_texts", LABELLED, None),
     "labelled_texts": Kind("prepare_labelled_texts", LABELLED, "download_labelled_texts"),
 }
@@ -78,6 +80,7 @@ def prepared_by(rule: str) -> tuple[str, ...]:
 FOUND_KINDS = ("images", "encoded_images")  # that are found out
 IMAGE_KINDS = prepared_by("prepare_images")  # arrays that fit in memory
 FILE_KINDS = prepared_by("prepare_image_files")  # decoded on the way
+ALGORITHMIC_KINDS = prepared_by("prepare_algorithmic")  # tokens in the place of channels
 TEXT_KINDS = prepared_by("prepare_text")
 PAIR_KINDS = prepared_by("prepare_pairs")
 LABELLED_KINDS = prepared_by("prepare_labelled_texts")

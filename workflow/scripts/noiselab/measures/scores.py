@@ -29,6 +29,7 @@ UNITS |= dict.fromkeys(["second_domain_nll", "second_domain_nll_rise"], "nats/to
 UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
+UNITS |= {"steps_to_memory": "steps", "steps_to_rule": "steps"}
 UNITS |= {"recovery_steps": "steps", "recovery_share": "%"}
 UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
 

@@ -1,6 +1,13 @@
 """Data sets as the configuration has them: their specifications, complete and checked."""
 
-from noiselab.data.kinds import DOMAINS, FILE_KINDS, FOUND_KINDS, IMAGE_KINDS, KINDS
+from noiselab.data.kinds import (
+    ALGORITHMIC_KINDS,
+    DOMAINS,
+    FILE_KINDS,
+    FOUND_KINDS,
+    IMAGE_KINDS,
+    KINDS,
+)
 from noiselab.errors import NoiselabError
 from noiselab.planning.config import merge
 from noiselab.planning.hints import hint
@@ -24,6 +31,8 @@ def resolve_dataset(definitions: dict, name: str, key: str) -> dict:
         raise NoiselabError(f"config key {key}: unknown data set {name!r} ({known})")
     if spec["kind"] in IMAGE_KINDS and spec["kind"] not in FOUND_KINDS:
         spec = _with_sizes(spec, name)
+    if spec["kind"] in ALGORITHMIC_KINDS:
+        spec = _of_a_rule(spec, name)
     return spec | {"name": name}
 
 
@@ -35,6 +44,23 @@ def _with_sizes(spec: dict, name: str) -> dict:
         if f"{split}_size" not in spec:
             raise NoiselabError(f"config key datasets.{name}: {split}_size is missing")
     return spec
+
+
+def _of_a_rule(spec: dict, name: str) -> dict:
+    """An algorithmic data set with what follows from it: classes, letters (of the alphabet), sizes,
+    and `noised`, the tokens of an example that noise may change, which come first."""
+    if spec["kind"] == "modular_addition":
+        modulus = spec["modulus"]
+        train = round(spec["train_share"] * modulus**2)
+        sizes = {"train_size": train, "test_size": modulus**2 - train}
+        found = {"classes": modulus, "letters": modulus + 1, "channels": 3, "noised": 2} | sizes
+    else:
+        found = {"classes": 2, "letters": 2, "channels": spec["bits"], "noised": spec["bits"]}
+        if spec["relevant"] > spec["bits"]:
+            raise NoiselabError(
+                f"config key datasets.{name}.relevant: {spec['relevant']} of {spec['bits']} bits"
+            )
+    return {**spec, **found, "size": 1}
 
 
 def is_real(spec: dict) -> bool:

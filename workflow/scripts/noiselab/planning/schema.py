@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 from noiselab.data.kinds import (
+    ALGORITHMIC_KINDS,
     FILE_KINDS,
     FOUND_KINDS,
     IMAGE_KINDS,
@@ -20,6 +21,7 @@ DATASETS = {
     "image_changes": IMAGE_KINDS,
     "image_files": FILE_KINDS,
     "found_images": FOUND_KINDS,
+    "algorithmic_data": ALGORITHMIC_KINDS,
     "text": TEXT_KINDS,
     "pairs": PAIR_KINDS,
     "labelled_texts": LABELLED_KINDS,

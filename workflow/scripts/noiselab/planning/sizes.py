@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from noiselab.data.kinds import FILE_KINDS, IMAGE_KINDS, LABELLED_KINDS, TEXT_KINDS
+from noiselab.data.kinds import (
+    ALGORITHMIC_KINDS,
+    FILE_KINDS,
+    IMAGE_KINDS,
+    LABELLED_KINDS,
+    TEXT_KINDS,
+)
 from noiselab.families.work import Data
 from noiselab.files import read_json
 
@@ -13,7 +19,7 @@ def data_size(spec: dict, folder: Path, assumed: dict) -> Data:
     described = folder / "dataset.json"
     facts = read_json(described) if described.is_file() else {}
     guess = assumed.get(spec["name"], assumed.get(spec["kind"]))
-    if spec["kind"] in (*IMAGE_KINDS, *FILE_KINDS):
+    if spec["kind"] in (*IMAGE_KINDS, *FILE_KINDS, *ALGORITHMIC_KINDS):
         size = Data(spec["train_size"], spec["test_size"], image=spec["size"])
     elif spec["kind"] in LABELLED_KINDS:
         size = Data(spec["train_size"], spec["test_size"])
@@ -41,7 +47,7 @@ def _pairs_size(spec: dict, facts: dict, guess: dict) -> Data:
 def _bytes(spec: dict, size: Data) -> float:
     """Bytes of arrays that are not there yet: uint8 pixels, uint16 tokens, int64 offsets."""
     examples = size.train + size.validation
-    if spec["kind"] in IMAGE_KINDS:
+    if spec["kind"] in (*IMAGE_KINDS, *ALGORITHMIC_KINDS):
         return examples * spec["channels"] * spec["size"] ** 2
     if spec["kind"] in FILE_KINDS:  # JPEGs of half a byte per pixel, 4 : 3
         return examples * 0.5 * (spec["resize"] or spec["size"]) ** 2 * 4 / 3

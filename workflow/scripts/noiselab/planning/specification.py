@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable
 from typing import NoReturn
 
-from noiselab.data.kinds import KINDS, LABELLED_KINDS, PAIR_KINDS, TEXT_KINDS
+from noiselab.data.kinds import ALGORITHMIC_KINDS, KINDS, LABELLED_KINDS, PAIR_KINDS, TEXT_KINDS
 from noiselab.errors import NoiselabError
 from noiselab.planning import checks, config
 from noiselab.planning.hints import hint
 
-_FOUND = ("name", "contents", "pixels", "grey", "mixed")  # that planning adds
+_FOUND = ("name", "contents", "pixels", "grey", "mixed", "letters", "noised")  # that planning adds
 _ARRAYS = ("classes", "channels", "size", "train_size", "test_size")
 _TEXT = ("tokenizer", "vocabulary", "validation_share")
 _PAIRS = ("vocabulary", "source_length", "target_length", "train_size", "validation_size")
@@ -29,6 +29,8 @@ _NEEDED = {
     "text": _TEXT,
     "docstring_pairs": (*_PAIRS, "packages", "source_field"),
     "pairs": (*_PAIRS, "source_column", "target_column", "train_files", "validation_files"),
+    "modular_addition": (*_ARRAYS, "letters", "noised", "modulus"),
+    "sparse_parity": (*_ARRAYS, "letters", "noised", "bits", "relevant"),
     "labelled_docstrings": (*_LABELLED, "packages", "label"),
     "labelled_texts": (*_LABELLED, "label_column", "train_files"),
 }
@@ -98,5 +100,7 @@ def _definition(kind: str) -> str:
         return "pairs"
     if kind in LABELLED_KINDS:
         return "labelled_texts"
+    if kind in ALGORITHMIC_KINDS:
+        return "algorithmic_data"
     own = {"image_files": "image_files", "images": "found_images", "encoded_images": "found_images"}
     return own.get(kind, "image_changes")
