@@ -1,0 +1,205 @@
+"""Algorithmic tasks: their cases, the network, the stability regulariser, when a rule is found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from noiselab.answers.contrasts import speedups_table
+from noiselab.data.algorithmic import splits
+from noiselab.errors import NoiselabError
+from noiselab.families.algorithmic import score
+from noiselab.families.algorithmic import task as algorithmic
+from noiselab.models.small_transformer import small_transformer
+from noiselab.planning import config, runs
+from noiselab.training.loop import Batch
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+
+
+def planned(experiment="addition", tier="smoke", **changes):
+    """The runs of an experiment, and the specification of its data."""
+    settings = {"studies": ["noise_stability"], "experiments": {experiment: changes}}
+    plan = runs.plan(config.load(settings, tier=tier), "r")
+    found = [plan.runs[name] for name in plan.experiments[experiment]]
+    return found, plan.datasets[found[0].dataset]
+
+
+# ---------------------------------------------------------------------------------- the cases
+
+
+def test_addition_has_every_pair_once_and_the_right_sums():
+    _, spec = planned()
+    train, test, _ = splits(spec)
+    cases = np.concatenate([train.x, test.x])[:, :, 0, 0].astype(int)
+    assert len({tuple(pair) for pair in cases[:, :2]}) == 23**2 == len(cases)
+    assert (cases[:, 2] == 23).all()
+    assert ((cases[:, 0] + cases[:, 1]) % 23 == np.concatenate([train.y, test.y])).all()
+    assert len(train.y) == round(0.6 * 23**2)
+    assert abs(train.x[:, 0].mean() - 11) < 1  # a random part, not the first rows
+
+
+def test_parity_is_that_of_few_bits_at_fixed_places():
+    _, spec = planned("parity")
+    train, test, origin = splits(spec)
+    places = [int(word) for word in origin.partition("at ")[2].split(", ")]
+    assert len(places) == 3
+    for part, size in ((train, 400), (test, 1000)):
+        bits = part.x[:, :, 0, 0]
+        assert bits.shape == (size, 20)
+        assert (bits[:, places].sum(1) % 2 == part.y).all()
+        assert bits.mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"kind": "sparse_parity", "bits": 4, "relevant": 5}, "relevant: 5 of 4 bits"),
+        ({"kind": "modular_addition", "modulus": 300, "train_share": 0.5}, "300 is greater than"),
+        ({"kind": "modular_addition", "modulus": 5}, "train_share.*(missing|required)"),
+    ],
+)
+def test_tasks_that_cannot_be_are_answered_in_a_line(spec, message):
+    sizes = {} if "modulus" in spec else {"train_size": 10, "test_size": 10}
+    settings = {"studies": ["noise_stability"], "datasets": {"mine": spec | sizes}}
+    settings["experiments"] = {"addition": {"datasets": ["mine"]}}
+    with pytest.raises(NoiselabError, match=message):
+        runs.plan(config.load(settings, tier="smoke"), "r")
+
+
+# -------------------------------------------------------------------------------- the network
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_the_network_has_its_parameters_and_reads_every_token(norm):
+    torch.manual_seed(0)
+    network = small_transformer(24, 3, 23, 2, 2, 8, 16, norm)
+    layer = 4 * 8 * 8 + (8 * 16 + 16) + (16 * 8 + 8) + norm * 2 * 2 * 8
+    expected = 24 * 8 + 3 * 8 + 2 * layer + norm * 2 * 8 + 8 * 23
+    assert sum(p.numel() for p in network.parameters()) == expected
+    tokens = torch.randint(0, 24, (5, 3, 1, 1), dtype=torch.uint8)
+    logits = network(tokens)
+    assert logits.shape == (5, 23)
+    for place in range(3):
+        changed = tokens.clone()
+        changed[:, place] = (changed[:, place] + 1) % 24
+        assert ((network(changed) - logits).abs().amax(1) > 1e-6).all()
+
+
+def test_a_last_layer_says_the_same_of_the_last_token_alone():
+    torch.manual_seed(0)
+    network = small_transformer(24, 3, 23, 1, 2, 8, 16, True)
+    states = torch.randn(4, 3, 8)
+    whole, last = (network.layers[0](states, last=last) for last in (False, True))
+    torch.testing.assert_close(last[:, 0], whole[:, -1])
+
+
+def test_attention_is_softmax_of_the_products():
+    """One layer without its perceptron, against the formula."""
+    torch.manual_seed(0)
+    (layer,) = small_transformer(24, 3, 23, 1, 2, 8, 16, False).layers
+    states = torch.randn(1, 3, 8)
+    with torch.no_grad():
+        layer.outer.weight.zero_()
+        found = layer(states, last=False)
+        q = layer.queries(states)[0]
+        k, v = layer.keys_values(states)[0].chunk(2, -1)
+        heads = [slice(0, 4), slice(4, 8)]
+        mixed = [(q[:, h] @ k[:, h].T / 2).softmax(-1) @ v[:, h] for h in heads]
+        expected = states[0] + layer.mixed(torch.cat(mixed, -1))
+    torch.testing.assert_close(found[0], expected)
+
+
+# ----------------------------------------------------------------------------- the regulariser
+
+
+def batches(keep, strength=0.75):
+    (run, *_), spec = planned()
+    run |= {"stability": {"strength": strength, "keep": keep}}
+    train, _, _ = splits(spec)
+    return run, algorithmic.TokenExamples(run, train, CPU)
+
+
+def test_noisy_copies_keep_tokens_as_often_as_is_said():
+    """A token that is drawn anew may be the same: kept with keep + (1 - keep) / 23."""
+    _, examples = batches(0.25)
+    inputs = torch.cat([examples(i * 300, (i + 1) * 300).inputs for i in range(100)])
+    first, second = inputs[:, 0, :, 0, 0].int(), inputs[:, 1, :, 0, 0].int()
+    kept = (first == second).double().mean(0)
+    expected, error = 0.25 + 0.75 / 23, 3 * (0.28 * 0.72 / 30_000) ** 0.5
+    assert kept[:2].tolist() == pytest.approx([expected] * 2, abs=error)
+    assert kept[2] == 1  # what is asked stays
+    changed = second[first[:, 0] != second[:, 0], 0].numpy()
+    counts = np.bincount(changed, minlength=23)
+    assert stats.chisquare(counts).pvalue > 1e-4
+    assert len(counts) == 23
+
+
+def test_noisy_copies_are_a_function_of_position():
+    _, examples = batches(0.5)
+    whole = examples(0, 300).inputs
+    parts = torch.cat([examples(0, 100).inputs, examples(100, 300).inputs])
+    assert torch.equal(whole, parts)
+    assert not torch.equal(examples(317, 617).inputs[:, 1], whole[:, 1])
+
+
+def test_the_loss_is_less_where_outputs_stay():
+    run, _ = batches(0.5)
+    logits = torch.randn(6, 2, 23, generator=torch.Generator().manual_seed(0))
+
+    class Network(nn.Module):
+        def forward(self, inputs):
+            return logits.flatten(0, 1)
+
+    targets = torch.arange(6)
+    batch = Batch(torch.zeros(6, 2, 3, 1, 1), targets, torch.zeros(6, dtype=torch.bool))
+    found = algorithmic.stable_loss(run)(Network(), batch)
+    p = logits.double().softmax(-1)
+    plain = -p[range(6), 0, targets].log().mean()
+    alike = (p[:, 0] * p[:, 1]).sum(-1).mean()
+    assert found.item() == pytest.approx((plain - 0.75 * alike).item(), abs=1e-6)
+
+
+def test_runs_without_it_say_nothing_of_it():
+    (run, *_), _ = planned()
+    assert "stability" not in run
+    (run, *_), _ = planned("addition_stable")
+    assert run["stability"] == {"strength": 0.75, "keep": 0.625}
+
+
+# --------------------------------------------------------------------------- when it is found
+
+
+def test_a_rule_is_found_at_the_first_evaluation_that_says_so():
+    history = [
+        {"step": 5, "loss": 1.0},
+        {"step": 10, "train_accuracy": 95.0, "test_accuracy": 5.0},
+        {"step": 20, "train_accuracy": 90.0, "test_accuracy": 94.9},
+        {"step": 30, "train_accuracy": 100.0, "test_accuracy": 96.0},
+    ]
+    assert score.reached(history, "train_accuracy") == 10
+    assert score.reached(history, "test_accuracy") == 30
+    assert score.reached(history[:3], "test_accuracy") is None
+
+
+def steps(values):
+    own = {"family": "algorithmic", "dataset": "modular-23", "stands_in_for": None}
+    own |= {"protocol": "text", "metric": "steps_to_rule", "noise_ratio": 0.0}
+    return pd.DataFrame([own | {"seed": s, "value": v} for s, v in enumerate(values)])
+
+
+def test_speedups_are_paired_geometric_means():
+    entry = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}
+    metrics = {"a": steps([4000.0, 6000, 5000]), "b": steps([3000.0, 3000, 4500])}
+    (cell,) = speedups_table(metrics, [entry]).to_dict("records")
+    logs = np.log([4 / 3, 2, 10 / 9])
+    assert cell["ours"] == pytest.approx(np.exp(logs.mean()))
+    low, high = stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs))
+    assert (cell["ci_low"], cell["ci_high"]) == pytest.approx((np.exp(low), np.exp(high)))
+    metrics["b"] = steps([3000.0, np.nan, 4500])
+    (cell,) = speedups_table(metrics, [entry]).to_dict("records")
+    assert np.isnan(cell["ours"])
+    assert cell["reason"] == "1 of 3 pairs: one never came there"
