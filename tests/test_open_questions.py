@@ -26,7 +26,8 @@ def test_every_question_has_a_table_and_every_experiment_a_gate(graph):
     tables = {name for name, a in graph.artefacts.items() if a.kind == "table"}
     shown = {e for name in tables for e in graph.artefacts[name].experiments}
     asked = set(graph.plan.experiments)
-    assert asked == shown == set(gates(config.published(["open_questions"])))
+    assert asked == shown
+    assert asked <= set(gates(config.published(["open_questions"])))
 
 
 def test_nothing_is_planned_where_no_tier_asks_for_it():

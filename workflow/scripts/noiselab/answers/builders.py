@@ -137,9 +137,15 @@ def _contrasts(sources: Sources) -> pd.DataFrame:
 
 
 def _side_by_side(sources: Sources) -> pd.DataFrame:
-    metrics, entry = sources.metrics(), sources.entry
-    table = side_by_side_table(metrics, entry.get("labels", {}), entry["metrics"])
-    return competence.marked(table, metrics, config.published())
+    """Each model has its own gates: one that is too weak says nothing of the others."""
+    metrics, wanted, parts = sources.metrics(), sources.entry["metrics"], []
+    called = {name: sources.entry.get("labels", {}).get(name, name) for name in metrics}
+    for label in dict.fromkeys(called.values()):
+        own = {name: rows for name, rows in metrics.items() if called[name] == label}
+        table = side_by_side_table(own, called, wanted)
+        parts.append(competence.marked(table, own, config.published()))
+    table = pd.concat(parts, ignore_index=True)
+    return table.sort_values("metric", key=lambda names: names.map(wanted.index), kind="stable")
 
 
 def _recoveries(sources: Sources) -> pd.DataFrame:
