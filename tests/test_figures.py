@@ -313,7 +313,8 @@ def svgs(name):
 
 
 def test_every_builder_is_tried():
-    assert set(SOURCES) == set(FIGURES)
+    """Pictures of planes have no curves: tests/test_heads.py."""
+    assert {*SOURCES, "regions"} == set(FIGURES)
 
 
 @pytest.mark.parametrize("form", ["wide", "narrow"])

@@ -80,7 +80,8 @@ def test_resources_of_each_job_are_those_that_are_configured(graph):
     asked = {job.resources for job in graph.jobs.values()} - {None}
     assert asked <= set(graph.config["resources"])
     unused = {"prepare_image_files"}  # no embedded data are image files
-    # Of another study.
+    # Of other studies.
+    unused |= {"prepare_algorithmic", "train_algorithmic"}
     unused |= {"prepare_labelled_texts", "extract_features", "train_probe", "train_fine_tuning"}
     unused |= {"train_masked_language_model", "evaluate_masked_language_model"}
     assert set(graph.config["resources"]) - asked == unused
