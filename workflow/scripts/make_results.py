@@ -40,6 +40,16 @@ TABLES += ["probe_sensitivity", "regions", "proposition_2", "fine_tuning"]
 TABLES += ["label_probes", "label_probe_gains", "printed_averages", "printed_gains"]
 TABLES += ["stretches", "signature", "noise_learned", "domains"]
 TABLES += ["large_stretches", "masked_stretches"]
+TABLES += [
+    "networks",
+    "network_differences",
+    "pretraining",
+    "pretraining_differences",
+    "recoveries",
+]
+TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
+TABLES += ["text_differences", "generators", "generator_differences", "guided"]
+TABLES += ["grokking", "speedups"]
 HEAD = """\
 # Results
 
