@@ -42,7 +42,7 @@ class SmallTransformer(nn.Module):
         self.head = nn.Linear(width, classes, bias=False)
         for name, weight in self.named_parameters():
             if weight.dim() > 1:
-                nn.init.normal_(weight, std=width**-0.5 if "outer" not in name else _std(weight))
+                nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
             elif "norm" not in name:
                 nn.init.zeros_(weight)
 
@@ -51,10 +51,6 @@ class SmallTransformer(nn.Module):
         for number, layer in enumerate(self.layers, 1):
             states = layer(states, last=number == len(self.layers))
         return self.head(self.norm(states[:, -1]))
-
-
-def _std(weight: Tensor) -> float:
-    return weight.shape[1] ** -0.5
 
 
 def small_transformer(

@@ -17,8 +17,6 @@ from noiselab.models.small_transformer import SmallTransformer, small_transforme
 from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
-Tokens = Tensor  # uint8 [n, T, 1, 1]
-
 
 class TokenExamples(LabelledBatches):
     """The endless stream of training examples; where the recipe asks for stability, each with a
@@ -44,7 +42,7 @@ class TokenExamples(LabelledBatches):
         u = streams.uniform(self.run.seed, "stability", start * count, start * count + size)
         u = u.reshape(len(tokens), count, 1, 1)
         letters = min(self.run["letters"], self.run.classes)  # a last one that asks is none
-        drawn = ((u - keep) / (1 - keep) * letters).clip(0, letters - 1) if keep < 1 else 0 * u
+        drawn = ((u - keep) / (1 - keep) * letters).clip(0, letters - 1)
         noisy = tokens.copy()
         noisy[:, :count] = np.where(u < keep, tokens[:, :count], drawn.astype(np.uint8))
         return noisy
