@@ -426,3 +426,25 @@ def test_auto_is_bf16_where_the_cpu_has_it(has, monkeypatch, tmp_path):
     assert set(seen) == {torch.bfloat16 if has else torch.float32}
     assert summary["precision"] == ("bf16" if has else "fp32")
     assert all(weights.dtype == torch.float32 for weights in model.parameters())
+
+
+# --------------------------------------------------------------------------- ending early
+
+
+def test_training_ends_at_the_first_evaluation_that_reaches_the_goal(tmp_path):
+    whole = run(tmp_path / "whole", evaluate_every=5)
+    rows = history(tmp_path / "whole")
+    values = [row["first_weight"] for row in rows if "first_weight" in row]
+    goal = sorted(values)[len(values) // 2]
+    step = 5 * (1 + next(i for i, value in enumerate(values) if value >= goal))
+    assert step < STEPS
+    _, summary = run(tmp_path / "early", evaluate_every=5, stop_at={"first_weight": goal})
+    assert (summary["steps"], summary["examples"]) == (step, step * 16)
+    assert history(tmp_path / "early") == [row for row in rows if row["step"] <= step]
+    far = {"first_weight": max(values) + 1}
+    assert_same(run(tmp_path / "never", evaluate_every=5, stop_at=far), whole)
+
+
+def test_a_goal_that_is_not_measured_is_named(tmp_path):
+    with pytest.raises(NoiselabError, match="stop_at: accuracy is not measured .*first_weight are"):
+        run(tmp_path, evaluate_every=5, stop_at={"accuracy": 1.0})

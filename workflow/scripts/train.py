@@ -54,7 +54,7 @@ def main() -> None:
         if distributed.rank() == 0:
             save_weights(arguments.weights, model, run.run_id)
         if settings.snapshot_step and arguments.predictions:
-            if (summary["diverged_at"] or settings.steps) > settings.snapshot_step:
+            if (summary["diverged_at"] or summary["steps"]) > settings.snapshot_step:
                 load_weights(folder / SNAPSHOT, model, device)
             predictions |= {f"snapshot_{k}": v for k, v in task.predict(model).items()}
         if distributed.rank() == 0:

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import embedding, scaled_dot_product_attention
 
 
 class Layer(nn.Module):
@@ -16,16 +16,31 @@ class Layer(nn.Module):
         self.inner, self.outer = nn.Linear(width, inner), nn.Linear(inner, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) if norm else nn.Identity() for _ in range(2))
 
-    def forward(self, states: Tensor, last: bool) -> Tensor:
-        """States [n, T, d] to the same; last: to [n, 1, d], those of the last token, which is all
-        that a last layer needs to say."""
+    def forward(self, states: Tensor, index: Tensor, last: bool) -> Tensor:
+        """Distinct states [m, d], and which of them each sequence has, int64 [n, T], to states
+        [n, T, d]; last: to [n, 1, d], those of the last token, which is all that a last layer needs
+        to say. What is done to each state alone is done once per distinct one."""
+        asking = index[:, -1:] if last else index
         seen = self.norms[0](states)
-        asking, states = (seen[:, -1:], states[:, -1:]) if last else (seen, states)
-        parts = (self.queries(asking), *self.keys_values(seen).chunk(2, -1))
-        split = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        attended = scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
-        states = states + self.mixed(attended)
-        return states + self.outer(self.inner(self.norms[1](states)).relu())
+        queries = embedding(asking, self.queries(seen))
+        keys, values = embedding(index, self.keys_values(seen)).chunk(2, -1)
+        attend = attended_once if last else attended
+        found = embedding(asking, states) + self.mixed(attend(queries, keys, values, self.heads))
+        return found + self.outer(self.inner(self.norms[1](found)).relu())
+
+
+def attended(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
+    """Attention of queries [n, A, d] to keys and values [n, T, d]: [n, A, d]."""
+    split = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (queries, keys, values))
+    return scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+
+
+def attended_once(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
+    """The same for one query of each sequence, [n, 1, d]: products of single numbers, as so small
+    matrices take twice the time on a CPU."""
+    queries, keys, values = (p.unflatten(-1, (heads, -1)) for p in (queries, keys, values))
+    scores = (queries * keys).sum(-1, keepdim=True) / queries.shape[-1] ** 0.5
+    return (scores.softmax(1) * values).sum(1, keepdim=True).flatten(2)
 
 
 class SmallTransformer(nn.Module):
@@ -47,10 +62,27 @@ class SmallTransformer(nn.Module):
                 nn.init.zeros_(weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        states = self.tokens(tokens.flatten(1).long()) + self.places
+        states, index = self._first_states(tokens.flatten(1).long())
         for number, layer in enumerate(self.layers, 1):
-            states = layer(states, last=number == len(self.layers))
-        return self.head(self.norm(states[:, -1]))
+            states = layer(states, index, last=number == len(self.layers))
+            states, index = states.flatten(0, 1), _all_distinct(states)
+        return self.head(self.norm(states))
+
+    def _first_states(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Distinct states before the first layer, and which of them each sequence has: all letters
+        at all places, unless the batch has fewer tokens."""
+        letters = self.tokens.weight
+        states = (letters + self.places[:, None]).flatten(0, 1)
+        index = tokens + len(letters) * torch.arange(tokens.shape[1], device=tokens.device)
+        if len(states) < index.numel():
+            return states, index
+        return embedding(index, states).flatten(0, 1), _all_distinct(index)
+
+
+def _all_distinct(states: Tensor) -> Tensor:
+    """Numbers int64 [n, T] of states [n, T, …]."""
+    n, length = states.shape[:2]
+    return torch.arange(n * length, device=states.device).view(n, length)
 
 
 def small_transformer(

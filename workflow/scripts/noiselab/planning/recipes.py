@@ -102,5 +102,6 @@ def training(
         "compile": recipe["compile"],
         "evaluate_every": ceil(steps / recipe["evaluations"]) if recipe["evaluations"] else None,
         "checkpoint_minutes": recipe["checkpoint_minutes"],
+        **({"stop_at": recipe["stop_at"]} if "stop_at" in recipe else {}),
         **({"snapshot_step": base_steps} if snapshots and base_steps < steps else {}),
     }

@@ -62,6 +62,7 @@ class Settings:
     evaluate_every: int | None  # steps
     checkpoint_minutes: float
     snapshot_step: int | None = None  # step after which the weights are kept, too
+    stop_at: dict[str, float] | None = None  # scores that end training where all are reached
 
 
 class Interrupted(SystemExit):
@@ -88,9 +89,9 @@ def train(
     the history so far; the same command resumes from there.
     """
     trained = Trained(model, loss, settings, device)
-    shares = micro_batches(settings)
+    shares, batch_size = micro_batches(settings), settings.batch_size
     state = checkpoint.load(folder, run_digest, device)
-    start = trained.restore(state)
+    done = start = trained.restore(state)
     meter = Meter(device, state["meter"] if state else None)
     history = History(folder / "history.jsonl", start)
 
@@ -101,7 +102,7 @@ def train(
             torch.manual_seed(streams.integer(seed, f"dropout-{distributed.rank()}", step))
             rate = trained.set_learning_rate(learning_rate(step, settings))
             for first, last in shares:
-                offset = step * settings.batch_size
+                offset = step * batch_size
                 data = batch(offset + first, offset + last)
                 value = trained.backward(data, len(shares), final=(first, last) == shares[-1])
                 meter.add(value, data.corrupted)
@@ -110,7 +111,7 @@ def train(
 
             done = step + 1
             if done % math.ceil(settings.steps / HISTORY_ROWS) == 0 or done == settings.steps:
-                row = meter.row(settings.batch_size)
+                row = meter.row(batch_size)
                 if not math.isfinite(row["loss"]):
                     meter.diverged_at = done  # a result too: the table says so
                     trained.spoil()
@@ -119,11 +120,16 @@ def train(
             # On every process: an evaluation may be shared out among them.
             if evaluate and _due(done, settings.evaluate_every, settings.steps):
                 with meter.paused():
-                    history.add({"step": done, **_evaluate(trained.average or model, evaluate)})
+                    scores = _evaluate(trained.average or model, evaluate)
+                    history.add({"step": done, **scores})
+                if _reached(scores, settings.stop_at):
+                    if meter.steps:
+                        history.add({"step": done, "learning_rate": rate, **meter.row(batch_size)})
+                    break
             if done == settings.snapshot_step and history.writes:
                 save_weights(folder / SNAPSHOT, trained.result, run_digest)
             checkpoints.after(done, trained, meter)
-    summary = meter.summary(settings.steps, settings.batch_size)
+    summary = meter.summary(done, batch_size)
     return trained.result, summary | {"precision": trained.precision}
 
 
@@ -317,6 +323,15 @@ def _evaluate(model: nn.Module, evaluate: Callable) -> dict[str, float]:
 
 def _due(done: int, every: int | None, steps: int) -> bool:
     return bool(every) and (done % every == 0 or done == steps)
+
+
+def _reached(scores: dict[str, float], goal: dict[str, float] | None) -> bool:
+    """Whether all scores of a goal are as high as it says. NoiselabError: one is not measured."""
+    unknown = set(goal or {}) - set(scores)
+    if unknown:
+        known = ", ".join(sorted(scores))
+        raise NoiselabError(f"stop_at: {min(unknown)} is not measured during training ({known} are)")
+    return bool(goal) and all(scores[name] >= value for name, value in goal.items())
 
 
 def _progress(start: int, steps: int) -> tqdm:
