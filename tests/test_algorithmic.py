@@ -1,23 +1,19 @@
-"""Algorithmic tasks: their cases, the network, the stability regulariser, when a rule is found."""
+"""Algorithmic tasks: their cases, the network, when a rule is found."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from torch import nn
 
 from noiselab.answers.contrasts import speedups_table
 from noiselab.data.algorithmic import splits
 from noiselab.errors import NoiselabError
 from noiselab.families.algorithmic import score
-from noiselab.families.algorithmic import task as algorithmic
 from noiselab.models.small_transformer import small_transformer
 from noiselab.planning import config, runs
-from noiselab.training.loop import Batch
 
 torch.set_num_threads(1)
-CPU = torch.device("cpu")
 
 
 def planned(experiment="addition", tier="smoke", **changes):
@@ -89,85 +85,63 @@ def test_the_network_has_its_parameters_and_reads_every_token(norm):
         assert ((network(changed) - logits).abs().amax(1) > 1e-6).all()
 
 
-def test_a_last_layer_says_the_same_of_the_last_token_alone():
+def layer_and_states(width=8):
     torch.manual_seed(0)
-    network = small_transformer(24, 3, 23, 1, 2, 8, 16, True)
-    states = torch.randn(4, 3, 8)
-    whole, last = (network.layers[0](states, last=last) for last in (False, True))
+    (layer,) = small_transformer(24, 3, 23, 1, 2, width, 16, True).layers
+    return layer, torch.randn(4, 3, width)
+
+
+def every(states):
+    """Which state each token of sequences [n, T, d] has, where all are distinct."""
+    return torch.arange(states.shape[0] * states.shape[1]).view(states.shape[:2])
+
+
+def test_a_last_layer_says_the_same_of_the_last_token_alone():
+    layer, states = layer_and_states()
+    flat = states.flatten(0, 1)
+    whole, last = (layer(flat, every(states), last=last) for last in (False, True))
     torch.testing.assert_close(last[:, 0], whole[:, -1])
+
+
+def test_a_layer_says_the_same_of_states_that_sequences_share():
+    layer, states = layer_and_states()
+    shared = states[0]
+    index = torch.tensor([[0, 1, 2], [2, 2, 1], [0, 0, 0]])
+    found = layer(shared, index, last=False)
+    each = shared[index]
+    torch.testing.assert_close(found, layer(each.flatten(0, 1), every(each), last=False))
+
+
+def test_many_sequences_and_each_alone_have_the_same_logits():
+    """Of many, a first layer computes its letters once; of one, its tokens."""
+    torch.manual_seed(0)
+    network = small_transformer(5, 3, 7, 2, 2, 8, 16, True).double()
+    tokens = torch.randint(0, 5, (40, 3))
+    alone = torch.cat([network(row[None]) for row in tokens])
+    torch.testing.assert_close(network(tokens), alone)
+    weights, gradients = torch.randn(40, 7).double(), []
+    for logits in (network(tokens), torch.cat([network(row[None]) for row in tokens])):
+        (logits * weights).sum().backward()
+        gradients.append([p.grad.clone() for p in network.parameters()])
+        network.zero_grad()
+    for first, second in zip(*gradients, strict=True):
+        torch.testing.assert_close(first, second)
 
 
 def test_attention_is_softmax_of_the_products():
     """One layer without its perceptron, against the formula."""
     torch.manual_seed(0)
     (layer,) = small_transformer(24, 3, 23, 1, 2, 8, 16, False).layers
-    states = torch.randn(1, 3, 8)
+    states = torch.randn(3, 8)
     with torch.no_grad():
         layer.outer.weight.zero_()
-        found = layer(states, last=False)
-        q = layer.queries(states)[0]
-        k, v = layer.keys_values(states)[0].chunk(2, -1)
+        found = layer(states, torch.arange(3)[None], last=False)
+        q = layer.queries(states)
+        k, v = layer.keys_values(states).chunk(2, -1)
         heads = [slice(0, 4), slice(4, 8)]
         mixed = [(q[:, h] @ k[:, h].T / 2).softmax(-1) @ v[:, h] for h in heads]
-        expected = states[0] + layer.mixed(torch.cat(mixed, -1))
+        expected = states + layer.mixed(torch.cat(mixed, -1))
     torch.testing.assert_close(found[0], expected)
-
-
-# ----------------------------------------------------------------------------- the regulariser
-
-
-def batches(keep, strength=0.75):
-    (run, *_), spec = planned()
-    run |= {"stability": {"strength": strength, "keep": keep}}
-    train, _, _ = splits(spec)
-    return run, algorithmic.TokenExamples(run, train, CPU)
-
-
-def test_noisy_copies_keep_tokens_as_often_as_is_said():
-    """A token that is drawn anew may be the same: kept with keep + (1 - keep) / 23."""
-    _, examples = batches(0.25)
-    inputs = torch.cat([examples(i * 300, (i + 1) * 300).inputs for i in range(100)])
-    first, second = inputs[:, 0, :, 0, 0].int(), inputs[:, 1, :, 0, 0].int()
-    kept = (first == second).double().mean(0)
-    expected, error = 0.25 + 0.75 / 23, 3 * (0.28 * 0.72 / 30_000) ** 0.5
-    assert kept[:2].tolist() == pytest.approx([expected] * 2, abs=error)
-    assert kept[2] == 1  # what is asked stays
-    changed = second[first[:, 0] != second[:, 0], 0].numpy()
-    counts = np.bincount(changed, minlength=23)
-    assert stats.chisquare(counts).pvalue > 1e-4
-    assert len(counts) == 23
-
-
-def test_noisy_copies_are_a_function_of_position():
-    _, examples = batches(0.5)
-    whole = examples(0, 300).inputs
-    parts = torch.cat([examples(0, 100).inputs, examples(100, 300).inputs])
-    assert torch.equal(whole, parts)
-    assert not torch.equal(examples(317, 617).inputs[:, 1], whole[:, 1])
-
-
-def test_the_loss_is_less_where_outputs_stay():
-    run, _ = batches(0.5)
-    logits = torch.randn(6, 2, 23, generator=torch.Generator().manual_seed(0))
-
-    class Network(nn.Module):
-        def forward(self, inputs):
-            return logits.flatten(0, 1)
-
-    targets = torch.arange(6)
-    batch = Batch(torch.zeros(6, 2, 3, 1, 1), targets, torch.zeros(6, dtype=torch.bool))
-    found = algorithmic.stable_loss(run)(Network(), batch)
-    p = logits.double().softmax(-1)
-    plain = -p[range(6), 0, targets].log().mean()
-    alike = (p[:, 0] * p[:, 1]).sum(-1).mean()
-    assert found.item() == pytest.approx((plain - 0.75 * alike).item(), abs=1e-6)
-
-
-def test_runs_without_it_say_nothing_of_it():
-    (run, *_), _ = planned()
-    assert "stability" not in run
-    (run, *_), _ = planned("addition_stable")
-    assert run["stability"] == {"strength": 0.75, "keep": 0.625}
 
 
 # --------------------------------------------------------------------------- when it is found

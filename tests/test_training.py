@@ -446,5 +446,7 @@ def test_training_ends_at_the_first_evaluation_that_reaches_the_goal(tmp_path):
 
 
 def test_a_goal_that_is_not_measured_is_named(tmp_path):
-    with pytest.raises(NoiselabError, match="stop_at: accuracy is not measured .*first_weight are"):
+    with pytest.raises(
+        NoiselabError, match=r"stop_at: accuracy is not measured .*first_weight are"
+    ):
         run(tmp_path, evaluate_every=5, stop_at={"accuracy": 1.0})

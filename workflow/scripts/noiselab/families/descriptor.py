@@ -7,6 +7,7 @@ call of Snakemake; networks, losses and scores are in the family's task.py and s
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from noiselab.errors import NoiselabError
 from noiselab.run import Run
 
 RUN, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.jsonl"
@@ -179,6 +180,32 @@ def some(value: dict) -> dict:
     return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}
 
 
+def required(**properties: dict) -> dict:
+    """JSON schema of a mapping with all of these keys and no others."""
+    return settings(**properties) | {"required": list(properties)}
+
+
 def settings(**properties: dict) -> dict:
     """JSON schema of a mapping with these keys and no others."""
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+# Of recipes with noise in the inputs (training/input_noise.py): of tokens, and of images.
+NUMBER = {"type": "number"}
+TOKEN_NOISE = {
+    "stability": required(strength=NUMBER, keep=SHARE),
+    "sensitivity": required(strength=NUMBER),
+    "input_noise": required(keep=SHARE),
+}
+IMAGE_NOISE = {
+    "stability": required(strength=NUMBER, rho=SHARE),
+    "input_noise": required(rho=SHARE),
+}
+
+
+def input_noise(recipe: dict) -> dict:
+    """What a recipe says of noise in the inputs, for run.json. NoiselabError: two things."""
+    found = {name: recipe[name] for name in TOKEN_NOISE if recipe.get(name)}
+    if len(found) > 1:
+        raise NoiselabError(f"{' and '.join(found)}: a training can have one of them")
+    return found

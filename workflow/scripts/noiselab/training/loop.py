@@ -330,7 +330,9 @@ def _reached(scores: dict[str, float], goal: dict[str, float] | None) -> bool:
     unknown = set(goal or {}) - set(scores)
     if unknown:
         known = ", ".join(sorted(scores))
-        raise NoiselabError(f"stop_at: {min(unknown)} is not measured during training ({known} are)")
+        raise NoiselabError(
+            f"stop_at: {min(unknown)} is not measured during training ({known} are)"
+        )
     return bool(goal) and all(scores[name] >= value for name, value in goal.items())
 
 

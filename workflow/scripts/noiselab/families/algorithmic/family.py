@@ -7,12 +7,13 @@ from noiselab.families.descriptor import (
     HISTORY,
     PREDICTIONS,
     SHARE,
+    TOKEN_NOISE,
     Family,
     File,
     Model,
     heads_mistake,
+    input_noise,
     scoring,
-    settings,
     training,
 )
 
@@ -26,15 +27,15 @@ TRANSFORMER = Model(
     },
     heads_mistake,
 )
-# Of the regulariser: γ, and the probability that a token stays, else it is drawn anew.
-STABILITY = settings(strength={"type": "number"}, keep=SHARE)
 
 
 def facts(spec: dict, recipe: dict) -> dict:
     """The family's own keys of run.json."""
     sizes = {name: spec[name] for name in ("classes", "channels", "letters", "noised")}
-    own = {name: recipe[name] for name in ("label_smoothing", "stability") if recipe.get(name)}
-    return sizes | own
+    smoothed = (
+        {"label_smoothing": smoothing} if (smoothing := recipe.get("label_smoothing")) else {}
+    )
+    return sizes | smoothed | input_noise(recipe)
 
 
 FAMILY = Family(
@@ -45,7 +46,7 @@ FAMILY = Family(
     corruptions=("uniform_label",),
     models={"transformer": TRANSFORMER},
     facts=facts,
-    recipe={"steps": COUNT, "label_smoothing": SHARE, "stability": STABILITY},
+    recipe={"steps": COUNT, "label_smoothing": SHARE, **TOKEN_NOISE},
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     stages=(
         training("algorithmic", predictions=True),

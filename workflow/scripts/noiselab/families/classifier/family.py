@@ -8,6 +8,7 @@ from noiselab.families.descriptor import (
     COUNT,
     COUNTS,
     HISTORY,
+    IMAGE_NOISE,
     POSITIVE,
     PREDICTIONS,
     RUN,
@@ -17,6 +18,7 @@ from noiselab.families.descriptor import (
     File,
     Model,
     Stage,
+    input_noise,
     scoring,
     training,
 )
@@ -80,12 +82,14 @@ FAMILY = Family(
         "augment": {"crop": spec.get("crop", 0), "flip": spec["flip"]},
         # Runs of recipes that say nothing of it stay as they are.
         **{key: recipe[key] for key in ("label_smoothing", "average_mirrored") if recipe.get(key)},
+        **input_noise(recipe),
     },
     recipe={
         "epochs": POSITIVE,
         "label_smoothing": SHARE,
         "correction": CORRECTION,
         "average_mirrored": {"type": "boolean"},
+        **IMAGE_NOISE,
     },
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     stages=stages("classifier"),

@@ -20,11 +20,12 @@ from noiselab.models.resnet import resnet
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
 from noiselab.training import distributed
+from noiselab.training.input_noise import Images, with_input_noise
 from noiselab.training.loop import Batch, Task
 
 SMALLEST = 1e-20  # probability whose logarithm is taken
 WHITENED = 5000  # training images, at most, that the first layer of a FastCNN is made from
-Images = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
+Pictures = np.ndarray | EncodedImages  # uint8 [n, c, h, w], or files
 
 # Name in the configuration -> (channels, size of the images in pixels, classes, **settings) to a
 # network: float [n, channels, size, size] in, logits [n, classes] out.
@@ -69,13 +70,14 @@ def task(run: Run, device: torch.device, data: tuple | None = None) -> Task:
     model = build(run, description)
     if isinstance(model.network, FastCNN):
         model.network.whiten(model.normalised(_first_images(train)))
-    return Task(
+    plain = Task(
         model=model,
         batch=training_batches(run, train, device),
         loss=smoothed_loss(run),
         evaluate=test_accuracy(test, device),
         predict=lambda model: {"test": predict(model, test.x, device)},
     )
+    return with_input_noise(plain, run, Images(model.mean, model.std))
 
 
 def test_accuracy(test: Split, device: torch.device) -> Callable[[nn.Module], dict[str, float]]:
@@ -141,13 +143,13 @@ def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
     return loss
 
 
-def predict(model: nn.Module, images: Images, device: torch.device) -> np.ndarray:
+def predict(model: nn.Module, images: Pictures, device: torch.device) -> np.ndarray:
     """Predicted probabilities float32 [n, C] of test images, in single precision."""
     return _each(model, images, device, lambda logits: logits.softmax(-1))
 
 
 def decide(
-    model: nn.Module, images: Images, device: torch.device, rows: np.ndarray | None = None
+    model: nn.Module, images: Pictures, device: torch.device, rows: np.ndarray | None = None
 ) -> np.ndarray:
     """The most probable class of these images (all by default), int64 [n]; -1 where a model that
     diverged has none."""
@@ -161,7 +163,7 @@ def decide(
 @torch.no_grad()
 def _each(
     model: nn.Module,
-    images: Images,
+    images: Pictures,
     device: torch.device,
     function: Callable[[Tensor], Tensor],
     rows: np.ndarray | None = None,
@@ -175,7 +177,7 @@ def _each(
     return distributed.gathered(torch.cat(parts), len(rows)).cpu().numpy()
 
 
-def in_batches(images: Images, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
+def in_batches(images: Pictures, rows: np.ndarray, size: int = 1000) -> Iterator[Tensor]:
     """Images number `rows` as evaluation sees them, uint8 [at most `size`, c, h, w]."""
     if isinstance(images, EncodedImages):
         yield from views(images, rows, PIECE, free_threads())

@@ -6,11 +6,13 @@ from noiselab.families.descriptor import (
     COUNT,
     POSITIVE,
     SOME,
+    TOKEN_NOISE,
     WEIGHTS,
     Family,
     File,
     Model,
     heads_mistake,
+    input_noise,
     scoring,
     settings,
     training,
@@ -55,7 +57,7 @@ def evaluated(spec: dict, recipe: dict) -> dict:
     found = {"vocabulary": spec["vocabulary"], "evaluation": recipe["evaluation"]}
     if spec.get("domain_curves"):
         found["domain_curves"] = [domain for domain in DOMAINS if spec.get(domain)]
-    return found
+    return found | input_noise(recipe)
 
 
 # Domain -> (data set) -> name of the file of its tokens, or None.
@@ -81,6 +83,7 @@ FAMILY = Family(
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     recipe={
         "steps": COUNT,
+        **TOKEN_NOISE,
         "evaluation": settings(crops=SOME, train_sequences=COUNT, curve_sequences=COUNT),
     },
     stages=(

@@ -20,6 +20,7 @@ from noiselab.models.lstm import lstm
 from noiselab.models.settings import network_settings
 from noiselab.noise.base import Corruption
 from noiselab.run import Run
+from noiselab.training.input_noise import Tokens, with_input_noise
 from noiselab.training.loop import Batch, Task
 
 # Name in the configuration -> (vocabulary, **settings) to a network: tokens int64 [n, T] in, logits
@@ -48,7 +49,8 @@ def task(run: Run, device: torch.device) -> Task:
         nll = {name: sequence_nll(model, part, device) for name, part in seen.items()}
         return {name: float(values.mean()) for name, values in nll.items()}
 
-    return Task(model=build(run), batch=batches, loss=loss, evaluate=evaluate)
+    plain = Task(model=build(run), batch=batches, loss=loss, evaluate=evaluate)
+    return with_input_noise(plain, run, Tokens(run.vocabulary, context))
 
 
 def curve_texts(run: Run, validation: np.ndarray) -> dict[str, np.ndarray]:
