@@ -1,15 +1,16 @@
 """Algorithmic tasks: their cases, the network, when a rule is found."""
 
+import json
+
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from scipy import stats
 
-from noiselab.answers.contrasts import speedups_table
+from noiselab.data import prepared
 from noiselab.data.algorithmic import splits
 from noiselab.errors import NoiselabError
 from noiselab.families.algorithmic import score
+from noiselab.files import save_arrays
 from noiselab.models.small_transformer import small_transformer
 from noiselab.planning import config, runs
 
@@ -147,33 +148,36 @@ def test_attention_is_softmax_of_the_products():
 # --------------------------------------------------------------------------- when it is found
 
 
-def test_a_rule_is_found_at_the_first_evaluation_that_says_so():
-    history = [
-        {"step": 5, "loss": 1.0},
-        {"step": 10, "train_accuracy": 95.0, "test_accuracy": 5.0},
-        {"step": 20, "train_accuracy": 90.0, "test_accuracy": 94.9},
-        {"step": 30, "train_accuracy": 100.0, "test_accuracy": 96.0},
-    ]
-    assert score.reached(history, "train_accuracy") == 10
-    assert score.reached(history, "test_accuracy") == 30
-    assert score.reached(history[:3], "test_accuracy") is None
+HISTORY = [
+    {"step": 5, "loss": 1.0},
+    {"step": 10, "train_accuracy": 95.0, "test_accuracy": 5.0},
+    {"step": 20, "train_accuracy": 90.0, "test_accuracy": 94.9},
+    {"step": 30, "train_accuracy": 100.0, "test_accuracy": 96.0},
+]
 
 
-def steps(values):
-    own = {"family": "algorithmic", "dataset": "modular-23", "stands_in_for": None}
-    own |= {"protocol": "text", "metric": "steps_to_rule", "noise_ratio": 0.0}
-    return pd.DataFrame([own | {"seed": s, "value": v} for s, v in enumerate(values)])
+def scored(tmp_path, rows):
+    """Scores of a run with this history."""
+    (run, *_), spec = planned()
+    run |= {"data": str(tmp_path / "data")}
+    train, test, origin = splits(spec)
+    sizes = {name: spec[name] for name in ("letters", "noised")}
+    prepared.write(tmp_path / "data", spec, train, test, origin, mean=[0.0], std=[1.0], **sizes)
+    uniform = np.full((len(test.y), 23), 1 / 23, dtype=np.float32)
+    save_arrays(tmp_path / "predictions.npz", {"test": uniform})
+    (tmp_path / "history.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    files = {"history": tmp_path / "history.jsonl"}
+    files |= dict.fromkeys(("predictions", "clean"), tmp_path / "predictions.npz")
+    return score.scores(run, files)
 
 
-def test_speedups_are_paired_geometric_means():
-    entry = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}
-    metrics = {"a": steps([4000.0, 6000, 5000]), "b": steps([3000.0, 3000, 4500])}
-    (cell,) = speedups_table(metrics, [entry]).to_dict("records")
-    logs = np.log([4 / 3, 2, 10 / 9])
-    assert cell["ours"] == pytest.approx(np.exp(logs.mean()))
-    low, high = stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs))
-    assert (cell["ci_low"], cell["ci_high"]) == pytest.approx((np.exp(low), np.exp(high)))
-    metrics["b"] = steps([3000.0, np.nan, 4500])
-    (cell,) = speedups_table(metrics, [entry]).to_dict("records")
-    assert np.isnan(cell["ours"])
-    assert cell["reason"] == "1 of 3 pairs: one never came there"
+def test_a_rule_is_found_at_the_first_evaluation_that_says_so(tmp_path):
+    found = scored(tmp_path, HISTORY)
+    assert found["steps_to_memory"]["value"] == 10
+    assert found["steps_to_rule"]["value"] == 30
+
+
+def test_a_rule_that_is_not_found_has_a_reason(tmp_path):
+    found = scored(tmp_path, HISTORY[:3])["steps_to_rule"]
+    assert found["value"] is None
+    assert found["reason"] == "not within 10 steps"

@@ -18,9 +18,10 @@ from noiselab.answers import (
     stretches,
     tables,
 )
-from noiselab.answers.contrasts import contrasts_table, side_by_side_table, speedups_table
+from noiselab.answers.contrasts import contrasts_table, side_by_side_table
 from noiselab.answers.pictures import sheet
 from noiselab.answers.recoveries import recoveries_table
+from noiselab.answers.speedups import speedups_table
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
 from noiselab.measures.generated import generated_labels

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NOISES
-from noiselab.answers.tables import panel, run_cell, seeds_estimate, tidy
-from noiselab.measures.scores import NONE
+from noiselab.answers.tables import EXCESS, panel, run_cell, seeds_estimate, tidy
 from noiselab.measures.statistics import Estimate, difference, over_seeds
 
 
@@ -52,7 +51,10 @@ def side_by_side_table(
     for (label, kind, *_), group in rows.groupby(["label", "corruption", "dataset", "metric"]):
         cell = run_cell(group) | {"row": f"{label}, {NOISES.get(kind, kind)}"}
         cells.append(cell | {"place": (wanted.index(cell["metric"]), order[label], kinds[kind])})
-    return tidy(sorted(cells, key=lambda cell: cell.pop("place")))
+    table = tidy(sorted(cells, key=lambda cell: cell.pop("place")))
+    if len(kinds) == 1:  # without noise, floors say nothing
+        table[["floor", "excess", *EXCESS]] = np.nan
+    return table
 
 
 def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:
@@ -69,37 +71,6 @@ def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd
             if {entry["first"], entry["second"]} <= metrics.keys():
                 cells += _cells(entry, metrics, above_floor)
     return tidy(cells)
-
-
-def speedups_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:
-    """A row per pair of experiments and data set: steps of `first` over steps of `second`, paired
-    by seed, as a geometric mean with the t-interval of the logarithms. metrics, entries: as for
-    `contrasts_table`. Where a training never came there, there is a reason instead."""
-    cells = []
-    for entry in entries:
-        if {entry["first"], entry["second"]} <= metrics.keys():
-            cells += _speedups(entry, metrics)
-    return tidy(cells)
-
-
-def _speedups(entry: dict, metrics: dict) -> list[dict]:
-    chosen = (_chosen(metrics[entry[side]], entry) for side in ("first", "second"))
-    first, second = (side.set_index(["dataset", "seed"])["value"] for side in chosen)
-    rows = metrics[entry["second"]].drop_duplicates("dataset").set_index("dataset")
-    cells = []
-    for dataset, logs in np.log(first / second).groupby("dataset", sort=False):
-        cell = {key: rows.loc[dataset, key] for key in ("family", "stands_in_for", "protocol")}
-        cell |= {"dataset": dataset, "row": entry["label"], "metric": "speedup"}
-        cell |= {"panel": panel("speedup"), "unit": "", "n_seeds": len(logs)}
-        if logs.isna().any():
-            lost = int(logs.isna().sum())
-            cells.append(cell | {"reason": f"{lost} of {len(logs)} pairs: one never came there"})
-            continue
-        mean = over_seeds(list(logs), NONE)
-        ends = {end: getattr(mean, end) for end in ("ci_low", "ci_high")}
-        known = {end: None if log is None else float(np.exp(log)) for end, log in ends.items()}
-        cells.append(cell | {"ours": float(np.exp(mean.value)), "interval": mean.interval} | known)
-    return cells
 
 
 def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:

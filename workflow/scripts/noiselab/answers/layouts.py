@@ -96,6 +96,7 @@ NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correctio
 NAMES |= {
     "steps_to_memory": "training until the training cases are known",
     "steps_to_rule": "training until other cases are right",
+    "steps_to_goal": "training until the NLL is as low as wanted",
     "speedup": "times sooner",
     "recovery_steps": "training until the score is back",
     "recovery_share": "of that from the beginning",
@@ -110,7 +111,7 @@ NOISES = {"none": "clean", "uniform_label": "uniform", "shift_label": "shift"}
 NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip": "pair flips"}
 NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
-DECIMALS |= {"steps_to_memory": 0, "steps_to_rule": 0, "speedup": 2}
+DECIMALS |= {"steps_to_memory": 0, "steps_to_rule": 0, "steps_to_goal": 0, "speedup": 2}
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
@@ -414,6 +415,7 @@ INTERVALS = {
     "t_batches": "of the mean over batches",
     "chi2_batches": "chi-squared interval over macro-batches, one training",
     "t_seeds": "t-interval over trainings (seeds)",
+    "log_t_seeds": "t-interval over the logarithms of trainings (seeds), around a geometric mean",
     "t_fits": "t-interval over fits of one backbone (first weights, order, noise)",
     "t_datasets": "t-interval over data sets",
     "wilson_trainings": "Wilson interval over trainings",

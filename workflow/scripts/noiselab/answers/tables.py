@@ -17,7 +17,8 @@ import pandas as pd
 
 from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.rulers import LOSSES, published_loss
-from noiselab.measures.statistics import Estimate, Interval, over_seeds
+from noiselab.measures.scores import UNITS
+from noiselab.measures.statistics import Estimate, Interval, geometric_over_seeds, over_seeds
 from noiselab.planning.rates import order
 
 KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
@@ -210,7 +211,7 @@ def run_cell(group: pd.DataFrame) -> dict:
     cell = {key: first.get(key) for key in KEYS if key not in ("panel", "row")} | {
         "panel": panel(first["metric"], first["unit"]) + _share(first["source_share"]),
         "row": ratio_label(first["noise_ratio"], first["error_rate"], first.get("true_error_rate")),
-        "ours": values.mean() if len(missing) == 0 else np.nan,
+        "ours": np.nan,
         "n_seeds": len(values),
         "items": first["items"],
         "floor": group["floor"].mean(),
@@ -223,6 +224,7 @@ def run_cell(group: pd.DataFrame) -> dict:
     if len(missing):
         return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
     estimate = seeds_estimate(group)
+    cell["ours"] = estimate.value
     cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
     if group["floor"].isna().any():
         return cell
@@ -232,7 +234,8 @@ def run_cell(group: pd.DataFrame) -> dict:
 def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
     """Mean of `value`, or of value - floor, over the rows of the seeds with its t-interval; of one
     seed, its number with its interval over test items. The floor's own is paired with it, item by
-    item; where metrics.json does not have it, the floor counts as certain."""
+    item; where metrics.json does not have it, the floor counts as certain. Of steps until something
+    happens, which differ by factors, the geometric mean."""
     first, values = rows.iloc[0], rows["value"]
     ends = [_given(first, k) for k in ("ci_low", "ci_high", "interval")]
     if above_floor:
@@ -241,7 +244,8 @@ def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
         shift = first["floor"]
         shifted = [None if end is None else end - shift for end in ends[:2]]
         ends = [*shifted, ends[2]] if paired[0] is None else paired
-    return over_seeds(list(values), Interval(*ends))
+    mean = geometric_over_seeds if first.get("unit") == UNITS["steps_to_goal"] else over_seeds
+    return mean(list(values), Interval(*ends))
 
 
 def _given(row: pd.Series, key: str):

@@ -5,6 +5,8 @@ excess_interval, unit, items, reason. The excess is value - floor. Its interval 
 has a value and a floor, and the spread is that of their differences.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from noiselab.measures.statistics import (
@@ -29,7 +31,7 @@ UNITS |= dict.fromkeys(["second_domain_nll", "second_domain_nll_rise"], "nats/to
 UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
-UNITS |= {"steps_to_memory": "steps", "steps_to_rule": "steps"}
+UNITS |= dict.fromkeys(["steps_to_memory", "steps_to_rule", "steps_to_goal"], "steps")
 UNITS |= {"recovery_steps": "steps", "recovery_share": "%"}
 UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
 
@@ -71,6 +73,16 @@ def unscored(name: str, items: int, reason: str = DIVERGED) -> dict:
     numbers = {"value": None, "floor": None, **NONE._asdict(), **excess(NONE)}
     unit = UNITS[name.removeprefix("snapshot_")]
     return numbers | {"unit": unit, "items": items, "reason": reason}
+
+
+def first_step(name: str, history: list[dict], reached: Callable[[dict], bool], limit: int) -> dict:
+    """The score of when something was reached: the step of the first row of a training's history
+    that says so. It has no floor, and no interval within one training. limit: steps planned."""
+    steps = next((row["step"] for row in history if reached(row)), None)
+    if steps is None:
+        return unscored(name, 1, f"not within {limit:,} steps")
+    none = {"floor": None, **NONE._asdict(), **excess(NONE), "items": 1, "reason": None}
+    return {"value": float(steps), "unit": UNITS[name]} | none
 
 
 def excess(interval: Interval) -> dict:

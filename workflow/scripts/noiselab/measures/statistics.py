@@ -136,6 +136,14 @@ def over_seeds(values: Sequence[float], first: Interval) -> Estimate:
     return Estimate(float(np.mean(values)), *interval)
 
 
+def geometric_over_seeds(values: Sequence[float], first: Interval) -> Estimate:
+    """The same for positive numbers on the scale of their logarithms: the geometric mean."""
+    logs = over_seeds([float(np.log(value)) for value in values], Interval(None, None, "none"))
+    if logs.ci_low is None:
+        return Estimate(float(np.exp(logs.value)), *first)
+    return Estimate(*(float(np.exp(number)) for number in logs[:3]), f"log_{logs.interval}")
+
+
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b of independent estimates: their distances to the interval's ends add up in quadrature
     (method of variance estimates recovery; Zou and Donner 2008)."""

@@ -5,6 +5,7 @@ from noiselab.answers.statistics import (
     losses,
     metrics,
     probes,
+    speedups,
     stability,
     stretches,
     theory,
@@ -25,6 +26,7 @@ STATISTICS = {
     "on_curve": stretches.ON_CURVE,
     "fall": stretches.FALL,
     "probe_gain": probes.GAIN,
+    "speedup": speedups.SPEEDUP,
     "information_maximum": theory.MAXIMUM,
     "information_fall": theory.FALL,
 }

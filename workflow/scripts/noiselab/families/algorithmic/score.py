@@ -8,11 +8,12 @@ from noiselab import reading
 from noiselab.data import prepared
 from noiselab.families.classifier.score import predictions
 from noiselab.measures.metrics import classifier_metrics
-from noiselab.measures.scores import NONE, UNITS, excess, unscored
+from noiselab.measures.scores import first_step
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
 
 LEARNED = 95.0  # accuracy, %, from which on a rule counts as learned
+LEARNED_BY = {"steps_to_memory": "train_accuracy", "steps_to_rule": "test_accuracy"}
 
 
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
@@ -22,23 +23,10 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     own, clean = (
         predictions(files[name], run, len(test.y))["test"] for name in ("predictions", "clean")
     )
-    history = reading.rows(files["history"])
-    steps = {
-        "steps_to_memory": reached(history, "train_accuracy"),
-        "steps_to_rule": reached(history, "test_accuracy"),
-    }
+    history, limit = reading.rows(files["history"]), run.training["steps"]
     metrics = classifier_metrics(own, np.asarray(test.y), clean, corruption(run))
-    return metrics | {name: _score(name, value, run) for name, value in steps.items()}
-
-
-def reached(history: list[dict], score: str) -> int | None:
-    """Steps at the first evaluation with an accuracy of 95 % or more; None: there is none."""
-    found = (row["step"] for row in history if row.get(score, 0.0) >= LEARNED)
-    return next(found, None)
-
-
-def _score(name: str, steps: int | None, run: Run) -> dict:
-    if steps is None:
-        return unscored(name, 1, f"not within {run.training['steps']:,} steps")
-    none = {**NONE._asdict(), "floor": None, **excess(NONE), "items": 1}
-    return {"value": float(steps), "unit": UNITS[name], "reason": None} | none
+    for name, score in LEARNED_BY.items():
+        metrics[name] = first_step(
+            name, history, lambda row, score=score: row.get(score, 0.0) >= LEARNED, limit
+        )
+    return metrics

@@ -4,6 +4,7 @@ from noiselab.data.kinds import DOMAINS, TEXT_KINDS
 from noiselab.families.descriptor import (
     CLEAN,
     COUNT,
+    HISTORY,
     POSITIVE,
     SOME,
     TOKEN_NOISE,
@@ -53,10 +54,12 @@ def data_mistake(run: Run, described: dict) -> str | None:
 
 def evaluated(spec: dict, recipe: dict) -> dict:
     """The keys of run.json that say what is scored; domain_curves: the texts out of the domain that
-    are so along the training, too."""
+    are so along the training, too; goal_nll: the NLL of which it is said when it was reached."""
     found = {"vocabulary": spec["vocabulary"], "evaluation": recipe["evaluation"]}
     if spec.get("domain_curves"):
         found["domain_curves"] = [domain for domain in DOMAINS if spec.get(domain)]
+    if "goal_nll" in recipe:
+        found["goal_nll"] = recipe["goal_nll"]
     return found | input_noise(recipe)
 
 
@@ -83,6 +86,7 @@ FAMILY = Family(
     clean_examples=lambda spec, recipe: recipe["steps"] * recipe["batch_size"],
     recipe={
         "steps": COUNT,
+        "goal_nll": POSITIVE,
         **TOKEN_NOISE,
         "evaluation": settings(crops=SOME, train_sequences=COUNT, curve_sequences=COUNT),
     },
@@ -91,7 +95,11 @@ FAMILY = Family(
         scoring(
             "language_model",
             cheap=False,
-            reads={"weights": File(WEIGHTS), "clean": File(WEIGHTS, CLEAN)},
+            reads={
+                "weights": File(WEIGHTS),
+                "clean": File(WEIGHTS, CLEAN),
+                "history": File(lambda run: HISTORY if "goal_nll" in run else None),
+            },
             data_files=DOMAIN_FILES,
         ),
     ),

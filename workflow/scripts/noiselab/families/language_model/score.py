@@ -1,17 +1,19 @@
 """Scores of a language model on clean and on noisy text, with the floors from the clean run."""
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from noiselab import reading
 from noiselab.data import text
 from noiselab.data.kinds import DOMAINS
 from noiselab.families.descriptor import CLEAN
 from noiselab.families.language_model import stretches, task
 from noiselab.measures.count_models import count_nll, windows_pairs
 from noiselab.measures.metrics import language_model_metrics
-from noiselab.measures.scores import mean_score
+from noiselab.measures.scores import first_step, mean_score
 from noiselab.noise.base import Corruption
 from noiselab.noise.corruptions.stretches import NoiseText
 from noiselab.noise.registry import corruption
@@ -22,7 +24,7 @@ from noiselab.training.weights import load_weights
 
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `weights` of the run and of the `clean` run, and, where the data
-    set has such texts, `out_of_domain` and `second_domain` (npy)."""
+    set has such texts, `out_of_domain` and `second_domain` (npy); `history` where it has a goal."""
     outside = {domain: files[domain] for domain in DOMAINS if domain in files}
     noise, windows = corruption(run), split_windows(run, outside)
     if isinstance(noise, NoiseText):
@@ -33,7 +35,19 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
         model = load_weights(files["clean"], task.build(run), device, run.parents[CLEAN]).eval()
         clean = _token_scores(model, run, windows, noise, device, clean=True)
     metrics = language_model_metrics(own, clean, noise, run.model["context"])
+    if "history" in files:
+        metrics["steps_to_goal"] = steps_to_goal(run, reading.rows(files["history"]))
     return metrics | (count_scores(run, windows["validation"]) if noise.name == "none" else {})
+
+
+def steps_to_goal(run: Run, history: list[dict]) -> dict:
+    """Steps at the first evaluation with a validation NLL of `goal_nll` or less."""
+    goal, limit = run["goal_nll"], run.training["steps"]
+
+    def reached(row: dict) -> bool:
+        return row.get("validation_nll", inf) <= goal
+
+    return first_step("steps_to_goal", history, reached, limit)
 
 
 def count_scores(run: Run, windows: list[np.ndarray]) -> dict[str, dict]:

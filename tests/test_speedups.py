@@ -1,0 +1,132 @@
+"""How many times sooner: paired geometric means, and bounds where a training never came there."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from noiselab.answers import claims
+from noiselab.answers.speedups import speedup, speedups_table
+from noiselab.answers.statistics.evidence import Measured
+
+LIMIT = 8000
+
+
+def rows(values, first_seed=0):
+    """Rows of steps to a goal; nan: never."""
+    own = {"family": "algorithmic", "dataset": "modular-23", "stands_in_for": "modular-113"}
+    own |= {"protocol": "text", "metric": "steps_to_rule", "noise_ratio": 0.0, "source_share": None}
+    own |= {"corruption": "none", "error_rate": 0.0, "reason": None}
+    return pd.DataFrame(
+        own | {"run_id": f"r{s}", "seed": s, "value": v, "steps": LIMIT if np.isnan(v) else v}
+        for s, v in enumerate(values, first_seed)
+    )
+
+
+def interval(ratios):
+    """Geometric mean and its t-interval."""
+    logs = np.log(ratios)
+    low, high = stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs))
+    return tuple(np.exp([logs.mean(), low, high]))
+
+
+NEVER = np.nan
+
+
+def test_it_is_a_geometric_mean_of_pairs_of_the_same_seed():
+    first, second = rows([4000.0, 6000, 5000, 9000]), rows([3000.0, 4500, 7000], first_seed=1)
+    found = speedup(first, second)
+    assert found.estimate[:3] == pytest.approx(interval([6000 / 3000, 5000 / 4500, 9000 / 7000]))
+    assert (found.pairs, found.lost, found.bound) == (3, 0, "")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_bound_holds_whatever_the_steps_would_have_been(seed):
+    """Trainings that go on: the number that would come out is within the bound."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.lognormal(8, 0.4, 5), rng.lognormal(9, 0.4, 5)
+    first = first.clip(max=LIMIT)  # these come there
+    whole = interval(first / second)
+    seen = np.where(second > LIMIT, NEVER, second)
+    found = speedup(rows(first), rows(seen))
+    if found.lost:
+        assert found.bound == "at most"
+        assert found.estimate.value >= whole[0]
+        assert found.estimate.ci_low == 0
+        other = speedup(rows(seen), rows(first))
+        assert other.bound == "at least"
+        assert other.estimate.value <= 1 / whole[0]
+        assert np.isinf(other.estimate.ci_high)
+    else:
+        assert found.estimate[:3] == pytest.approx(whole)
+
+
+def test_where_both_sides_have_losses_nothing_is_said():
+    found = speedup(rows([NEVER, 4000.0]), rows([3000.0, NEVER]))
+    assert (found.estimate, found.lost) == (None, 2)
+
+
+ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ([4000.0], [NEVER], "at most 0.50: in 1 of 1 pairs, one is not there after 8,000 steps"),
+        ([NEVER], [4000.0], "at least 2.00: in 1 of 1 pairs, one is not there after 8,000 steps"),
+        ([NEVER, 1.0], [NEVER, 1.0], "in 1 of 2 pairs, one is not there after 8,000 steps"),
+    ],
+)
+def test_a_table_says_bounds_in_words(first, second, reason):
+    (cell,) = speedups_table({"a": rows(first), "b": rows(second)}, [ENTRY]).to_dict("records")
+    assert np.isnan(cell["ours"])
+    assert cell["reason"] == reason
+
+
+def test_a_table_has_the_number_and_its_interval():
+    metrics = {"a": rows([4000.0, 6000, 5000]), "b": rows([3000.0, 3000, 4500])}
+    (cell,) = speedups_table(metrics, [ENTRY]).to_dict("records")
+    found = cell["ours"], cell["ci_low"], cell["ci_high"]
+    assert found == pytest.approx(interval([4 / 3, 2, 10 / 9]))
+    assert cell["interval"] == "log_t_seeds"
+
+
+CLAIM = {
+    "place": "Abstract",
+    "claim": "It is sooner.",
+    "statistic": {
+        "kind": "speedup",
+        "experiments": ["a", "b"],
+        "metric": "steps_to_rule",
+        "tasks": "addition",
+        "of": "modular-113",
+    },
+    "printed": 1.35,
+    "unit": "ratio",
+    "rule": {"above": 1},
+    "smallest_effect": 0.1,
+    "why": "The sign decides.",
+    "transfers": True,
+    "tiers": ["paper"],
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ([4000.0, 6000, 5000], [2000.0, 3100, 2400], "holds"),
+        ([4000.0, 4200, 3900], [NEVER, 8000, NEVER], "does not hold"),
+        ([4000.0, 6000, 5000], [4100.0, 3000, 7000], "undecided"),
+        ([NEVER, 6000, 5000], [2000.0, 3100, 2400], "undecided"),
+    ],
+)
+def test_a_claim_is_refuted_by_a_bound_and_not_by_a_lack(first, second, verdict):
+    published = {"claims": {"sooner": CLAIM}, "speedups": {"addition": 1.35}}
+    measured = Measured("desk", {"a": rows(first), "b": rows(second)})
+    content = claims.decide(published, measured)
+    json.loads(json.dumps(content, allow_nan=False))  # no reader need know infinity
+    (claim,) = content["claims"]
+    (test,) = claim["tests"]
+    assert test["verdict"] == verdict

@@ -1,0 +1,46 @@
+"""How many times sooner a training comes to its goal than a plain one."""
+
+from noiselab.answers.layouts import NAMES
+from noiselab.answers.speedups import chosen, in_words, speedup
+from noiselab.answers.statistics.evidence import (
+    Kind,
+    Measured,
+    Ruled,
+    Tested,
+    Tests,
+    experiment_rows,
+)
+
+TIMES = "times sooner"
+
+
+def _tests(statistic: dict, measured: Measured) -> Tests:
+    """Of the second of two experiments against the first. Where some of its trainings never came
+    there, the interval is that of a bound from above, which can refute; a bound from below has no
+    upper end, so it is told in words."""
+    names = statistic["experiments"]
+    rows = (experiment_rows(measured, name, statistic["of"]) for name in names)
+    first, second = (chosen(side, statistic) for side in rows)
+    for dataset, own in second.groupby("dataset", sort=False):
+        found = speedup(first[first["dataset"] == dataset], own)
+        if not found.pairs:
+            continue
+        if found.estimate is None or found.bound == "at least":
+            yield Tested((dataset,), found.pairs, {}, in_words(found))
+            continue
+        reason = in_words(found) if found.lost else None
+        yield Tested((dataset,), found.pairs, {TIMES: Ruled(found.estimate, "ratio")}, reason)
+
+
+def _printed(statistic: dict, published: dict) -> dict[str, float]:
+    ratio = published.get("speedups", {}).get(statistic["tasks"])
+    return {} if ratio is None else {TIMES: ratio}
+
+
+def _sentence(statistic: dict, published: dict) -> str:
+    first, second = statistic["experiments"]
+    goal = NAMES.get(statistic["metric"], statistic["metric"])
+    return f"{goal}: steps in `{first}` over steps in `{second}`, geometric mean over seeds"
+
+
+SPEEDUP = Kind(_tests, _printed, _sentence)
