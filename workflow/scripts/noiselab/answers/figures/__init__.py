@@ -23,6 +23,7 @@ from noiselab.answers.figures.regions import regions_figure
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
 from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
+from noiselab.answers.figures.stability import layer_stability_figure
 from noiselab.answers.figures.stretches import (
     domain_curves_figure,
     domains_figure,
@@ -56,4 +57,5 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "proposition": proposition_figure,
     "tokens": tokens_figure,
     "regions": regions_figure,
+    "layer_stability": layer_stability_figure,
 }

@@ -54,3 +54,30 @@ def through_layers(rho, layers: int):
     for _ in range(layers):
         rho = arc_cosine(rho)
     return rho
+
+
+def residual_layers(rho, layers: int, branch: float = 0.5):
+    """The correlation after so many wide ReLU layers that are added to their input, each with
+    `branch` times the variance of its input: weights of variance 1 / inputs give a half."""
+    for _ in range(layers):
+        rho = (rho + branch * arc_cosine(rho)) / (1 + branch)
+    return rho
+
+
+def attention(rho, variance: float, width: int, tokens: int):
+    """The share of an attention layer's output that survives: one head of so many units, and many
+    tokens, independent and normal, among which one chooses by random weights.
+
+    variance: s2, of the scores before the softmax. A score is <a, x> with a token x; a, which the
+    asking token gives, has squared length s2, and that of a noisy copy <a, a'> = rho s2. Under the
+    weights e^<a, x> tokens have the mean a, which is what the output tends to; around it are the
+    deviations of a mean over tokens, whose products are moments of a normal law:
+
+        rho (s2 + e^(rho^2 s2) (d + rho^2 s2) / T) / (s2 + e^(s2) (d + s2) / T).
+    """
+    rho = np.asarray(rho, dtype=np.float64)
+
+    def spread(moment):
+        return variance + np.exp(moment) * (width + moment) / tokens
+
+    return rho * spread(rho**2 * variance) / spread(variance)

@@ -1,0 +1,87 @@
+"""Noise stability of single layers and of stacks of them at their first weights, beside theory."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from noiselab.answers.figures.drawing import (
+    POINTS,
+    Axis,
+    Curve,
+    Drawing,
+    Panel,
+    batches,
+    curve,
+    look,
+)
+from noiselab.answers.figures.vegalite import drawing, narrow, wide
+
+SURVIVES = "share of the output that survives"
+RHO = Axis("correlation of the inputs", 0, 1, (0, 0.25, 0.5, 0.75, 1))
+# Part -> title of its panel, and what its setting is called.
+LAYERS = {
+    "relu": ("A ReLU layer, by width", "width {:g}"),
+    "attention": ("Attention, by variance of the scores", "variance {:g}"),
+}
+STACKS = {
+    "stack": "ReLU layers, one after the other",
+    "residual_stack": "ReLU layers, each added to its input",
+}
+
+
+def layer_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """What survives, against the correlation of the inputs and against depth: points are measured,
+    with intervals over networks of other first weights; lines are the theory of wide layers."""
+    (table,) = tables
+    panels = [
+        Panel(title, RHO, Axis(SURVIVES, 0, 1), _lines(table, part, "setting", "rho", name))
+        for part, (title, name) in LAYERS.items()
+    ]
+    deepest = table.loc[table["part"].isin(STACKS), "setting"].max()
+    depth = Axis("layers", 1, float(deepest), tuple(range(1, int(deepest) + 1)))
+    some = _some(sorted(table["rho"].unique()))
+    panels += [
+        Panel(
+            title,
+            depth,
+            Axis(SURVIVES, 0, 1),
+            _lines(table[table["rho"].isin(some)], part, "rho", "setting", "correlation {:g}"),
+        )
+        for part, title in STACKS.items()
+    ]
+    apart = (table["measured"] - table["theory"]).abs().groupby(table["part"]).max()
+    names = {"relu": "a ReLU layer", "attention": "attention", "stack": "stacks of ReLU layers"}
+    texts = ", ".join(f"{apart[part]:.2f} of {name}" for part, name in names.items())
+    alt = f"Measured and theoretical share that survives differ by at most {texts}."
+    return drawing(alt, panels, wide(2), narrow())
+
+
+def _some(correlations: list[float]) -> list[float]:
+    """Correlations to draw by depth: the least, one in the middle, the greatest."""
+    return sorted({correlations[i] for i in (0, len(correlations) // 2, -1)})
+
+
+def _lines(table: pd.DataFrame, part: str, by: str, x: str, name: str) -> list[Curve]:
+    """A colour per value of `by`: its measured points, and the line of the theory."""
+    rows = table[table["part"] == part]
+    found = []
+    for values in batches(sorted(rows[by].unique())):
+        for i, value in enumerate(values):
+            own = rows[rows[by] == value].sort_values(x)
+            found.append(_points(name.format(value), own, x, i))
+            theory = replace(look(i), shape=None, dash=(6, 4), width=1.6)
+            found.append(curve("theory", own[x], own["theory"], theory, "closed form", False))
+    return found
+
+
+def _points(name: str, rows: pd.DataFrame, x: str, number: int) -> Curve:
+    points = pd.DataFrame(
+        {
+            "x": rows[x].astype(float),
+            "y": rows["measured"],
+            "low": rows["ci_low"],
+            "high": rows["ci_high"],
+            "trainings": rows["networks"],
+        }
+    ).reindex(columns=POINTS)
+    return Curve(name, points, replace(look(number), line=False))
