@@ -100,6 +100,20 @@ def complexity():
     return [needed, sets]
 
 
+def layer_shares():
+    """Of two widths, two variances and stacks of three layers, at three correlations."""
+    settings = {"relu": (8, 32), "attention": (0.5, 1), "stack": (1, 2, 3)}
+    settings["residual_stack"] = settings["stack"]
+    rows = [
+        {"part": part, "setting": setting, "rho": rho, "measured": rho, "theory": rho + 0.05}
+        for part, values in settings.items()
+        for setting in values
+        for rho in (0.0, 0.5, 0.9)
+    ]
+    table = pd.DataFrame(rows).assign(networks=4)
+    return [table.assign(ci_low=table["measured"] - 0.1, ci_high=table["measured"] + 0.1)]
+
+
 def gradients():
     protocols = ("tokens", "sequences")
     projection = pd.DataFrame(
@@ -255,6 +269,7 @@ SOURCES = {
     "seq2seq": lambda: [rises(5)],
     "information_loss": lambda: [information()],
     "sample_complexity": complexity,
+    "layer_stability": layer_shares,
     "gradients": gradients,
     "context": lambda: [context()],
     "scale": lambda: [scale()],
@@ -537,7 +552,8 @@ def test_numbers_below_zero_have_a_minus_sign():
 
 
 OF_CURVES = ("learning", "learned", "proposition", "tokens", "domain_curves")
-TABLES = [name for name in SOURCES if name not in ("information_loss", "sample_complexity")]
+THEORY = ("information_loss", "sample_complexity", "layer_stability")
+TABLES = [name for name in SOURCES if name not in THEORY]
 TABLES = [name for name in TABLES if name not in OF_CURVES]
 
 
@@ -568,6 +584,7 @@ def test_the_sentence_says_what_the_table_says():
     words = "diffusion model by a sample: 58.67 % with 50 % errors"
     assert words in DRAWN["rulers"].alt
     assert "50 % of the labels are wrong" in DRAWN["information_loss"].alt
+    assert "differ by at most 0.05 of a ReLU layer" in DRAWN["layer_stability"].alt
     assert "with 25 % of the source" in DRAWN["context"].alt
     for figure in DRAWN.values():
         assert re.fullmatch(r"[A-Z].{40,}\.", figure.alt)

@@ -17,7 +17,7 @@ from noiselab.answers.figures.drawing import (
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
 
 SURVIVES = "share of the output that survives"
-RHO = Axis("correlation of the inputs", 0, 1, (0, 0.25, 0.5, 0.75, 1))
+RHO = Axis("correlation of the inputs", 0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1))
 # Part -> title of its panel, and what its setting is called.
 LAYERS = {
     "relu": ("A ReLU layer, by width", "width {:g}"),
@@ -68,9 +68,10 @@ def _lines(table: pd.DataFrame, part: str, by: str, x: str, name: str) -> list[C
     for values in batches(sorted(rows[by].unique())):
         for i, value in enumerate(values):
             own = rows[rows[by] == value].sort_values(x)
-            found.append(_points(name.format(value), own, x, i))
+            called = name.format(value)
+            found.append(_points(called, own, x, i))
             theory = replace(look(i), shape=None, dash=(6, 4), width=1.6)
-            found.append(curve("theory", own[x], own["theory"], theory, "closed form", False))
+            found.append(curve(called, own[x], own["theory"], theory, "closed form", False))
     return found
 
 
