@@ -160,3 +160,51 @@ def guided_table(measured: pd.DataFrame) -> pd.DataFrame:
             cell |= dict(zip(EXCESS, over_seeds(list(values - floors), NONE)[1:], strict=True))
         cells.append(cell)
     return tidy(cells)
+
+
+def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
+    """A row per family, data set and noise of the targets, means over seeds: the share of the
+    output's variance that survives at each correlation of the inputs, how many positions have half
+    of all influence, and what the noise costs above its floor. measured: rows of
+    measure_model_stability."""
+    cells = []
+    by = ["family", "dataset", "corruption", "budget", "protocol", "variant"]
+    measured = measured.assign(variant=measured["run_id"].map(_variant))
+    for _, seeds in measured.groupby(by, sort=False):
+        for rho, own in seeds.groupby("rho"):
+            title = f"share that survives at a correlation of {rho:g}"
+            cells.append(_stability_cell("surviving_share", own["share"], own, title, ""))
+        first = seeds[seeds["rho"] == seeds["rho"].min()]
+        if first["half_positions"].notna().all():
+            title = "positions with half of all influence"
+            cells.append(
+                _stability_cell("half_positions", first["half_positions"], first, title, "")
+            )
+        noisy = first["corruption"].iloc[0] != "none"
+        if noisy and first["excess"].notna().all():
+            unit = first["unit"].iloc[0]
+            title = panel("excess", unit)
+            cells.append(_stability_cell("excess", first["excess"], first, title, unit))
+    order = {title: place for place, title in enumerate(dict.fromkeys(c["panel"] for c in cells))}
+    return tidy(sorted(cells, key=lambda cell: order[cell["panel"]]))
+
+
+def _variant(run_id: str) -> str:
+    """What tells runs of one noise apart that differ in their recipe: the end of the id."""
+    last = run_id.rpartition("-")[2]
+    return last if last.startswith("x") else ""
+
+
+def _stability_cell(
+    metric: str, values: pd.Series, seeds: pd.DataFrame, title: str, unit: str
+) -> dict:
+    first = seeds.iloc[0]
+    estimate = over_seeds(list(values), NONE)
+    noise = NOISES.get(first["corruption"], first["corruption"])
+    row = f"{first['family']}, {first['dataset']}, {noise}"
+    cell = {key: first[key] for key in ("family", "stands_in_for", "protocol", "corruption")}
+    cell |= {key: first[key] for key in ("budget", "noise_ratio", "error_rate")}
+    cell |= {"row": f"{row} {first['variant']}".strip(), "metric": metric, "unit": unit}
+    cell |= {"panel": title, "n_seeds": len(seeds), "ours": estimate.value}
+    cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    return cell | {"runs": " ".join(seeds["run_id"])}

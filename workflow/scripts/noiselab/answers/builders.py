@@ -208,6 +208,7 @@ TABLES: dict[str, TableBuilder] = {
         lambda s: printed_probes.gains_table(config.published()), FROM_PRINT
     ),
     "guided": TableBuilder(lambda s: analysis_tables.guided_table(*s.frames()), JUDGED),
+    "model_stability": TableBuilder(lambda s: analysis_tables.model_stability_table(*s.frames())),
     "plan": TableBuilder(lambda s: tables.plan_table(s.contents(), s.published())),
     "lengths": TableBuilder(lambda s: tables.lengths_table(*s.frames(), s.published())),
     "teacher": TableBuilder(lambda s: tables.teacher_table(s.contents())),

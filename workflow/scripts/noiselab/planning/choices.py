@@ -5,6 +5,9 @@ from noiselab.planning.rates import order
 from noiselab.planning.runs import Plan
 
 
+NOISY_INPUTS = ("classifier", "vision_transformer", "language_model", "seq2seq", "algorithmic")
+
+
 def _noise(plan: Plan, run: str) -> tuple[bool, float]:
     return order(plan.runs[run].error_rate)
 
@@ -55,6 +58,13 @@ def clean_and_noisiest(plan: Plan, runs: list[str]) -> list[str]:
     return chosen
 
 
+def noisy_inputs(plan: Plan, runs: list[str]) -> list[str]:
+    """The clean and the noisiest run of each seed, of families whose inputs can be made noisy
+    (families/noisy_outputs.py)."""
+    able = [run for run in runs if plan.runs[run].family in NOISY_INPUTS]
+    return list(dict.fromkeys(clean_and_noisiest(plan, able)))
+
+
 def teachers(plan: Plan, runs: list[str]) -> list[str]:
     """The noisy teachers of runs."""
     return plan.parents(TEACHER, runs)
@@ -82,6 +92,7 @@ CHOICES = {
         with_judges,
         first_clean_run,
         clean_and_noisiest,
+        noisy_inputs,
         teachers,
         all_runs,
         first_task,

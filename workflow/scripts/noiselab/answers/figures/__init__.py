@@ -23,7 +23,7 @@ from noiselab.answers.figures.regions import regions_figure
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
 from noiselab.answers.figures.spectrum import FAMILY_COLOURS, spectrum_figure
-from noiselab.answers.figures.stability import layer_stability_figure
+from noiselab.answers.figures.stability import layer_stability_figure, model_stability_figure
 from noiselab.answers.figures.stretches import (
     domain_curves_figure,
     domains_figure,
@@ -58,4 +58,5 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "tokens": tokens_figure,
     "regions": regions_figure,
     "layer_stability": layer_stability_figure,
+    "model_stability": model_stability_figure,
 }

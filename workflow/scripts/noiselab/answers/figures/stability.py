@@ -86,3 +86,55 @@ def _points(name: str, rows: pd.DataFrame, x: str, number: int) -> Curve:
         }
     ).reindex(columns=POINTS)
     return Curve(name, points, replace(look(number), line=False))
+
+
+def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """What noise in the targets costs above its floor, against how much of the output survives
+    noise in the input: of the model that was trained with it (filled), and of the clean model of
+    the same seeds (hollow). A panel per unit of what it costs."""
+    (table,) = tables
+    rho = table["rho"].max()
+    points = _costs(table[table["rho"] == rho])
+    x = Axis(f"share that survives at a correlation of {rho:g}", 0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1))
+    panels, texts = [], []
+    for unit, own in points.groupby("unit", sort=False):
+        low, high = min(0.0, own["excess"].min()), max(own["excess"].max(), 0.0) or 1.0
+        y = Axis(f"loss above the floor ({unit})", float(low), float(high) * 1.05)
+        lines = []
+        for i, (family, rows) in enumerate(own.groupby("family", sort=False)):
+            style = replace(look(i), line=False)
+            name = FAMILIES.get(family, family)
+            lines.append(curve(name, rows["share"], rows["excess"], style))
+            hollow = replace(style, hollow=True)
+            lines.append(curve(name, rows["clean"], rows["excess"], hollow, "clean", False))
+        panels.append(Panel(f"Families scored in {unit}", x, y, lines))
+        if len(own) > 2:
+            rank = own["clean"].corr(own["excess"], method="spearman")
+            texts.append(f"{rank:.2f} over {len(own)} kinds of noise and data ({unit})")
+    found = "; ".join(texts) or "too few to say"
+    alt = f"Rank correlation of what noise costs with what of clean models survives: {found}."
+    if not panels:
+        axis = Axis("loss above the floor", 0, 1)
+        panels, alt = [Panel("Nothing was run with noise", x, axis, [])], f"{NOTHING}."
+    return drawing(alt, panels, wide(len(panels), 320), narrow())
+
+
+FAMILIES = {
+    "classifier": "classifiers",
+    "vision_transformer": "vision transformers",
+    "language_model": "language models",
+    "seq2seq": "sequence to sequence",
+    "algorithmic": "algorithmic tasks",
+}
+NOTHING = "Nothing of this figure was run with noise in the targets"
+
+
+def _costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per family, data set and kind of noise, means over seeds: what it costs, and the share
+    that survives of these models and of the clean ones."""
+    by = ["family", "dataset", "corruption", "budget", "unit"]
+    noisy = rows[(rows["corruption"] != "none") & rows["excess"].notna()]
+    clean = rows[rows["corruption"] == "none"].groupby(["family", "dataset"])["share"].mean()
+    found = noisy.groupby(by, sort=False)[["share", "excess"]].mean().reset_index()
+    keys = pd.MultiIndex.from_frame(found[["family", "dataset"]])
+    return found.assign(clean=clean.reindex(keys).to_numpy())

@@ -64,6 +64,16 @@ def discrete_stability(
     return _stability(*_products(function(inputs), function(torch.where(kept, inputs, other))))
 
 
+def surviving_share(first: Tensor, second: Tensor) -> Estimate:
+    """The share of a function's variance over inputs that survives noise, from its outputs [n, …]
+    on inputs and on their noisy copies: 1 where noise changes nothing, 0 where it takes all. Unlike
+    Stab it leaves out the mean output, which always survives."""
+    first, second = (side.reshape(len(side), -1).double() for side in (first, second))
+    mean = torch.cat([first, second]).mean(0)
+    products, squares = _products(first - mean, second - mean)
+    return _stability(products, squares).share
+
+
 @torch.no_grad()
 def influences(
     function: Function, inputs: Tensor, letters: int, generator: torch.Generator
