@@ -4,7 +4,6 @@ from noiselab.families.descriptor import CLEAN, JUDGE, TEACHER
 from noiselab.planning.rates import order
 from noiselab.planning.runs import Plan
 
-
 NOISY_INPUTS = ("classifier", "vision_transformer", "language_model", "seq2seq", "algorithmic")
 
 

@@ -99,8 +99,9 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
 
 
 def _check_measured(entry: dict, config: dict, titles: dict, key: str) -> None:
-    """An analysis whose runs are of no one experiment names several, of its family."""
-    if entry["kind"] != "analysis":
+    """An analysis whose runs are of no one experiment names several, of its family, or is of all
+    families and measures all that its choice takes."""
+    if entry["kind"] != "analysis" or entry["family"] == "all":
         return
     if "experiments" not in entry:
         raise NoiselabError(f"{key}.runs.experiment: missing")
