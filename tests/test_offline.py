@@ -23,7 +23,7 @@ ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
 # Of other studies.
 ASIDE |= {"collect_curves", "measure_noise_text", "measure_guidance", "unpack_model"}
 ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes", "measure_heads", "fine_tune"}
-ASIDE |= {"prepare_algorithmic"}
+ASIDE |= {"prepare_algorithmic", "measure_layer_stability", "measure_model_stability"}
 
 
 def call(command, folder, environment, **options) -> str:

@@ -49,7 +49,8 @@ TABLES += [
 ]
 TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
 TABLES += ["text_differences", "generators", "generator_differences", "guided"]
-TABLES += ["grokking", "speedups"]
+TABLES += ["grokking", "speedups", "strengths", "next_tokens", "next_token_speedups"]
+TABLES += ["stability_and_noise"]
 HEAD = """\
 # Results
 

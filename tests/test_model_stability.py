@@ -1,0 +1,208 @@
+"""What of trained models' outputs survives noise: known functions, and models of every family."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import measure_model_stability as script
+from noiselab.answers.analysis_tables import model_stability_table
+from noiselab.answers.figures import FIGURES
+from noiselab.families.noisy_outputs import MEASURED, Measured, measured
+from noiselab.measures.stability.estimates import surviving_share
+from noiselab.planning import choices, config, runs
+from noiselab.run import Run
+from noiselab.training.input_noise import Images, Tokens
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+
+
+def one_hot(function, classes):
+    return lambda tokens: torch.nn.functional.one_hot(function(tokens), classes).float()
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.9])
+@pytest.mark.parametrize(
+    ("letters", "length", "function", "degree"),
+    [
+        (7, 2, lambda x: x.sum(1) % 7, 2),  # nothing survives unless both are kept
+        (2, 5, lambda x: x[:, 1:4].sum(1) % 2, 3),
+        (5, 3, lambda x: x[:, 2], 1),
+    ],
+)
+def test_of_a_rule_its_degree_says_what_survives(letters, length, function, degree, rho):
+    """In all inputs, many times: rho to the number of tokens that the rule needs."""
+    inputs = torch.tensor(list(product(range(letters), repeat=length))).repeat(400, 1)
+    noise, outputs = Tokens(letters, length), one_hot(function, letters)
+    rng = np.random.default_rng(0)
+    noisy = noise.noisy(inputs, {"keep": rho}, lambda n: rng.random((len(inputs), n)))
+    found = surviving_share(outputs(inputs), outputs(noisy))
+    assert found.ci_low - 0.01 <= rho**degree <= found.ci_high + 0.01
+    assert found.value == pytest.approx(rho**degree, abs=0.03)
+
+
+def test_what_is_always_said_does_not_count():
+    """Unlike Stab: a constant beside it changes nothing."""
+    first, second = torch.randn(2, 500, 3, generator=torch.Generator().manual_seed(0))
+    second = first + 0.5 * second
+    share = surviving_share(first, second)
+    assert surviving_share(first + 9, second + 9).value == pytest.approx(share.value, abs=1e-4)
+    assert surviving_share(first, first).value == pytest.approx(1)
+
+
+def influences(weights):
+    """Shares of positions in a model that adds up tokens with these weights."""
+    inputs = torch.randint(0, 5, (3000, len(weights)), generator=torch.Generator().manual_seed(0))
+    model = Measured(lambda x: (x * weights).sum(1, True).double(), inputs, Tokens(5, len(weights)))
+    return script.influence_shares(model, script.outputs(model, inputs))
+
+
+def test_influence_is_shared_as_the_squares_of_weights():
+    weights = torch.tensor([0.0, 3.0, 1.0, 2.0])
+    shares = influences(weights)
+    assert shares == pytest.approx(np.array([9, 4, 1, 0]) / 14, abs=0.03)
+    assert script.half(shares) == 1
+    assert script.half(influences(torch.ones(6))) in (3, 4)  # half of equal ones, but for chance
+    assert script.half(np.full(4, 0.25)) == 2
+    assert script.half(np.array([0.4, 0.3, 0.3])) == 2
+
+
+def smoke_runs(smoke, family):
+    folder = Path(smoke.folder)
+    files = sorted((folder / "results/smoke/runs" / family).rglob("run.json"))
+    return [file for file in files if (file.parent / "weights.safetensors").exists()]
+
+
+@pytest.mark.parametrize("family", [name for name in MEASURED if name != "algorithmic"])
+def test_models_of_every_family_can_be_measured(smoke, family, monkeypatch):
+    monkeypatch.chdir(smoke.folder)
+    file = smoke_runs(smoke, family)[0]
+    run = Run.read(file)
+    model = measured(run, file.with_name("weights.safetensors"), 20, CPU)
+    assert 1 < len(model.inputs) <= 20
+    with torch.no_grad():
+        usual = script.outputs(model, model.inputs)
+        again = model.outputs(model.inputs[:2])
+    assert usual.sum(1).numpy() == pytest.approx(
+        np.ones(len(usual)), abs=0.2
+    )  # a vocabulary is padded
+    torch.testing.assert_close(again, usual[:2], atol=1e-5, rtol=1e-4)
+    rng = np.random.default_rng(0)
+
+    def draw(size):
+        return rng.random((len(model.inputs), size))
+
+    settings = {"rho": 0.5, "keep": 0.5}
+    noisy = model.noise.noisy(model.inputs, settings, draw)
+    assert noisy.shape == model.inputs.shape
+    kind = Images if family in ("classifier", "vision_transformer") else Tokens
+    assert isinstance(model.noise, kind)
+    differ = (noisy != model.inputs).double().mean()
+    assert differ > (0.9 if kind is Images else 0.3)
+    with torch.no_grad():
+        assert not torch.equal(script.outputs(model, noisy), usual)
+
+
+def test_a_seq2seq_model_reads_the_words_that_noise_changes(smoke, monkeypatch):
+    """Its inputs are numbers of words beside the number of the pair, which noise leaves alone."""
+    monkeypatch.chdir(smoke.folder)
+    file = smoke_runs(smoke, "seq2seq")[0]
+    model = measured(Run.read(file), file.with_name("weights.safetensors"), 20, CPU)
+    assert model.inputs[:, -1].tolist() == list(range(len(model.inputs)))
+    assert model.inputs.min() >= 0
+    assert model.noise.noised == model.inputs.shape[1] - 1
+    shares = script.influence_shares(model, script.outputs(model, model.inputs))
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_the_script_measures_and_says_what_noise_costs(smoke, monkeypatch, tmp_path):
+    monkeypatch.chdir(smoke.folder)
+    files = [smoke_runs(smoke, family)[0] for family in ("classifier", "language_model")]
+    argv = [
+        "x",
+        "--runs",
+        *files,
+        "--weights",
+        *(f.with_name("weights.safetensors") for f in files),
+    ]
+    argv += ["--files", *(f.with_name("metrics.json") for f in files)]
+    argv += ["--correlations", "0.5", "0.9", "--inputs", "15", "--out", tmp_path / "out.csv"]
+    monkeypatch.setattr("sys.argv", list(map(str, argv)))
+    script.main()
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table.groupby("family").size().to_dict() == {"classifier": 2, "language_model": 2}
+    assert table["half_positions"].isna().tolist() == (table["family"] == "classifier").tolist()
+    assert table["share"].between(-1, 1.001).all()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"accuracy": {"value": 80.0, "floor": 85.0, "unit": "%"}}, ("points", 5.0)),
+        ({"nll": {"value": 3.5, "floor": 3.25, "unit": "nats/token"}}, ("nats/token", 0.25)),
+        ({"accuracy": {"value": 80.0, "floor": None, "unit": "%"}}, ("points", None)),
+    ],
+)
+def test_what_noise_costs_is_more_where_it_is_worse(metrics, expected):
+    found = script.above_floor(metrics)
+    assert (found["unit"], found["excess"]) == expected
+
+
+def rows():
+    """Two data sets, clean and noisy, two seeds."""
+    own = {"family": "classifier", "stands_in_for": None, "budget": "none", "protocol": "text"}
+    own |= {"unit": "points", "half_positions": None, "error_rate": 0.5, "noise_ratio": 1.0}
+    found = [
+        own
+        | {
+            "dataset": data,
+            "corruption": kind,
+            "seed": seed,
+            "rho": rho,
+            "run_id": f"{data}-{kind}-s{seed}",
+        }
+        | {"share": share - 0.1 * (rho == 0.5) + 0.01 * seed, "excess": excess}
+        for data, kind, share, excess in (
+            ("digits", "none", 0.9, 0.0),
+            ("digits", "uniform_label", 0.8, 4.0),
+            ("glyphs", "none", 0.7, 0.0),
+            ("glyphs", "uniform_label", 0.5, 9.0),
+            ("glyphs", "shift_label", 0.4, 12.0),
+        )
+        for seed in (0, 1)
+        for rho in (0.5, 0.9)
+    ]
+    return pd.DataFrame(found)
+
+
+def test_the_table_has_a_row_per_data_set_and_noise():
+    table = model_stability_table(rows())
+    survive = table[table["panel"] == "share that survives at a correlation of 0.9"]
+    assert survive["row"].tolist() == [
+        "classifier, digits, clean",
+        "classifier, digits, uniform",
+        "classifier, glyphs, clean",
+        "classifier, glyphs, uniform",
+        "classifier, glyphs, shift",
+    ]
+    assert survive["ours"].tolist() == pytest.approx([0.905, 0.805, 0.705, 0.505, 0.405])
+    costs = table[table["metric"] == "excess"]
+    assert costs["ours"].tolist() == [4.0, 9.0, 12.0]
+
+
+def test_the_figure_says_how_both_go_together():
+    alt = FIGURES["model_stability"]([rows()]).alt
+    assert "−0.87 over 3 kinds" in alt
+    clean = rows().query("corruption == 'none'")
+    assert "Nothing of this figure" in FIGURES["model_stability"]([clean]).alt
+
+
+def test_runs_are_chosen_whose_inputs_can_be_noisy():
+    plan = runs.plan(config.load({"studies": ["noise_stability"]}, tier="smoke"), "r")
+    chosen = choices.noisy_inputs(plan, list(plan.runs))
+    assert len(chosen) == len(set(chosen)) > 2
+    assert set(choices.NOISY_INPUTS) == set(MEASURED)
