@@ -136,6 +136,7 @@ def test_attention_is_softmax_of_the_products():
     states = torch.randn(3, 8)
     with torch.no_grad():
         layer.outer.weight.zero_()
+        layer.outer.bias.zero_()
         found = layer(states, torch.arange(3)[None], last=False)
         q = layer.queries(states)
         k, v = layer.keys_values(states).chunk(2, -1)
