@@ -123,7 +123,7 @@ CLAIM = {
     ],
 )
 def test_a_claim_is_refuted_by_a_bound_and_not_by_a_lack(first, second, verdict):
-    published = {"claims": {"sooner": CLAIM}, "speedups": {"addition": 1.35}}
+    published = {"claims": {"sooner": CLAIM}, "accelerations": {"addition": 1.35}}
     measured = Measured("desk", {"a": rows(first), "b": rows(second)})
     content = claims.decide(published, measured)
     json.loads(json.dumps(content, allow_nan=False))  # no reader need know infinity

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, scaled_dot_product_attention
 
-
 EMBEDDING_STD = 0.02  # of first weights
 
 

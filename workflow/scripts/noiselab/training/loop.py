@@ -119,18 +119,16 @@ def train(
                 history.add({"step": done, "learning_rate": rate, **row})
             # On every process: an evaluation may be shared out among them.
             if evaluate and _due(done, settings.evaluate_every, settings.steps):
-                with meter.paused():
-                    scores = _evaluate(trained.average or model, evaluate)
-                    history.add({"step": done, **scores})
+                scores = _evaluate(trained.average or model, evaluate, meter)
+                history.add({"step": done, **scores})
                 if _reached(scores, settings.stop_at):
-                    if meter.steps:
-                        history.add({"step": done, "learning_rate": rate, **meter.row(batch_size)})
                     break
             if done == settings.snapshot_step and history.writes:
                 save_weights(folder / SNAPSHOT, trained.result, run_digest)
             checkpoints.after(done, trained, meter)
-    summary = meter.summary(done, batch_size)
-    return trained.result, summary | {"precision": trained.precision}
+    if meter.steps:  # training ended between two rows
+        history.add({"step": done, "learning_rate": rate, **meter.row(batch_size)})
+    return trained.result, meter.summary(done, batch_size) | {"precision": trained.precision}
 
 
 # ------------------------------------------------------------------------ parts of the loop
@@ -313,9 +311,9 @@ def _local_gradients(model: nn.Module, local: bool):
     return model.no_sync() if local and hasattr(model, "no_sync") else nullcontext()
 
 
-def _evaluate(model: nn.Module, evaluate: Callable) -> dict[str, float]:
+def _evaluate(model: nn.Module, evaluate: Callable, meter: Meter) -> dict[str, float]:
     model.eval()
-    with torch.no_grad():
+    with meter.paused(), torch.no_grad():
         scores = evaluate(model)
     model.train()
     return scores

@@ -33,7 +33,7 @@ def _tests(statistic: dict, measured: Measured) -> Tests:
 
 
 def _printed(statistic: dict, published: dict) -> dict[str, float]:
-    ratio = published.get("speedups", {}).get(statistic["tasks"])
+    ratio = published.get("accelerations", {}).get(statistic["tasks"])
     return {} if ratio is None else {TIMES: ratio}
 
 
