@@ -10,9 +10,11 @@ from noiselab.data import prepared
 from noiselab.data.algorithmic import splits
 from noiselab.errors import NoiselabError
 from noiselab.families.algorithmic import score
+from noiselab.families.classifier.task import smoothed_loss
 from noiselab.files import save_arrays
 from noiselab.models.small_transformer import small_transformer
 from noiselab.planning import config, runs
+from noiselab.training.loop import Batch
 
 torch.set_num_threads(1)
 
@@ -182,3 +184,15 @@ def test_a_rule_that_is_not_found_has_a_reason(tmp_path):
     found = scored(tmp_path, HISTORY[:3])["steps_to_rule"]
     assert found["value"] is None
     assert found["reason"] == "not within 10 steps"
+
+
+def test_a_loss_that_is_almost_nothing_still_has_a_gradient():
+    """Of the right class, too, which in single precision is 1 to the last bit."""
+    (run, *_), _ = planned()
+    for precision, known in ((torch.float32, False), (torch.float64, True)):
+        logits = torch.zeros(1, 23)
+        logits[0, 3] = 25.0
+        logits.requires_grad_()
+        batch = Batch(torch.zeros(1), torch.tensor([3]), torch.zeros(1, dtype=torch.bool))
+        smoothed_loss(run, precision)(lambda inputs, logits=logits: logits, batch).backward()
+        assert (logits.grad[0, 3] < 0) == known

@@ -38,7 +38,7 @@ def task(run: Run, device: torch.device) -> Task:
     plain = Task(
         model=build(run),
         batch=TokenExamples(run, train, device),
-        loss=smoothed_loss(run),
+        loss=smoothed_loss(run, torch.float64),  # training goes on long after all cases are known
         evaluate=accuracies(train, test, device),
         predict=lambda model: {"test": predict(model, test, device)},
     )

@@ -121,10 +121,13 @@ def _first_images(train: Split) -> Tensor:
     return torch.from_numpy(np.array(train.x[:WHITENED]))
 
 
-def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
+def smoothed_loss(
+    run: Run, precision: torch.dtype = torch.float32
+) -> Callable[[nn.Module, Batch], Tensor]:
     """Mean cross-entropy in nats against the labels as given, corrupted or not, smoothed where the
     recipe says so.
 
+    precision: of the softmax; in single, a loss below 1e-7 has no gradient for the right class.
     With forward correction (Patrini et al. 2017) it is that of p T, what the noise makes of the
     model's probabilities p: it is least where p is that of the clean labels.
     """
@@ -134,9 +137,9 @@ def smoothed_loss(run: Run) -> Callable[[nn.Module, Batch], Tensor]:
         transitions = torch.from_numpy(corruption(run).transitions).float()
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        logits = model(batch.inputs).float()
+        logits = model(batch.inputs).to(precision)
         if transitions is not None:
-            noisy = logits.softmax(-1) @ transitions.to(logits.device)
+            noisy = logits.softmax(-1) @ transitions.to(logits)
             logits = noisy.clamp_min(SMALLEST).log()  # their own log-softmax: rows of T sum to 1
         return cross_entropy(logits, batch.targets, label_smoothing=smoothing)
 
