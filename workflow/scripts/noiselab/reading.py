@@ -13,6 +13,7 @@ import numpy as np
 
 from noiselab.errors import NoiselabError, first_line
 
+LARGEST = 2**33  # bytes that the arrays of a file may have: a small archive can hold very many
 AGAIN = "remove it, and it is made again"
 BROKEN = (OSError, ValueError, KeyError, EOFError, BadZipFile, MemoryError)
 
@@ -36,6 +37,9 @@ def arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             if not hasattr(file, "files"):
                 raise ValueError("one array, not several")
+            size = sum(entry.file_size for entry in file.zip.infolist())
+            if size > LARGEST:
+                raise ValueError(f"it unpacks to {size:,} bytes, more than {LARGEST:,}")
             found = {name: file[name] for name in file.files}
     except (*BROKEN, AttributeError, TypeError) as error:
         raise NoiselabError(f"{path}: {_reason(error)}") from error

@@ -10,11 +10,13 @@ import base64
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 from markupsafe import Markup
 
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json
+from noiselab.reading import AGAIN
 
 # A figure's png, of the same drawing, lies beside the page: in it, it would be a fifth of its size.
 MIME = {
@@ -23,6 +25,10 @@ MIME = {
     "tex": "application/x-tex",
     "svg": "image/svg+xml",
 }
+# Elements of our drawings, and how addresses begin that fetch nothing.
+DRAWN = {"svg", "g", "path", "rect", "circle", "line", "text", "tspan", "image", "use", "symbol"}
+DRAWN |= {"title", "desc", "defs", "clipPath", "linearGradient", "stop", "style"}
+WITHIN = ("#", "data:image/png", "data:image/jpeg")
 SIZES = {"wide": ".svg", "narrow": "_narrow.svg"}
 
 
@@ -37,11 +43,31 @@ def figure(item: dict) -> dict:
 
 
 def drawing(path: Path) -> Markup:
-    """An svg file as an element of the page. NoiselabError: it is none."""
+    """An svg file as an element of the page. NoiselabError: it is none, or would do something or
+    fetch something there, as no drawing of ours does."""
     text = path.read_text(encoding="utf-8").strip()
-    if not text.startswith("<svg ") or not text.endswith("</svg>"):
-        raise NoiselabError(f"{path}: no svg; remove it, and it is made again")
+    try:
+        elements = list(ElementTree.fromstring(text).iter()) if text.startswith("<svg ") else []
+    except ElementTree.ParseError:
+        elements = []
+    if not elements:
+        raise NoiselabError(f"{path}: no svg; {AGAIN}")
+    if not all(map(_only_draws, elements)):
+        raise NoiselabError(f"{path}: an svg that does more than draw; {AGAIN}")
     return Markup(text)
+
+
+def _only_draws(element: ElementTree.Element) -> bool:
+    """Whether an element of an svg has neither code nor addresses outside of the page."""
+    names = {_local(name): value.strip() for name, value in element.attrib.items()}
+    address = names.get("href", "#")
+    acts = any(name.lower().startswith("on") for name in names)
+    return _local(element.tag) in DRAWN and not acts and address.startswith(WITHIN)
+
+
+def _local(name: str) -> str:
+    """A name of XML without its namespace."""
+    return name.rpartition("}")[2]
 
 
 def embedded(content: dict) -> Markup:
