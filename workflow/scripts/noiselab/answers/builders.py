@@ -185,6 +185,22 @@ def _samples(sources: Sources) -> figures.Drawing:
     return figures.samples_figure(sheets)
 
 
+def _progress(sources: Sources) -> figures.Drawing:
+    """A score along the trainings of some experiments, from history.jsonl of each run, which come
+    after the experiments' metrics."""
+    entry, count = sources.entry, len(sources.runs)
+    labels = {}
+    for file in sources.files[:-count]:
+        label = entry.get("labels", {}).get(file.stem, file.stem)
+        labels |= dict.fromkeys(reading.metrics(file)["run_id"], label)
+    trainings = [
+        figures.Training(labels[run.run_id], run.dataset, run.seed, reading.rows(history))
+        for run, history in zip(map(Run.read, sources.runs), sources.files[-count:], strict=True)
+    ]
+    name, unit = entry["score"], entry["unit"]
+    return figures.progress_figure(trainings, name, tables.panel(name), unit)
+
+
 TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
@@ -225,7 +241,11 @@ TABLES: dict[str, TableBuilder] = {
 FIGURES: dict[str, Callable[[Sources], figures.Drawing]] = {
     name: lambda sources, draw=draw: draw(sources.frames())
     for name, draw in figures.FIGURES.items()
-} | {"samples": _samples, "languages": lambda s: figures.languages_figure(s.published())}
+} | {
+    "samples": _samples,
+    "progress": _progress,
+    "languages": lambda s: figures.languages_figure(s.published()),
+}
 
 
 def builder(kind: dict, sources: Sources):

@@ -93,6 +93,7 @@ NAMES = {
 }
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
 NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
+NAMES |= {"test_accuracy": "test accuracy", "validation_nll": "validation NLL"}
 NAMES |= {
     "steps_to_memory": "training until the training cases are known",
     "steps_to_rule": "training until other cases are right",

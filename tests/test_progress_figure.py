@@ -1,0 +1,54 @@
+"""A score along training: a line per training, a colour per experiment, ends in the sentence."""
+
+import pytest
+
+from noiselab.answers.figures import Training, progress_figure, saving
+
+
+def history(values, score="test_accuracy"):
+    """Evaluations at 100, 200, … between rows of the loss."""
+    rows = []
+    for step, value in enumerate(values, 1):
+        rows += [{"step": 100 * step, "loss": 1.0}, {"step": 100 * step, score: value}]
+    return rows
+
+
+TRAININGS = [
+    Training("plain", "modular-31", 0, history([10.0, 60.0, 96.0])),
+    Training("plain", "modular-31", 1, history([5.0, 95.0])),
+    Training("stable", "modular-31", 0, history([5.0, 20.0, 40.0, 41.0])),
+    Training("plain", "modular-113", 0, history([1.0, 2.0])),
+]
+
+
+@pytest.fixture(scope="module")
+def figure():
+    return progress_figure(TRAININGS, "test_accuracy", "test accuracy", "%")
+
+
+def test_its_data_are_the_evaluations_of_each_training(figure):
+    data = figure.data
+    small = data[data["panel"] == "modular-31: test accuracy"]
+    plain = small[small["series"] == "plain"]
+    assert plain["value"].tolist() == [10.0, 60.0, 96.0, 5.0, 95.0]
+    assert plain["step"].tolist() == [100, 200, 300, 100, 200]
+    assert set(small["series"]) == {"plain", "stable"}
+    assert len(data) == 11
+
+
+def test_its_sentence_says_where_they_ended(figure):
+    assert "plain on modular-31 95 to 96; stable on modular-31 41 to 41" in figure.alt
+    assert "plain on modular-113 2 to 2" in figure.alt
+
+
+@pytest.mark.parametrize("form", ["wide", "narrow"])
+def test_it_can_be_drawn(figure, form):
+    drawn = saving.svg(getattr(figure, form), figure.alt, form)
+    assert "modular-113: test accuracy" in drawn
+    assert "NaN" not in drawn
+
+
+def test_without_evaluations_it_says_so():
+    nothing = [Training("plain", "modular-31", 0, [{"step": 1, "loss": 1.0}])]
+    figure = progress_figure(nothing, "test_accuracy", "test accuracy", "%")
+    assert "Nothing of this figure" in figure.alt
