@@ -6,7 +6,8 @@ from noiselab.families import FAMILIES
 from noiselab.planning.choices import CHOICES
 from noiselab.planning.runs import Plan
 
-FAMILY_TITLES = {"all": "All families"}
+ALL = "all"  # in place of a family
+FAMILY_TITLES = {ALL: "All families"}
 FAMILY_TITLES |= {family.name: family.title for family in FAMILIES.values()} | {"theory": "Theory"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT
 from noiselab.planning import code
+from noiselab.planning.artefacts import ALL
 from noiselab.planning.choices import CHOICES
 from noiselab.planning.hints import hint
 
@@ -101,7 +102,7 @@ def _check_runs(entry: dict, config: dict, titles: dict, key: str) -> None:
 def _check_measured(entry: dict, config: dict, titles: dict, key: str) -> None:
     """An analysis whose runs are of no one experiment names several, of its family, or is of all
     families and measures all that its choice takes."""
-    if entry["kind"] != "analysis" or entry["family"] == "all":
+    if entry["kind"] != "analysis" or entry["family"] == ALL:
         return
     if "experiments" not in entry:
         raise NoiselabError(f"{key}.runs.experiment: missing")

@@ -15,6 +15,7 @@ from noiselab.errors import NoiselabError
 from noiselab.families import stages, work
 from noiselab.families.descriptor import OWN
 from noiselab.families.work import Computing, Data, Network, Sizes, Work
+from noiselab.planning.artefacts import ALL
 from noiselab.planning.graph import Graph, Job
 from noiselab.planning.measured import Measured, workload
 from noiselab.run import Run
@@ -175,7 +176,7 @@ def _family(name: str) -> ModuleType:
 def _analysis(estimate: Estimate, job: Job) -> dict:
     """An analysis computes on the networks of its runs, which are alike."""
     artefact = estimate.graph.artefacts[job.name.removeprefix(ANALYSIS)]
-    if not artefact.runs:
+    if not artefact.runs or artefact.entry["family"] == ALL:  # forward passes of small networks
         return {}
     known = getattr(_family(artefact.entry["family"]), "ANALYSES", {})
     if artefact.entry["builder"] not in known:
