@@ -14,9 +14,9 @@ def history(values, score="test_accuracy"):
 
 
 TRAININGS = [
-    Training("plain", "modular-31", 0, history([10.0, 60.0, 96.0])),
-    Training("plain", "modular-31", 1, history([5.0, 95.0])),
-    Training("stable", "modular-31", 0, history([5.0, 20.0, 40.0, 41.0])),
+    Training("plain", "modular-41", 0, history([10.0, 60.0, 96.0])),
+    Training("plain", "modular-41", 1, history([5.0, 95.0])),
+    Training("stable", "modular-41", 0, history([5.0, 20.0, 40.0, 41.0])),
     Training("plain", "modular-113", 0, history([1.0, 2.0])),
 ]
 
@@ -28,7 +28,7 @@ def figure():
 
 def test_its_data_are_the_evaluations_of_each_training(figure):
     data = figure.data
-    small = data[data["panel"] == "modular-31: test accuracy"]
+    small = data[data["panel"] == "modular-41: test accuracy"]
     plain = small[small["series"] == "plain"]
     assert plain["value"].tolist() == [10.0, 60.0, 96.0, 5.0, 95.0]
     assert plain["step"].tolist() == [100, 200, 300, 100, 200]
@@ -37,7 +37,7 @@ def test_its_data_are_the_evaluations_of_each_training(figure):
 
 
 def test_its_sentence_says_where_they_ended(figure):
-    assert "plain on modular-31 95 to 96; stable on modular-31 41 to 41" in figure.alt
+    assert "plain on modular-41 95 to 96; stable on modular-41 41 to 41" in figure.alt
     assert "plain on modular-113 2 to 2" in figure.alt
 
 
@@ -49,6 +49,6 @@ def test_it_can_be_drawn(figure, form):
 
 
 def test_without_evaluations_it_says_so():
-    nothing = [Training("plain", "modular-31", 0, [{"step": 1, "loss": 1.0}])]
+    nothing = [Training("plain", "modular-41", 0, [{"step": 1, "loss": 1.0}])]
     figure = progress_figure(nothing, "test_accuracy", "test accuracy", "%")
     assert "Nothing of this figure" in figure.alt
