@@ -155,7 +155,13 @@ def test_what_noise_costs_is_more_where_it_is_worse(metrics, expected):
 def rows():
     """Two data sets, clean and noisy, two seeds."""
     own = {"family": "classifier", "stands_in_for": None, "budget": "none", "protocol": "text"}
-    own |= {"unit": "points", "half_positions": None, "error_rate": 0.5, "noise_ratio": 1.0}
+    own |= {
+        "recipe": None,
+        "unit": "points",
+        "half_positions": None,
+        "error_rate": 0.5,
+        "noise_ratio": 1.0,
+    }
     found = [
         own
         | {
@@ -206,3 +212,22 @@ def test_runs_are_chosen_whose_inputs_can_be_noisy():
     chosen = choices.noisy_inputs(plan, list(plan.runs))
     assert len(chosen) == len(set(chosen)) > 2
     assert set(choices.NOISY_INPUTS) == set(MEASURED)
+
+
+def test_rows_are_named_by_what_is_special_about_a_training():
+    plain = rows().query("corruption == 'none' and dataset == 'digits'")
+    stable = plain.assign(run_id=plain["run_id"] + "-x1", recipe="stability (keep 0.5)")
+    others = plain.assign(run_id=plain["run_id"] + "-x2")
+    names = model_stability_table(pd.concat([plain, stable, others]))["row"].unique()
+    assert set(names) == {
+        "classifier, digits, clean",
+        "classifier, digits, clean x2",
+        "classifier, digits, clean, stability (keep 0.5)",
+    }
+
+
+def test_a_recipe_is_told_in_words():
+    plan = runs.plan(config.load({"studies": ["noise_stability"]}, tier="smoke"), "r")
+    told = {name: script.recipe(plan.runs[found[0]]) for name, found in plan.experiments.items()}
+    assert told["addition"] == ""
+    assert told["addition_stable"] == "stability (strength 0.75, keep 0.625)"

@@ -12,6 +12,7 @@ import torch
 from noiselab import streams
 from noiselab.answers import collected
 from noiselab.errors import run_script
+from noiselab.families.descriptor import TOKEN_NOISE
 from noiselab.families.noisy_outputs import Measured, measured
 from noiselab.files import whole_file
 from noiselab.measures.stability.estimates import surviving_share
@@ -60,7 +61,23 @@ def _rows(run: Run, model: Measured, correlations: list[float]) -> Iterator[dict
         noisy = model.noise.noisy(model.inputs, settings, _draw(len(model.inputs), rho))
         share = surviving_share(usual, outputs(model, noisy))
         estimate = {"share": share.value, "ci_low": share.ci_low, "ci_high": share.ci_high}
-        yield {k: run[k] for k in KEYS} | {"rho": rho, "inputs": len(usual)} | estimate | junta
+        yield (
+            {k: run[k] for k in KEYS}
+            | {"recipe": recipe(run), "rho": rho, "inputs": len(usual)}
+            | estimate
+            | junta
+        )
+
+
+def recipe(run: Run) -> str:
+    """What is special about a run's training, in words: noise in its inputs, smoothed labels."""
+    parts = []
+    for name in (*TOKEN_NOISE, "label_smoothing"):
+        value = run.get(name)
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {number:g}" for key, number in value.items())
+        parts += [f"{name.replace('_', ' ')} ({value})"] if value else []
+    return ", ".join(parts)
 
 
 def above_floor(metrics: dict) -> dict:

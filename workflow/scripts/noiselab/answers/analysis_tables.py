@@ -170,6 +170,7 @@ def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
     cells = []
     by = ["family", "dataset", "corruption", "budget", "protocol", "variant"]
     measured = measured.assign(variant=measured["run_id"].map(_variant))
+    measured = measured.assign(label=_labels(measured))
     for _, seeds in measured.groupby(by, sort=False):
         for rho, own in seeds.groupby("rho"):
             title = f"share that survives at a correlation of {rho:g}"
@@ -189,6 +190,17 @@ def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
     return tidy(sorted(cells, key=lambda cell: order[cell["panel"]]))
 
 
+def _labels(measured: pd.DataFrame) -> pd.Series:
+    """Names of rows: family, data set, noise, what is special about the training, and, where that
+    does not tell two trainings apart, the end of their ids."""
+    noises = measured["corruption"].map(lambda noise: NOISES.get(noise, noise))
+    special = measured["recipe"].fillna("").map(lambda text: f", {text}" if text else "")
+    names = measured["family"] + ", " + measured["dataset"] + ", " + noises + special
+    alike = measured.groupby([names, "budget", "protocol"])["variant"].transform("nunique") > 1
+    ends = measured["variant"].map(lambda end: f" {end}" if end else "")
+    return names.where(~alike, names + ends)
+
+
 def _variant(run_id: str) -> str:
     """What tells runs of one noise apart that differ in their recipe: the end of the id."""
     last = run_id.rpartition("-")[2]
@@ -200,11 +212,9 @@ def _stability_cell(
 ) -> dict:
     first = seeds.iloc[0]
     estimate = over_seeds(list(values), NONE)
-    noise = NOISES.get(first["corruption"], first["corruption"])
-    row = f"{first['family']}, {first['dataset']}, {noise}"
     cell = {key: first[key] for key in ("family", "stands_in_for", "protocol", "corruption")}
     cell |= {key: first[key] for key in ("budget", "noise_ratio", "error_rate")}
-    cell |= {"row": f"{row} {first['variant']}".strip(), "metric": metric, "unit": unit}
+    cell |= {"row": first["label"], "metric": metric, "unit": unit}
     cell |= {"panel": title, "n_seeds": len(seeds), "ours": estimate.value}
     cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
     return cell | {"runs": " ".join(seeds["run_id"])}
