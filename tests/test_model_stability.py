@@ -1,5 +1,6 @@
 """What of trained models' outputs survives noise: known functions, and models of every family."""
 
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -105,6 +106,33 @@ def test_models_of_every_family_can_be_measured(smoke, family, monkeypatch):
     assert differ > (0.9 if kind is Images else 0.3)
     with torch.no_grad():
         assert not torch.equal(script.outputs(model, noisy), usual)
+
+
+@pytest.mark.parametrize(
+    ("family", "noise"),
+    [
+        ("classifier", {"stability": {"strength": 0.5, "rho": 0.9}}),
+        ("classifier", {"input_noise": {"rho": 0.9}}),
+        ("language_model", {"stability": {"strength": 0.5, "keep": 0.9}}),
+        ("language_model", {"sensitivity": {"strength": 0.5}}),
+        ("language_model", {"input_noise": {"keep": 0.9}}),
+    ],
+)
+def test_families_train_with_noise_in_their_inputs(smoke, family, noise, monkeypatch):
+    monkeypatch.chdir(smoke.folder)
+    plain = Run.read(smoke_runs(smoke, family)[0])
+    run = plain | noise
+    task = import_module(f"noiselab.families.{family}.task").task(run, CPU)
+    data = task.batch(0, 6)
+    usual = import_module(f"noiselab.families.{family}.task").task(plain, CPU).batch(0, 6)
+    pairs = () if "input_noise" in noise else (2,)
+    assert data.inputs.shape == (6, *pairs, *usual.inputs.shape[1:])
+    assert torch.equal(data.targets, usual.targets)
+    loss = task.loss(task.model, data)
+    loss.backward()
+    assert loss.isfinite()
+    gradients = [p.grad for p in task.model.parameters() if p.grad is not None]
+    assert sum(g.abs().sum() for g in gradients) > 0
 
 
 def test_a_seq2seq_model_reads_the_words_that_noise_changes(smoke, monkeypatch):

@@ -50,7 +50,7 @@ TABLES += [
 TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
 TABLES += ["text_differences", "generators", "generator_differences", "guided"]
 TABLES += ["grokking", "speedups", "strengths", "next_tokens", "next_token_speedups"]
-TABLES += ["stability_and_noise"]
+TABLES += ["stability_and_noise", "noisy_targets", "noisy_targets_differences"]
 HEAD = """\
 # Results
 

@@ -32,10 +32,9 @@ TRANSFORMER = Model(
 def facts(spec: dict, recipe: dict) -> dict:
     """The family's own keys of run.json."""
     sizes = {name: spec[name] for name in ("classes", "channels", "letters", "noised")}
-    smoothed = (
-        {"label_smoothing": smoothing} if (smoothing := recipe.get("label_smoothing")) else {}
-    )
-    return sizes | smoothed | input_noise(recipe)
+    if recipe.get("label_smoothing"):
+        sizes["label_smoothing"] = recipe["label_smoothing"]
+    return sizes | input_noise(recipe)
 
 
 FAMILY = Family(
