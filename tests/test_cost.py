@@ -53,6 +53,12 @@ def run_of(made, run_id):
     return made.graph.plan.runs[run_id]
 
 
+@pytest.mark.parametrize("study", config.studies({"studies": "all"}))
+def test_the_plan_of_every_study_has_a_cost(study):
+    made = estimate(studies=[study])
+    assert set(job_costs(made)) == set(made.graph.jobs)
+
+
 # ------------------------------------------------------------------------------------ sums
 
 
