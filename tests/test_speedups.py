@@ -64,8 +64,9 @@ def test_a_bound_holds_whatever_the_steps_would_have_been(seed):
 
 
 def test_where_both_sides_have_losses_nothing_is_said():
-    found = speedup(rows([NEVER, 4000.0]), rows([3000.0, NEVER]))
-    assert (found.estimate, found.lost) == (None, 2)
+    found = speedup(rows([NEVER, 4000.0, 5000.0, NEVER]), rows([3000.0, NEVER, 6000.0, NEVER]))
+    assert (found.estimate, found.lost) == (None, 3)
+    assert (found.sooner, found.later) == (1, 2)  # of two that never came there, neither
 
 
 ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}
@@ -74,9 +75,21 @@ ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
-        ([4000.0], [NEVER], "at most 0.50: in 1 of 1 pairs, one is not there after 8,000 steps"),
-        ([NEVER], [4000.0], "at least 2.00: in 1 of 1 pairs, one is not there after 8,000 steps"),
-        ([NEVER, 1.0], [NEVER, 1.0], "in 1 of 2 pairs, one is not there after 8,000 steps"),
+        (
+            [4000.0],
+            [NEVER],
+            "at most 0.50: in 1 of 1 pairs, one is not there after 8,000 steps; sooner in 0, later in 1",
+        ),
+        (
+            [NEVER],
+            [4000.0],
+            "at least 2.00: in 1 of 1 pairs, one is not there after 8,000 steps; sooner in 1, later in 0",
+        ),
+        (
+            [NEVER, 1.0],
+            [NEVER, 1.0],
+            "in 1 of 2 pairs, one is not there after 8,000 steps; sooner in 0, later in 0",
+        ),
     ],
 )
 def test_a_table_says_bounds_in_words(first, second, reason):

@@ -17,25 +17,30 @@ KEYS = ("family", "stands_in_for", "protocol")
 
 
 class Speedup(NamedTuple):
-    """Steps of the first over steps of the second."""
+    """Steps of plain training, the first, over steps of the changed one, the second."""
 
     estimate: Estimate | None  # None: in some pair nothing is known
     bound: str  # "": the number itself; "at most" or "at least": it is a bound of it
     pairs: int
     lost: int  # pairs in which one never came there
     limit: int  # most steps of those that never came there; 0: all did
+    sooner: int  # pairs in which the second comes there sooner than the first
+    later: int
 
 
-def speedup(first: pd.DataFrame, second: pd.DataFrame) -> Speedup:
+def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
     """From rows of the steps to a goal, of the seeds that both have: the geometric mean with its
     interval over seeds. value: steps, or not a number; steps: of the whole training."""
-    sides = [side.set_index("seed") for side in (first, second)]
+    sides = [side.set_index("seed") for side in (plain, changed)]
     seeds = sides[0].index.intersection(sides[1].index)
     values = np.array([side.loc[seeds, "value"] for side in sides], dtype=np.float64)
     steps = np.array([side.loc[seeds, "steps"] for side in sides], dtype=np.float64)
     never = np.isnan(values)
     lost, limit = int(never.any(0).sum()), int(steps[never].max(initial=0))
-    whole = Speedup(None, "", len(seeds), lost, limit)
+    # Who never came there is later than who did.
+    first, second = np.where(never, np.inf, values)
+    order = int((second < first).sum()), int((second > first).sum())
+    whole = Speedup(None, "", len(seeds), lost, limit, *order)
     # One side only: a mean of bounds of both kinds is none.
     if len(seeds) == 0 or never.any(1).all():
         return whole
@@ -87,6 +92,7 @@ def _cell(entry: dict, row: pd.Series, found: Speedup) -> dict:
 def in_words(found: Speedup) -> str:
     """What is known where some trainings never came there."""
     lost = f"in {found.lost} of {found.pairs} pairs, one is not there after {found.limit:,} steps"
+    lost = f"{lost}; sooner in {found.sooner}, later in {found.later}"
     if found.estimate is None:
         return lost
     low, high = found.estimate.ci_low, found.estimate.ci_high
