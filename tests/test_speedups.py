@@ -70,26 +70,15 @@ def test_where_both_sides_have_losses_nothing_is_said():
 
 
 ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}
+LATE = "one is not there after 8,000 steps"
 
 
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
-        (
-            [4000.0],
-            [NEVER],
-            "at most 0.50: in 1 of 1 pairs, one is not there after 8,000 steps; sooner in 0, later in 1",
-        ),
-        (
-            [NEVER],
-            [4000.0],
-            "at least 2.00: in 1 of 1 pairs, one is not there after 8,000 steps; sooner in 1, later in 0",
-        ),
-        (
-            [NEVER, 1.0],
-            [NEVER, 1.0],
-            "in 1 of 2 pairs, one is not there after 8,000 steps; sooner in 0, later in 0",
-        ),
+        ([4000.0], [NEVER], f"at most 0.50: in 1 of 1 pairs, {LATE}; sooner in 0, later in 1"),
+        ([NEVER], [4000.0], f"at least 2.00: in 1 of 1 pairs, {LATE}; sooner in 1, later in 0"),
+        ([NEVER, 1.0], [NEVER, 1.0], f"in 1 of 2 pairs, {LATE}; sooner in 0, later in 0"),
     ],
 )
 def test_a_table_says_bounds_in_words(first, second, reason):
