@@ -177,6 +177,7 @@ def scored(tmp_path, rows):
 def test_a_rule_is_found_at_the_first_evaluation_that_says_so(tmp_path):
     found = scored(tmp_path, HISTORY)
     assert found["steps_to_memory"]["value"] == 10
+    assert found["steps_to_most"]["value"] == 20
     assert found["steps_to_rule"]["value"] == 30
 
 

@@ -49,7 +49,14 @@ TABLES += [
 ]
 TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
 TABLES += ["text_differences", "generators", "generator_differences", "guided"]
-TABLES += ["grokking", "speedups", "strengths", "next_tokens", "next_token_speedups"]
+TABLES += [
+    "grokking",
+    "speedups",
+    "speedups_to_most",
+    "strengths",
+    "next_tokens",
+    "next_token_speedups",
+]
 TABLES += ["stability_and_noise", "noisy_targets", "noisy_targets_differences"]
 HEAD = """\
 # Results
@@ -132,20 +139,23 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def _write_results(folders: list[Path]) -> None:
-    """The page of results; what it has of other tiers stays."""
-    parts = [HEAD]
+    """The page of results. What it has of other tiers stays, and each tier where it is; new ones
+    come last."""
+    page = DOCS / "RESULTS.md"
+    there = page.read_text(encoding="utf-8") if page.is_file() else ""
+    sections = {
+        tier: part.rstrip("\n") + "\n"
+        for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL)
+    }
     for number, results in enumerate(folders):
-        parts += _tier(results)
+        parts = _tier(results)
         suffix = "" if number == 0 else f"_{_tier_name(results)}"
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
             parts.append(f"![{_finding(figure)}]({image})\n")
-    page = DOCS / "RESULTS.md"
-    there = page.read_text(encoding="utf-8") if page.is_file() else ""
-    for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL):
-        parts += [] if tier in map(_tier_name, folders) else [part.rstrip("\n") + "\n"]
-    write_text(page, "\n".join(parts))
+        sections[_tier_name(results)] = "\n".join(parts)
+    write_text(page, "\n".join([HEAD, *sections.values()]))
 
 
 def _finding(figure: Path) -> str:

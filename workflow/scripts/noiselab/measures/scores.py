@@ -31,7 +31,9 @@ UNITS |= dict.fromkeys(["second_domain_nll", "second_domain_nll_rise"], "nats/to
 UNITS |= dict.fromkeys(["unigram_nll", "bigram_nll", "shuffled_source_cost"], "nats/token")
 UNITS |= dict.fromkeys(["sequence_nll", "sequence_nll_rise"], "nats/sequence")
 
-UNITS |= dict.fromkeys(["steps_to_memory", "steps_to_rule", "steps_to_goal"], "steps")
+UNITS |= dict.fromkeys(
+    ["steps_to_memory", "steps_to_most", "steps_to_rule", "steps_to_goal"], "steps"
+)
 UNITS |= {"recovery_steps": "steps", "recovery_share": "%"}
 UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
 

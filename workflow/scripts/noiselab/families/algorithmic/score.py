@@ -12,8 +12,12 @@ from noiselab.measures.scores import first_step
 from noiselab.noise.registry import corruption
 from noiselab.run import Run
 
-LEARNED = 95.0  # accuracy, %, from which on a rule counts as learned
-LEARNED_BY = {"steps_to_memory": "train_accuracy", "steps_to_rule": "test_accuracy"}
+# Score -> accuracy that says so, and from which on, in per cent.
+REACHED = {
+    "steps_to_memory": ("train_accuracy", 95.0),
+    "steps_to_most": ("test_accuracy", 80.0),
+    "steps_to_rule": ("test_accuracy", 95.0),
+}
 
 
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
@@ -25,8 +29,10 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     )
     history, limit = reading.rows(files["history"]), run.training["steps"]
     metrics = classifier_metrics(own, np.asarray(test.y), clean, corruption(run))
-    for name, score in LEARNED_BY.items():
-        metrics[name] = first_step(
-            name, history, lambda row, score=score: row.get(score, 0.0) >= LEARNED, limit
-        )
+    for name, (accuracy, least) in REACHED.items():
+
+        def reached(row: dict, accuracy=accuracy, least=least) -> bool:
+            return row.get(accuracy, 0.0) >= least
+
+        metrics[name] = first_step(name, history, reached, limit)
     return metrics
