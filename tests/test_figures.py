@@ -24,6 +24,7 @@ from noiselab.answers.figures import (
 )
 from noiselab.answers.figures.spectrum import KEY
 from noiselab.answers.figures.vegalite import VERSION
+from test_model_stability import rows as stability_rows
 
 RATIOS = (0.0, 0.1, 0.3, 0.5, 1.0)
 FORMS = ("_narrow.svg", ".svg", ".png", ".csv", ".json")
@@ -270,6 +271,7 @@ SOURCES = {
     "information_loss": lambda: [information()],
     "sample_complexity": complexity,
     "layer_stability": layer_shares,
+    "model_stability": lambda: [stability_rows()],
     "gradients": gradients,
     "context": lambda: [context()],
     "scale": lambda: [scale()],
@@ -552,7 +554,7 @@ def test_numbers_below_zero_have_a_minus_sign():
 
 
 OF_CURVES = ("learning", "learned", "proposition", "tokens", "domain_curves")
-THEORY = ("information_loss", "sample_complexity", "layer_stability")
+THEORY = ("information_loss", "sample_complexity", "layer_stability", "model_stability")
 TABLES = [name for name in SOURCES if name not in THEORY]
 TABLES = [name for name in TABLES if name not in OF_CURVES]
 
