@@ -59,7 +59,7 @@ def influences(weights):
     """Shares of positions in a model that adds up tokens with these weights."""
     inputs = torch.randint(0, 5, (3000, len(weights)), generator=torch.Generator().manual_seed(0))
     model = Measured(lambda x: (x * weights).sum(1, True).double(), inputs, Tokens(5, len(weights)))
-    return script.influence_shares(model, script.outputs(model, inputs))
+    return script.influence_shares(model)
 
 
 def test_influence_is_shared_as_the_squares_of_weights():
@@ -143,7 +143,7 @@ def test_a_seq2seq_model_reads_the_words_that_noise_changes(smoke, monkeypatch):
     assert model.inputs[:, -1].tolist() == list(range(len(model.inputs)))
     assert model.inputs.min() >= 0
     assert model.noise.noised == model.inputs.shape[1] - 1
-    shares = script.influence_shares(model, script.outputs(model, model.inputs))
+    shares = script.influence_shares(model)
     assert shares.sum() == pytest.approx(1)
 
 

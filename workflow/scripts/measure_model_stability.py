@@ -15,7 +15,7 @@ from noiselab.errors import run_script
 from noiselab.families.descriptor import TOKEN_NOISE
 from noiselab.families.noisy_outputs import Measured, measured
 from noiselab.files import whole_file
-from noiselab.measures.stability.estimates import surviving_share
+from noiselab.measures.stability.estimates import influences, surviving_share
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.input_noise import Tokens
@@ -23,7 +23,7 @@ from noiselab.training.input_noise import Tokens
 KEYS = ["run_id", "family", "dataset", "stands_in_for", "corruption", "budget", "protocol"]
 KEYS += ["noise_ratio", "error_rate", "seed", "tier"]
 TOGETHER = 250  # inputs at a time
-SCORES = {"accuracy": -1, "nll": 1}  # score of a family -> whether more is worse
+SCORES = {"accuracy": -1, "nll": 1}  # score of a family -> sign of what is worse
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def _rows(run: Run, model: Measured, correlations: list[float]) -> Iterator[dict
     usual = outputs(model, model.inputs)
     junta = {}
     if isinstance(model.noise, Tokens):
-        shares = influence_shares(model, usual)
+        shares = influence_shares(model)
         junta = {"positions": len(shares), "first_share": shares[0], "half_positions": half(shares)}
     for rho in correlations:
         settings = {"rho": rho, "keep": rho}
@@ -95,18 +95,16 @@ def outputs(model: Measured, inputs: torch.Tensor) -> torch.Tensor:
     return torch.cat([model.outputs(part) for part in inputs.split(TOGETHER)])
 
 
-def influence_shares(model: Measured, usual: torch.Tensor) -> np.ndarray:
+def influence_shares(model: Measured) -> np.ndarray:
     """Share of each position in all influence, the greatest first, float [positions]."""
-    noise, totals = model.noise, []
-    for place in range(noise.noised):
-        u = streams.uniform(0, f"influence-{place}", 0, len(usual))
-        drawn = torch.from_numpy((u * noise.letters).astype(np.int64))
-        changed = model.inputs.clone()
-        flat = changed.flatten(1)
-        flat[:, place] = drawn.to(flat.device, flat.dtype)
-        apart = outputs(model, flat.view_as(changed)) - usual
-        totals.append(float(apart.double().square().sum()))
-    found = np.sort(np.array(totals))[::-1]
+    noise = model.noise
+
+    def function(tokens: torch.Tensor) -> torch.Tensor:
+        return outputs(model, noise.with_first(model.inputs, tokens))
+
+    generator = torch.Generator().manual_seed(0)
+    each = influences(function, noise.first(model.inputs), noise.letters, generator).mean(0)
+    found = np.sort(each)[::-1]
     return found / found.sum() if found.sum() else np.full(len(found), 1 / len(found))
 
 

@@ -44,23 +44,25 @@ class Tokens(NamedTuple):
         u, keep = draw(self.noised), settings["keep"]
         other = self._letters((u - keep) / (1 - keep), inputs)
         kept = torch.from_numpy(u < keep).to(inputs.device)
-        return self._with_first(inputs, torch.where(kept, self._first(inputs), other))
+        return self.with_first(inputs, torch.where(kept, self.first(inputs), other))
 
     def changed(self, inputs: Tensor, draw: Callable) -> Tensor:
         """One token of each sequence is drawn anew."""
         u = draw(2)
         place = torch.from_numpy((u[:, :1] * self.noised).astype(np.int64)).to(inputs.device)
-        first = self._first(inputs).scatter(1, place, self._letters(u[:, 1:], inputs))
-        return self._with_first(inputs, first)
+        first = self.first(inputs).scatter(1, place, self._letters(u[:, 1:], inputs))
+        return self.with_first(inputs, first)
 
     def _letters(self, u: np.ndarray, like: Tensor) -> Tensor:
         drawn = (u * self.letters).clip(0, self.letters - 1).astype(np.int64)
         return torch.from_numpy(drawn).to(like.device, like.dtype)
 
-    def _first(self, inputs: Tensor) -> Tensor:
+    def first(self, inputs: Tensor) -> Tensor:
+        """The tokens that noise may change, [n, noised]."""
         return inputs.flatten(1)[:, : self.noised]
 
-    def _with_first(self, inputs: Tensor, first: Tensor) -> Tensor:
+    def with_first(self, inputs: Tensor, first: Tensor) -> Tensor:
+        """Inputs with these in their place."""
         rest = inputs.flatten(1)[:, self.noised :]
         return torch.cat([first, rest], 1).view_as(inputs)
 

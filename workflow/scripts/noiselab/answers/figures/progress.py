@@ -39,21 +39,17 @@ def progress_figure(trainings: list[Training], score: str, title: str, unit: str
         own = [t for t in trainings if t.dataset == dataset]
         for labels in batches(list(dict.fromkeys(t.label for t in own))):
             shown = [t for t in own if t.label in labels]
+            named = {t.label: t.seed for t in reversed(shown)}  # whose line has the name
             lines = [
                 line
                 for t in shown
-                if (line := _line(t, score, labels.index(t.label), own.index(t) == _first(own, t)))
+                if (line := _line(t, score, labels.index(t.label), named[t.label] == t.seed))
             ]
             if lines:
                 panels.append(_panel(f"{NAMES.get(dataset, dataset)}: {title}", lines, unit))
                 ends += [f"{label} on {dataset} {_ends(shown, label, score)}" for label in labels]
     alt = f"{title.capitalize()} at the end, least and most of the seeds: {'; '.join(ends)}."
     return drawing(alt, panels, wide(1, 340), narrow(height=230))
-
-
-def _first(own: list[Training], training: Training) -> int:
-    """The first training of the same experiment, whose line has the name."""
-    return next(i for i, other in enumerate(own) if other.label == training.label)
 
 
 def _line(training: Training, score: str, number: int, labelled: bool) -> Curve | None:
