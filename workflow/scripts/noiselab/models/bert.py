@@ -5,6 +5,8 @@ from math import ceil
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
+from noiselab.models.attention import IMPLEMENTATION
+
 PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
 
 
@@ -44,7 +46,7 @@ def bert(
         attention_probs_dropout_prob=dropout,
         initializer_range=initial_std,
         type_vocab_size=1,
-        attn_implementation="sdpa",
+        attn_implementation=IMPLEMENTATION,
         pad_token_id=None,  # or token 0 would have no embedding
     )
     return MaskedBERT(config)

@@ -4,6 +4,8 @@ from math import ceil
 
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from noiselab.models.attention import IMPLEMENTATION
+
 PADDING = 64  # the model's vocabulary is a multiple of this, for speed on GPUs
 
 
@@ -23,10 +25,11 @@ def gpt2(
         n_head=heads,
         n_embd=width,
         initializer_range=initial_std,
+        activation_function="gelu_pytorch_tanh",  # `gelu_new`, in one operation
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        attn_implementation="sdpa",
+        attn_implementation=IMPLEMENTATION,
         use_cache=False,
         bos_token_id=None,
         eos_token_id=None,

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from torch import Tensor
 from transformers import MarianConfig, MarianMTModel, PreTrainedModel
 
+from noiselab.models.attention import IMPLEMENTATION
+
 
 class Symbols(NamedTuple):
     """Token ids with a meaning of their own."""
@@ -72,7 +74,7 @@ def marian(
         "init_std": width**-0.5,  # scaled embeddings of unit variance, as positions have
         "max_position_embeddings": positions,
         "tie_word_embeddings": shared_embeddings,
-        "attn_implementation": "sdpa",
+        "attn_implementation": IMPLEMENTATION,
         "use_cache": False,  # for decoding only
         "pad_token_id": symbols.padding,
         "bos_token_id": symbols.begin,
