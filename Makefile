@@ -1,4 +1,4 @@
-# make setup | quick | burst | bundle | test | test-slurm | lint | bench | results | screenshot | lock
+# make setup | quick | burst | bundle | keep | restore | test | test-slurm | lint | bench | results | screenshot | lock
 # make burst DATA=/path: ten minutes of one GPU
 # make bundle TIER=desk, or RESULTS=results/quick/own/name: one archive to publish; MASKS=yes adds which labels are wrong
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
@@ -12,7 +12,7 @@ TIER ?= quick
 RESULTS ?= results/$(TIER)
 MASKS ?=
 
-.PHONY: setup quick burst bundle test browser test-slurm lint bench results screenshot lock
+.PHONY: setup quick burst bundle keep restore test browser test-slurm lint bench results screenshot lock
 
 setup: .venv/.complete
 
@@ -37,6 +37,14 @@ bundle: setup
 	$(if $(MASKS),$(BUNDLE) -- masks)
 	$(BUNDLE) --forcerun crate bundle -- bundle
 	@echo "The archive: $(RESULTS)/bundle.zip"
+
+# Scored runs without their weights, by family and data set; elsewhere, where the data are prepared, a
+# plan goes on from them without training these again.
+KEPT = docs/results/runs/$(notdir $(RESULTS))
+keep: setup
+	$(BIN)/python workflow/scripts/keep_runs.py --results $(RESULTS) --out $(KEPT)
+restore: setup
+	$(BIN)/python workflow/scripts/restore_runs.py --results $(RESULTS) $(or $(FROM),$(wildcard $(KEPT)/*/*.zip))
 
 # On two cores, each test on one of them; a file's tests share what they were prepared with. Long files
 # come first (tests/conftest.py).

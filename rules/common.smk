@@ -27,18 +27,13 @@ FIRST = 10  # priority of what trainings wait for; theirs are lower (Wiring.prio
 # newer on the Hugging Face hub are told not to. Only downloads, local rules all, start with $ONLINE.
 os.environ.update(HF_HUB_OFFLINE="1", ONLINE="env\n-u\nHF_HUB_OFFLINE")
 
-# What a training step frees, the next one takes again: kept by the process, in huge pages, instead of
-# given back to Linux and filled with zeros anew. On a CPU steps of small models take two thirds of the
-# time (docs/BENCHMARKS.md). Read by glibc alone; what the user has set stays.
-os.environ.setdefault(
-    "GLIBC_TUNABLES",
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1"
-    ":glibc.malloc.trim_threshold=8589934592",
-)
-
 sys.path.insert(0, SCRIPTS)
 from noiselab.errors import NoiselabError
 from noiselab.planning import config as noiselab_config
+from noiselab.processes import MEMORY
+
+for name, value in MEMORY.items():
+    os.environ.setdefault(name, value)
 
 
 def _or_exit(function, *arguments):

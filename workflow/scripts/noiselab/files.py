@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from noiselab.errors import NoiselabError
 
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
 KINDS = {dict: "mapping", list: "list"}  # of JSON
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can tell
+MODE = 0o100644 << 16  # in a zip file: a file that all may read
 
 
 @contextmanager
@@ -82,6 +85,16 @@ def save_arrays(path: str | Path, arrays: dict) -> None:
 
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+def write_zip(path: str | Path, contents: dict[str, bytes]) -> None:
+    """Write an archive of files, place -> content, whose bytes depend on these alone."""
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for place, content in sorted(contents.items()):
+            entry = zipfile.ZipInfo(place, EPOCH)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, MODE
+            entry.create_system = 3  # Unix, wherever it is made
+            archive.writestr(entry, content)
 
 
 def read_json(path: str | Path, kind: type = dict):

@@ -8,20 +8,17 @@ Weights, predictions and data are not in it; the metadata have their digests.
 import hashlib
 import json
 import os
-import zipfile
 from pathlib import Path, PurePath
 
 import jinja2
 
 from noiselab.answers.crate import METADATA, README, Crate
-from noiselab.files import ROOT, whole_file
+from noiselab.files import ROOT, write_zip
 from noiselab.planning.project import Project
 
 SUMS = "sha256sums.txt"
 LEFT_OUT = {".safetensors", ".npz", ".npy", ".pt"}  # of a run: weights, predictions, arrays
 DESCRIPTION = "dataset.json"  # all that is kept of data
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can tell
-MODE = 0o100644 << 16  # a file that all may read
 SNAKEMAKES = ".snakemake_timestamp"  # in each folder that is an output
 TEMPLATE = ROOT / "workflow" / "report" / "bundle.md.j2"  # of README.md
 
@@ -40,8 +37,7 @@ def write(project: Project, path: Path) -> None:
     contents = {place: file.read_bytes() for place, file in entries.items()}
     contents |= {README: readme, METADATA: metadata}
     contents[SUMS] = _sums(contents).encode()
-    with whole_file(path) as temporary:
-        _zip(contents, temporary)
+    write_zip(path, contents)
 
 
 def is_kept(file: str, root: str) -> bool:
@@ -56,15 +52,6 @@ def _sums(contents: dict[str, bytes]) -> str:
     """Digests as `sha256sum` writes and checks them."""
     digests = {place: hashlib.sha256(content).hexdigest() for place, content in contents.items()}
     return "".join(f"{digest}  {place}\n" for place, digest in sorted(digests.items()))
-
-
-def _zip(contents: dict[str, bytes], path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        for place, content in sorted(contents.items()):
-            entry = zipfile.ZipInfo(place, EPOCH)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, MODE
-            entry.create_system = 3  # Unix, wherever it is made
-            archive.writestr(entry, content)
 
 
 def _readme(project: Project, crate: Crate) -> str:

@@ -1,0 +1,126 @@
+"""Runs go from one computer to another without their weights, and are not trained again."""
+
+import json
+import shutil
+import zipfile
+
+import pytest
+
+from noiselab.answers import kept
+from noiselab.errors import NoiselabError
+from project import Project
+
+TIER = "config/studies/low_quality_data/tiers/smoke.yaml"
+ONE = "table2: {datasets: [digits, glyphs-10], noise_ratios: [0, 1.0]}"
+MADE, MORE = (
+    ONE.replace(", glyphs-10", ""),
+    ONE.replace(", glyphs-10", "").replace("0, ", "0, 0.5, "),
+)
+DATA = "results/smoke/data/digits/dataset.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A table that was made from its trainings."""
+    project = Project(tmp_path_factory.mktemp("made") / "project")
+    project.edit(TIER, ONE, MADE)
+    project.make("table2")
+    return project
+
+
+@pytest.fixture(scope="module")
+def archive(made):
+    """What is kept of its runs."""
+    (archive,) = kept.keep(made.results, made.folder / "kept")
+    return archive
+
+
+@pytest.fixture
+def bare(made, archive, tmp_path):
+    """The same project on a computer where only the data were prepared."""
+    project = made.copy(tmp_path / "project")
+    shutil.rmtree(project.results)
+    project.forget()
+    project.make(DATA)
+    return project
+
+
+def test_a_table_is_made_again_without_a_training(made, archive, bare):
+    restored, other = kept.restore(archive, bare.results)
+    assert restored
+    assert not other
+    assert not list(bare.results.rglob("*.safetensors"))
+    jobs = bare.planned("table2")
+    assert jobs["table2"] == jobs["collect_metrics"] == 1
+    assert not jobs["train_classifier"]
+    assert not jobs["evaluate_classifier"]
+    bare.make("table2")
+    table = "tables/table2.csv"
+    assert (bare.results / table).read_bytes() == (made.results / table).read_bytes()
+    assert not bare.planned("table2")
+
+
+def test_a_plan_goes_on_with_what_is_new(archive, bare):
+    kept.restore(archive, bare.results)
+    bare.edit(TIER, MADE, MORE)
+    before = dict(bare.planned("table2"))
+    assert before["train_classifier"] == before["evaluate_classifier"] == 1
+    bare.make("table2")
+    assert not bare.planned("table2")
+
+
+def test_settings_that_are_others_now_are_trained_again(archive, bare):
+    archived = kept.restore(archive, bare.results)[0]
+    tier = bare.folder / "config" / "tiers" / "smoke.yaml"
+    tier.write_text(tier.read_text().replace("epochs: 2", "epochs: 3", 1), encoding="utf-8")
+    assert bare.planned("table2")["train_classifier"] == len(archived)
+
+
+def test_an_archive_grows_and_is_the_same_for_the_same_runs(made, archive, tmp_path):
+    (again,) = kept.keep(made.results, tmp_path / "kept").items()
+    with open(archive, "rb") as first, open(again[0], "rb") as second:
+        assert first.read() == second.read()
+    few = tmp_path / "few"
+    run = next((made.results / "runs").rglob("metrics.json")).parent
+    name = run.relative_to(made.results)
+    shutil.copytree(run, few / name)
+    assert kept.keep(few, tmp_path / "kept") == {again[0]: again[1]}
+
+
+def test_runs_of_other_data_are_left_out(archive, bare):
+    described = bare.folder / DATA
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"changed": 1}))
+    restored, other = kept.restore(archive, bare.results)
+    assert not restored
+    assert other
+    described.unlink()
+    with pytest.raises(NoiselabError, match="its data are not prepared"):
+        kept.restore(archive, bare.results)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "../runs/a/b/metrics.json",
+        "runs/classifier/digits/../metrics.json",
+        "/runs/classifier/digits/metrics.json",
+        "runs/classifier/digits/clean-s0/weights.pt",
+        "runs/..\\..\\x/y/z/metrics.json",
+        "other/classifier/digits/clean-s0/metrics.json",
+        "records/../../../x",
+    ],
+)
+def test_an_archive_writes_nowhere_else(place, tmp_path):
+    archive = tmp_path / "runs.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(place, b"{}")
+    with pytest.raises(NoiselabError, match="is no file of a run"):
+        kept.restore(archive, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_broken_archive_is_a_line(tmp_path):
+    archive = tmp_path / "runs.zip"
+    archive.write_bytes(b"PK\x03\x04 and then nothing")
+    with pytest.raises(NoiselabError, match="no archive of runs"):
+        kept.restore(archive, tmp_path / "results")

@@ -1,0 +1,121 @@
+"""Scored runs without their weights, in archives that go from one computer to another.
+
+An archive has, of each run of a data set, its settings, learning curve, summary and scores, and the
+records from which the workflow knows that they are current. Of clean classifiers it has the
+predictions too: floors of other runs come from them. So tables can be made where nothing was
+trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
+"""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from noiselab.errors import NoiselabError
+from noiselab.families.descriptor import HISTORY, METRICS, PREDICTIONS, RUN, SUMMARY
+from noiselab.files import digest, read_json, whole_file, write_zip
+from noiselab.reading import BROKEN
+
+KEPT = (RUN, HISTORY, SUMMARY, METRICS)
+PARTS = ("runs", "records")  # folders of a tier that archives have files of
+LARGEST = 2**28  # bytes that an archive may unpack to
+
+
+def keep(results: Path, folder: Path) -> dict[str, int]:
+    """Put the scored runs of a tier into archives, next to those that are in them already: one of
+    each family and data set, folder/<family>/<data set>.zip. Returns archive -> its runs."""
+    runs = sorted(path.parent for path in (results / "runs").rglob(METRICS))
+    sets = {}
+    for run in runs:
+        family, dataset, _ = run.relative_to(results / "runs").parts
+        sets.setdefault(folder / family / f"{dataset}.zip", []).append(run)
+    return {str(archive): _add(archive, results, found) for archive, found in sets.items()}
+
+
+def _add(archive: Path, results: Path, runs: list[Path]) -> int:
+    """Add runs to an archive; returns how many it has then."""
+    contents = _contents(archive) if archive.exists() else {}
+    for run in runs:
+        contents |= {
+            file.relative_to(results).as_posix(): file.read_bytes() for file in _files(results, run)
+        }
+    write_zip(archive, contents)
+    return sum(PurePosixPath(place).name == METRICS for place in contents)
+
+
+def _files(results: Path, run: Path) -> Iterator[Path]:
+    """What an archive keeps of a run."""
+    clean = read_json(run / RUN).get("corruption") == "none"
+    names = (*KEPT, PREDICTIONS) if clean else KEPT
+    yield from (run / name for name in names if (run / name).is_file())
+    name = run.relative_to(results / "runs")
+    yield from (results / "records").glob(f"*/{name}")
+
+
+def restore(archive: Path, results: Path) -> tuple[list[str], list[str]]:
+    """Put the runs of an archive where a tier has no scores of them. Their times are of now, so
+    that the data, which must be there, are older. Returns the runs that were restored, and those
+    that were trained on other data than are there. NoiselabError: the data are not there, or this
+    is no such archive."""
+    contents = _contents(archive)
+    runs = sorted(str(PurePosixPath(p).parent) for p in contents if p.endswith(f"/{METRICS}"))
+    wanted = [run for run in runs if not (results / run / METRICS).exists()]
+    other = [run for run in wanted if not _same_data(contents, run, archive, results)]
+    restored = [run for run in wanted if run not in other]
+    now = time.time()
+    for place, content in contents.items():
+        if any(_belongs(place, run) for run in restored):
+            with whole_file(results / place) as temporary:
+                temporary.write_bytes(content)
+                os.utime(temporary, (now, now))  # none of them looks newer than another
+    return restored, other
+
+
+def _belongs(place: str, run: str) -> bool:
+    """Whether a file is a run's, or a record of its jobs. run: runs/<name>."""
+    parts = PurePosixPath(place).parts
+    job = PurePosixPath(*parts[2:]) if parts[0] == "records" else PurePosixPath(*parts[1:-1])
+    return job == PurePosixPath(run).relative_to("runs")
+
+
+def _same_data(contents: dict[str, bytes], run: str, archive: Path, results: Path) -> bool:
+    """Whether a run was trained on the data that are there."""
+    try:
+        data = json.loads(contents[f"{run}/{RUN}"])["data"]
+        trained_on = json.loads(contents[f"{run}/{SUMMARY}"])["digests"]["data"]
+        described = results / "data" / PurePosixPath(data).name / "dataset.json"
+    except (KeyError, ValueError, TypeError) as error:
+        raise NoiselabError(f"{archive}: {run} is not whole") from error
+    if not described.is_file():
+        raise NoiselabError(
+            f"{archive}: its data are not prepared; first make them, with the options of your plan:"
+            f" snakemake … -- {described}"
+        )
+    return digest(read_json(described)) == trained_on
+
+
+def _contents(archive: Path) -> dict[str, bytes]:
+    """Place -> content. NoiselabError: it is broken, too large, or has files elsewhere than an
+    archive of runs."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = file.infolist()
+            if (size := sum(entry.file_size for entry in entries)) > LARGEST:
+                raise ValueError(f"it unpacks to {size:,} bytes, more than {LARGEST:,}")
+            if strange := [entry.filename for entry in entries if not _has_place(entry.filename)]:
+                raise ValueError(f"{strange[0]} is no file of a run")
+            return {entry.filename: file.read(entry) for entry in entries}
+    except BROKEN as error:
+        raise NoiselabError(f"{archive}: no archive of runs ({error})") from error
+
+
+def _has_place(name: str) -> bool:
+    """Whether a file of an archive is of a run, and stays in the tier's folder."""
+    parts = name.replace("\\", "/").split("/")
+    if any(part in ("", ".", "..") for part in parts) or parts[0] not in PARTS:
+        return False
+    if parts[0] == "records":
+        return len(parts) == 5
+    return len(parts) == 5 and parts[-1] in (*KEPT, PREDICTIONS)
