@@ -1,4 +1,4 @@
-# make setup | quick | burst | bundle | keep | restore | test | test-slurm | lint | bench | results | screenshot | lock
+# make setup | quick | burst | bundle | keep | restore | test | test-slurm | lint | audit | bench | results | screenshot | lock
 # make burst DATA=/path: ten minutes of one GPU
 # make bundle TIER=desk, or RESULTS=results/quick/own/name: one archive to publish; MASKS=yes adds which labels are wrong
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
@@ -12,7 +12,7 @@ TIER ?= quick
 RESULTS ?= results/$(TIER)
 MASKS ?=
 
-.PHONY: setup quick burst bundle keep restore test browser test-slurm lint bench results screenshot lock
+.PHONY: setup quick burst bundle keep restore test browser test-slurm lint audit bench results screenshot lock
 
 setup: .venv/.complete
 
@@ -60,7 +60,13 @@ browser:
 test-slurm: setup
 	$(BIN)/pytest tests/slurm -rs
 
-lint: setup
+# Known faults of the pinned packages, where the database of open-source faults is within reach.
+audit: setup
+	@if $(BIN)/python -c 'import socket; socket.getaddrinfo("api.osv.dev", 443)' 2> /dev/null; then \
+	  timeout 300 $(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --no-deps --disable-pip -s osv -r requirements.txt; \
+	else echo "no database of known faults within reach: the packages were not checked"; fi
+
+lint: setup audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
