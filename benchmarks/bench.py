@@ -28,6 +28,7 @@ MODULES += [
     "probe_fits",
     "packing",
     "workflow_times",
+    "growth",
 ]
 LONG = "quick"  # the benchmark that takes half an hour
 

@@ -1,5 +1,5 @@
-# What is needed only where jobs go to Slurm.
-from noiselab.planning import slurm
+# What is needed only where jobs go to a cluster.
+from noiselab.planning import clusters, slurm
 
 slurm.mend(sys.modules.get("snakemake_executor_plugin_slurm"))
 
@@ -10,3 +10,4 @@ _before = workflow._onstart
 onstart:
     _before(log)
     _or_exit(slurm.end_leftovers, workflow)
+    _or_exit(clusters.end_leftovers, workflow)

@@ -53,6 +53,28 @@ def run_of(made, run_id):
     return made.graph.plan.runs[run_id]
 
 
+def test_the_load_on_a_cluster_is_what_the_jobs_write_and_ask_for():
+    """Counted by hand: three runs of one experiment, each run.json, training and scores."""
+    asked = {"family": "classifier", "datasets": ["digits"], "corruption": "uniform_label"}
+    asked |= {"resample": "fixed", "budget": "fixed_clean", "protocol": "text"}
+    asked |= {"noise_ratios": [0, 0.5, 1.0], "seeds": [0]}
+    made = estimate(experiments={"mine": asked}, only=["mine"])
+    jobs = job_costs(made)
+    row = cost.load_row(made.graph, jobs, ["collect/mine"])
+    assert row == {
+        "jobs": 1 + 3 * 3 + 1,  # data, stages of runs, metrics
+        "submitted": 1 + 3,
+        "short": 1 + 3,
+        # Outputs, records but of run.json; logs and benchmarks.
+        "files": (6 + 1) + 3 * (1 + (4 + 1) + (1 + 1)) + (1 + 1) + 2 * 11,
+        "notes": (6 + 1) + 3 * (1 + (4 + 1) + (1 + 1)) + (1 + 1),
+    }
+    slow = {name: replace(job, seconds=cost.SHORT) for name, job in jobs.items()}
+    assert cost.load_row(made.graph, slow, ["collect/mine"])["short"] == 0
+    assert "11 jobs; a cluster gets 4 of them, and 100 % of these" in cost.load_line(row)
+    assert cost.load_line(dict.fromkeys(row, 0))  # nothing is left to do
+
+
 @pytest.mark.parametrize("study", config.studies({"studies": "all"}))
 def test_the_plan_of_every_study_has_a_cost(study):
     made = estimate(studies=[study])

@@ -16,7 +16,13 @@ from offline import guarded, namespace
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Asks the network; have no embedded data.
-TOOLS = {"burst", "make_results", "take_screenshot", "warm_start"}  # no rule calls them as a job
+TOOLS = {
+    "burst",
+    "cluster",
+    "make_results",
+    "take_screenshot",
+    "warm_start",
+}  # no rule calls them as a job
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 ASIDE |= {"annotate"}  # no experiment of the studies has such noise
 ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for

@@ -67,7 +67,8 @@ def main() -> None:
         jobs = job_costs(estimate)
         rows = cost.rows(cost.goals(estimate), lambda names: cost.planned_row(jobs, names))
         print(f"Tier {config['tier']}, planned\n\n{_grid(rows).to_string(index=False)}\n")
-        print("\n".join(f"- {line}" for line in [*PLAN_NOTES, *cost.assumptions(estimate)]))
+        load = cost.load_line(cost.load_row(graph, jobs, project.GOALS))
+        print("\n".join(f"- {line}" for line in [*PLAN_NOTES, load, *cost.assumptions(estimate)]))
 
 
 def _actual(estimate: Estimate) -> tuple[list, list]:

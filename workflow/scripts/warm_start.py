@@ -5,8 +5,8 @@
 does what `python SCRIPT ARGUMENT ...` does: same output, exit code and results. The script runs
 in a fork of a server that has imported the packages below; the first call starts it, and it ends
 after a minute without work. Where there can be no server, the script starts as usual: slower, never
-wrong. On a GPU machine drivers do not survive a fork; in a Slurm job a server would be outside the
-job's limits and signals, or end with the job that happened to start it.
+wrong. On a GPU machine drivers do not survive a fork; in a cluster's job a server would be outside
+the job's limits and signals, or end with the job that happened to start it.
 """
 
 import atexit
@@ -72,7 +72,8 @@ def main() -> None:
 
 def private_folder() -> Path:
     """The folder of the server that suits this process. OSError: there can be none."""
-    nowhere = sys.platform != "linux" or "SLURM_JOB_ID" in os.environ
+    in_job = os.environ.keys() & {"SLURM_JOB_ID", "NOISELAB_CLUSTER"}
+    nowhere = sys.platform != "linux" or in_job
     if nowhere or not os.path.isfile(sys.argv[1]) or any(map(os.path.exists, GPUS)):
         raise FileNotFoundError
     os.close(os.pidfd_open(os.getpid()))  # an OSError on older kernels

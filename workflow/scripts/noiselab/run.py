@@ -37,11 +37,10 @@ class Run:
     @classmethod
     def from_content(cls, content: Mapping[str, Any], where: object = "run") -> "Run":
         """The run that run.json describes. NoiselabError: a key is missing; `where` is its file."""
-        own = [f.name for f in fields(cls) if f.name != "facts"]
-        if missing := [name for name in own if name not in content]:
+        if missing := [name for name in OWN if name not in content]:
             raise NoiselabError(f"{where}: no {missing[0]}, which each run has")
-        facts = {key: value for key, value in content.items() if key not in own}
-        return cls(**{name: content[name] for name in own}, facts=MappingProxyType(facts))
+        facts = {key: value for key, value in content.items() if key not in OWN}
+        return cls(**{name: content[name] for name in OWN}, facts=MappingProxyType(facts))
 
     @classmethod
     def read(cls, path: str | Path) -> "Run":
@@ -50,8 +49,7 @@ class Run:
 
     def content(self) -> dict[str, Any]:
         """What run.json says."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
-        return {**own, **self.facts}
+        return {name: getattr(self, name) for name in OWN} | self.facts
 
     def __getattr__(self, name: str) -> Any:
         if name != "facts" and name in self.facts:
@@ -59,10 +57,10 @@ class Run:
         raise AttributeError(f"a run has no {name}")
 
     def __getitem__(self, key: str) -> Any:
-        return self.content()[key]
+        return getattr(self, key) if key in OWN else self.facts[key]
 
     def __contains__(self, key: str) -> bool:
-        return key in self.content()
+        return key in OWN or key in self.facts
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.content())
@@ -73,7 +71,7 @@ class Run:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key that not every run has."""
-        return self.content().get(key, default)
+        return getattr(self, key) if key in OWN else self.facts.get(key, default)
 
     def __or__(self, changes: Mapping[str, Any]) -> "Run":
         """The run with changes."""
@@ -83,3 +81,6 @@ class Run:
         return Run.from_content, (
             self.content(),
         )  # loader processes get it; a proxy cannot be pickled
+
+
+OWN = tuple(part.name for part in fields(Run) if part.name != "facts")  # keys that each run has

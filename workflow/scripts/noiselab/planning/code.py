@@ -68,6 +68,7 @@ def closure(*starts: Path) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
+@cache
 def script(name: str, *modules: str) -> tuple[Path, ...]:
     """A script, all of the library that it imports, and modules that it finds by name."""
     more = [file for module in modules for file in files(module)]

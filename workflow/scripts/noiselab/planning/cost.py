@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from noiselab.families import FAMILIES
 from noiselab.planning.config import published
 from noiselab.planning.estimates import STEP, TRAINING, Estimate, JobCost, speed
+from noiselab.planning.graph import Graph
 from noiselab.planning.measured import workload
 from noiselab.run import Run
 
@@ -53,6 +54,38 @@ def planned_row(all_jobs: dict[str, JobCost], goals: list[str]) -> dict:
         "checkpoint_bytes": max((job.checkpoints for job in trainings), default=0.0),
         "chain_hours": chain_seconds(all_jobs, goals) / 3600,
     }
+
+
+SHORT = 60  # seconds: a job that a queue takes longer to begin than it takes
+BESIDE = 2  # files of a job that are no outputs: log and benchmark
+SELF = {"run_config", "resolved_config"}  # rules without a record: their output says all
+
+
+def load_row(graph: Graph, all_jobs: dict[str, JobCost], goals: Iterable[str]) -> dict[str, int]:
+    """What `goals` ask of a cluster and its file system: jobs, those of them that have resources
+    and so are submitted, those of these that are planned to be short, files below the results, and
+    notes that Snakemake keeps of them, a file each, in .snakemake/metadata."""
+    names = closure(all_jobs, goals)
+    submitted = [all_jobs[name] for name in names if graph.jobs[name].resources]
+    jobs = [graph.jobs[name] for name in names]
+    outputs = sum(len(job.outputs) + (job.rule not in SELF) for job in jobs)
+    return {
+        "jobs": len(names),
+        "submitted": len(submitted),
+        "short": sum(job.seconds < SHORT for job in submitted),
+        "files": outputs + BESIDE * len(names),
+        "notes": outputs,
+    }
+
+
+def load_line(row: dict[str, int]) -> str:
+    """load_row as a sentence."""
+    share = 100 * row["short"] / max(1, row["submitted"])
+    return (
+        f"{row['jobs']:,} jobs; a cluster gets {row['submitted']:,} of them, and {share:.0f} % of "
+        f"these are planned to take less than a minute. In the end there are {row['files']:,} files "
+        f"of results, logs and records, nearly all small, and {row['notes']:,} in .snakemake/."
+    )
 
 
 def bytes_to_come(all_jobs: dict[str, JobCost], names: Iterable[str], at_once: int) -> float:

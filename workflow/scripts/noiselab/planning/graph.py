@@ -198,7 +198,7 @@ def run_stages(plan: Plan, run: Run) -> tuple[Stage, ...]:
     """The stages of a run: all of its family, or those of the special role that it has."""
     family = FAMILIES[run.family]
     for role, stages in family.role_stages.items():
-        if run.run_id in plan.parents(role):
+        if plan.holds(run.run_id, role):
             return (family.stages[0], *stages)
     return family.stages
 

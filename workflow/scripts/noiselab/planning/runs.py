@@ -7,6 +7,7 @@ makes it different from its siblings, so that experiments which need the same ru
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 from noiselab.errors import NoiselabError
@@ -46,8 +47,25 @@ class Plan:
 
     def parents(self, role: str, runs: list[str] | None = None) -> list[str]:
         """Ids of the parents that runs (by default all) have in a role, each once, in order."""
-        found = (self.runs[run].parents.get(role) for run in runs or self.runs)
+        if not runs:
+            return list(self._held.get(role, ()))
+        found = (self.runs[run].parents.get(role) for run in runs)
         return [run for run in dict.fromkeys(found) if run]
+
+    def holds(self, run: str, role: str) -> bool:
+        """Whether a run is the parent of any run in a role. One look, however many runs there are:
+        it is asked for each run."""
+        return run in self._held.get(role, ())
+
+    @cached_property
+    def _held(self) -> dict[str, dict[str, None]]:
+        """Role -> ids of the runs that are parents in it, in order."""
+        found: dict[str, dict[str, None]] = {}
+        for run in self.runs.values():
+            for role, parent in run.parents.items():
+                if parent:
+                    found.setdefault(role, {})[parent] = None
+        return found
 
 
 @dataclass(frozen=True)
@@ -145,7 +163,10 @@ def _located(experiment: dict, root: str | None) -> dict:
 
 def _check_shared(run: Run, other: Run, name: str) -> None:
     """A run that an experiment shares with others is the same for all. other: of the same id."""
-    differing = [key for key, value in run.content().items() if other.get(key) != value]
+    if run is other:
+        return
+    theirs = other.content()
+    differing = [key for key, value in run.content().items() if theirs.get(key) != value]
     if differing:
         raise NoiselabError(
             f"config key experiments.{name}: {run.run_id} would be a run of another experiment, "
