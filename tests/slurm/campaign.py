@@ -36,11 +36,9 @@ from harness import (
     CLUSTER,
     ROOT,
     Workflow,
-    differences,
     is_up,
     jobs,
     planned_runs,
-    results,
     set_nodes,
     slurm,
     start_cluster,
@@ -48,6 +46,7 @@ from harness import (
 )
 
 import commands
+from measured_results import differences, results
 
 # All families, at least 25 s of training each, however fast the machine is: 100 rows of history
 # of PACE seconds. With a checkpoint every 1.2 s.
