@@ -47,8 +47,11 @@ SAMPLED = 2.0  # seconds between two looks at memory and descriptors
 class Campaign:
     """Faults in a workflow, and what becomes of it. expected: answers and measurements in peace."""
 
-    def __init__(self, scene: Scene, expected: tuple[dict, dict]):
+    out: Path | None = None  # folder for csv files, which are written after each fault
+
+    def __init__(self, scene: Scene, expected: tuple[dict, dict], skipped: dict[str, str]):
         self.scene, self.workflow, self.expected = scene, scene.workflow, expected
+        self.skipped = skipped  # kinds of faults that cannot be tried here -> why
         self.noted = 0  # the last call of Snakemake whose end was noted
         self.log: list[dict] = []  # a row per fault
         self.samples: list[dict] = []
@@ -63,8 +66,10 @@ class Campaign:
             for _ in range(STARTS):  # there may have been nothing to hit
                 if self.inject(kind):
                     break
+            self.write()
         self.finish()
         self.check()
+        self.write()
 
     def inject(self, kind: str) -> bool:
         """One fault; whether it hit something."""
@@ -190,10 +195,17 @@ class Campaign:
         print(f"     check {self.checks}: {found or 'as in peace'}", flush=True)
         self.wrong += [f"after fault {len(self.log)}: {text}" for text in found]
 
-    def summary(self, skipped: dict[str, str]) -> list[dict]:
+    def write(self) -> None:
+        """What has happened so far, as csv files."""
+        if self.out and self.log and self.samples:
+            written(self.out / "faults.csv", self.log)
+            written(self.out / "summary.csv", self.summary())
+            written(self.out / "memory.csv", self.samples)
+
+    def summary(self) -> list[dict]:
         """Rows of kind, count: faults by kind, then what became of the workflow."""
         kinds = Counter(row["kind"] for row in self.log)
-        rows = [{"what": k, "count": kinds[k], "note": skipped.get(k, "")} for k in FAULTS]
+        rows = [{"what": k, "count": kinds[k], "note": self.skipped.get(k, "")} for k in FAULTS]
         stuck = sum("stuck" in text or "hangs" in text for text in self.wrong)
         totals = {
             "faults": len(self.log),
@@ -286,16 +298,11 @@ def main() -> None:
             expected = in_peace(peace)
             scene = Scene(workflow, random.Random(arguments.seed))
             skipped = possible(scene, folder)
-            campaign = Campaign(scene, expected)
+            campaign = Campaign(scene, expected, skipped)
+            campaign.out = arguments.out
             kinds = [kind for kind in arguments.kinds if kind not in skipped]
             print(f"a disk of its own: {scene.full}; {skipped}", flush=True)
-            try:
-                campaign.run(sequence(kinds, arguments.faults, scene.chance))
-            finally:
-                if arguments.out and campaign.log:
-                    written(arguments.out / "faults.csv", campaign.log)
-                    written(arguments.out / "summary.csv", campaign.summary(skipped))
-                    written(arguments.out / "memory.csv", campaign.samples)
+            campaign.run(sequence(kinds, arguments.faults, scene.chance))
     for text in campaign.wrong or ["nothing lost, nothing stale, all as in peace"]:
         print(text)
     sys.exit(bool(campaign.wrong))
