@@ -108,7 +108,7 @@ def test_a_file_that_was_cut_off_is_made_again(project, file, rule, notes):
 
 
 def test_records_without_sizes_of_files_are_valid(project):
-    """Up to version 0.2.0 they had none."""
+    """Earlier ones have none."""
     for path in (project.results / "records").rglob("*"):
         if path.is_file():
             path.write_text(path.read_text().splitlines()[0] + "\n")

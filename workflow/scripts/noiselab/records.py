@@ -26,7 +26,7 @@ def keep(arguments: argparse.Namespace, *outputs: Path | None) -> None:
 def read(path: Path) -> tuple[str | None, dict[str, int]]:
     """(digest, file -> bytes) of a record; (None, {}) where there is none that can be read.
 
-    Files without a size are not told of: records had none up to version 0.2.0.
+    Of files without a size nothing is told: earlier records have none.
     """
     try:
         digest, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
