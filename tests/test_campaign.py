@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from campaign import faults
-from campaign.run import sequence
+from campaign import run as campaign_run
+from campaign.run import Campaign, ended, sequence
 from campaign.workflow import Workflow, faults_of
 from commands import run
 
@@ -83,3 +84,104 @@ def test_damage_is_done_to_results_alone(finished):
     while table.exists() or score.exists():
         assert faults.remove(scene)
     assert log.read_text() == "kept"
+
+
+# ----------------------------------------------------------------- a workflow of three small files
+
+# Instead of Snakemake: each file is made by a process of its own if what is there is not right. The
+# careless takes any file for right; the stubborn does nothing more where one is not.
+TOY = """
+import subprocess, sys
+from pathlib import Path
+
+manner, options = sys.argv[1], sys.argv[2:]
+folder = Path("results/smoke")
+files = {
+    folder / "data" / "d.txt": "data of some length",
+    folder / "runs" / "a" / "metrics.json": '{"nll": 1.5, "seconds": 3}',
+    folder / "own" / "campaign" / "only" / "x" / "tables" / "t.csv": "a,b,c,d,e",
+}
+
+def right(path, text):
+    return path.is_file() and (manner == "careless" or path.read_text() == text)
+
+missing = [path for path, text in files.items() if not right(path, text)]
+if "--dry-run" in options:
+    print(*(f"rule {path.stem}:" for path in missing), sep=chr(10))
+    sys.exit()
+locks = Path(".snakemake/locks")
+locks.mkdir(parents=True, exist_ok=True)
+try:
+    (locks / "0").touch(exist_ok=False)
+except FileExistsError:
+    sys.exit("the folder is locked")
+try:
+    for path, text in files.items():
+        if not right(path, text):
+            if manner == "stubborn" and path.is_file():
+                sys.exit(1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = 'sleep 0.7; printf %s "$1" > "$2.tmp" && mv "$2.tmp" "$2"'
+            subprocess.run(["sh", "-c", made, "sh", text, path], check=True)
+finally:
+    (locks / "0").unlink()
+"""
+
+
+class Toy(Workflow):
+    """A folder in which the toy is called."""
+
+    manner = "careful"
+
+    def command(self, *options):
+        return [sys.executable, "-S", "-c", TOY, self.manner, *options]
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A campaign in such a workflow, with short waits."""
+    monkeypatch.setattr(campaign_run, "WAITS", (0.0, 0.3))
+    monkeypatch.setattr(faults, "HELD", (0.1, 0.4))
+    peace, workflow = (Toy(tmp_path / name, tmp_path / "tmp") for name in ("peace", "disturbed"))
+    with ended(workflow):
+        expected = campaign_run.in_peace(peace)
+        yield Campaign(faults.Scene(workflow, random.Random(0)), expected, {})
+
+
+def test_growth_is_that_of_one_process_after_its_start():
+    def rows(pid, *sizes):
+        return [{"process": "p", "pid": pid, "rss_mib": s, "descriptors": 7} for s in sizes]
+
+    found = campaign_run.growth(rows(1, 10, 200, 210, 204) + rows(2, 150, 160, 163))
+    assert found["p: MiB, at most"] == 210
+    assert found["p: MiB, growth at most"] == 3
+    assert found["p: descriptors, growth at most"] == 0
+
+
+# What the toy has nothing of: a server, notes.
+KINDS = [kind for kind in faults.FAULTS if "server" not in kind and "note" not in kind]
+
+
+def test_a_workflow_that_looks_at_its_files_survives_all_faults(toy, tmp_path):
+    toy.out = tmp_path / "out"
+    kinds = [kind for kind in KINDS if "read-only" not in kind or faults.obeys_modes(tmp_path)]
+    toy.run(sequence(kinds, len(kinds), random.Random(0)))
+    assert toy.wrong == []
+    assert len(toy.log) > len(kinds) / 2  # the workflow may be faster than a fault
+    assert {row["moment"] for row in toy.log} == {"running", "at rest"}
+    counts = pd.read_csv(toy.out / "summary.csv").set_index("what")["count"]
+    assert counts["faults"] == len(toy.log)
+    assert counts["finished workflows compared"] == toy.checks > 1
+    assert len(pd.read_csv(toy.out / "faults.csv")) == len(toy.log)
+
+
+def test_a_workflow_that_does_not_look_is_found_out(toy):
+    toy.workflow.manner = "careless"
+    toy.run(["a truncated file of the same time"] * 3)
+    assert any("differs" in text or "cannot be read" in text for text in toy.wrong)
+
+
+def test_a_workflow_that_needs_help_is_found_out(toy):
+    toy.workflow.manner = "stubborn"
+    toy.run(["a truncated file"] * 3)
+    assert any("stuck" in text for text in toy.wrong)

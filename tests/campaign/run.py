@@ -182,6 +182,8 @@ class Campaign:
                     memory, open_files = process.memory_info().rss, process.num_fds()
                 except psutil.Error:
                     continue
+                if not memory:  # it has just ended
+                    continue
                 row = {"second": round(self.sampled - self.begin, 1), "process": name, "pid": pid}
                 row |= {"call": self.workflow.starts, "rss_mib": round(memory / 2**20, 1)}
                 self.samples.append(row | {"descriptors": open_files})
@@ -215,7 +217,22 @@ class Campaign:
             "stuck": stuck,
             "minutes": round((time.monotonic() - self.begin) / 60, 1),
         }
+        totals |= growth(self.samples)
         return rows + [{"what": what, "count": n, "note": ""} for what, n in totals.items()]
+
+
+def growth(samples: list[dict]) -> dict[str, float]:
+    """Most memory and open descriptors of each process that was watched, and by how much they grew
+    in the second half of a process's life: in the first it imports and plans."""
+    found = {}
+    for name in dict.fromkeys(row["process"] for row in samples):
+        own = [row for row in samples if row["process"] == name]
+        lives = [[row for row in own if row["pid"] == pid] for pid in {row["pid"] for row in own}]
+        for key, unit in (("rss_mib", "MiB"), ("descriptors", "descriptors")):
+            found[f"{name}: {unit}, at most"] = max(row[key] for row in own)
+            grown = [life[-1][key] - life[len(life) // 2][key] for life in lives]
+            found[f"{name}: {unit}, growth at most"] = round(max(grown), 1)
+    return found
 
 
 # ------------------------------------------------------------------------------------ the whole

@@ -82,9 +82,10 @@ def speedups_table(
                 continue
             cell = _cell(entry, second.iloc[0], found.pairs)
             blocks["speedup"].append(cell | _shown(found))
-            for name, estimate in _costs(first, second, passes).items():
+            costs = _costs(first, second, passes)
+            for name, estimate in costs.items():
                 blocks[name].append(cell | _numbers(estimate))
-            if not found.lost:
+            if not found.lost and "step_seconds" in costs:
                 seconds = speedup(_in_seconds(first), _in_seconds(second))
                 blocks["speedup_seconds"].append(cell | _numbers(seconds.estimate))
     return tidy(
@@ -110,7 +111,8 @@ def _costs(
     found = {}
     if passes is not None:
         ratios = _step_passes(after, passes) / _step_passes(before, passes)
-        found["step_flops"] = geometric_over_seeds(list(ratios), NONE)
+        value = geometric_over_seeds(list(ratios), NONE).value
+        found["step_flops"] = Estimate(value, *NONE)  # counted, so without an interval
     if len(times) == len(seeds):
         found["step_seconds"] = geometric_over_seeds(list(times), NONE)
     return found

@@ -113,11 +113,8 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
             texts.append(f"{rank:.2f} over {len(own)} kinds of noise and data ({unit})")
     found = "; ".join(texts) or "too few to say"
     alt = f"Rank correlation of what noise costs with what of clean models survives: {found}."
-    if not panels:
-        axis = Axis("loss above the floor", 0, 1)
-        missing, alt = _missing(table)
-        panels = [Panel(missing, x, axis, [])]
-    return drawing(alt, panels, wide(len(panels), 320), narrow())
+    size = wide(max(1, len(panels)), 320)
+    return drawing(alt, panels, size, narrow(), empty=_missing(table))
 
 
 FAMILIES = {
@@ -130,7 +127,7 @@ FAMILIES = {
 
 
 def _missing(rows: pd.DataFrame) -> tuple[str, str]:
-    """Why there is nothing to be drawn, in a few words, and what would have to be there."""
+    """Where nothing is to be drawn: why, in a few words, and what would have to be there."""
     noisy = rows["corruption"] != "none"
     models = rows[noisy] if noisy.any() else rows
     pairs = models[["family", "dataset"]].drop_duplicates().to_dict("records")
