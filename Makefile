@@ -1,4 +1,4 @@
-# make setup | quick | burst | bundle | keep | restore | test | test-slurm | lint | audit | bench | results | screenshot | lock
+# make setup | quick | burst | bundle | keep | restore | test | test-slurm | campaign | lint | audit | bench | results | screenshot | lock
 # make burst DATA=/path: ten minutes of one GPU
 # make bundle TIER=desk, or RESULTS=results/quick/own/name: one archive to publish; MASKS=yes adds which labels are wrong
 # make quick STUDIES=all: every study; STUDIES=low_quality_data: that one
@@ -12,7 +12,8 @@ TIER ?= quick
 RESULTS ?= results/$(TIER)
 MASKS ?=
 
-.PHONY: setup quick burst bundle keep restore test browser test-slurm lint audit bench results screenshot lock
+.PHONY: setup quick burst bundle keep restore test browser test-slurm campaign nightly lint audit bench results
+.PHONY: screenshot lock
 
 setup: .venv/.complete
 
@@ -59,6 +60,17 @@ browser:
 # On a Slurm cluster that it brings up here: as root, on Debian. Elsewhere the tests are skipped.
 test-slurm: setup
 	$(BIN)/pytest tests/slurm -rs
+
+# Random faults in a small workflow on this machine (docs/RELIABILITY.md), half an hour or so on two free
+# cores. A seed gives the same faults again; nightly: ten times as many, from a seed of the day.
+FAULTS ?= 100
+SEED ?= 0
+campaign: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/campaign/run.py --faults $(FAULTS) --seed $(SEED) \
+	  --out results/campaign/$(SEED)
+
+nightly:
+	$(MAKE) campaign FAULTS=1000 SEED=$$(date +%Y%m%d)
 
 # Known faults of the pinned packages, where the database of open-source faults is within reach.
 audit: setup

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from noiselab import records
 from noiselab.data import sources
 from project import Project
 
@@ -82,6 +83,51 @@ def test_a_file_changed_by_hand_is_no_result(project):
     os.utime(path, (0, 0))
     project.forget()
     assert project.planned("table2")["train_classifier"] == 1
+
+
+@pytest.mark.parametrize("notes", [True, False], ids=["with notes", "without notes"])
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("tables/table2.csv", "table2"),
+        ("metrics/table2.csv", "collect_metrics"),
+        ("runs/classifier/digits/clean-s0/history.jsonl", "train_classifier"),
+        ("data/digits/train_x.npy", "prepare_images"),
+        ("records/tables/table2", "table2"),
+    ],
+)
+def test_a_file_that_was_cut_off_is_made_again(project, file, rule, notes):
+    """As a crash of the machine may leave it: its time is as before."""
+    path = project.results / file
+    before = path.stat()
+    os.truncate(path, before.st_size // 2 if "records" not in file else 5)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    if not notes:
+        project.forget()
+    assert project.planned("table2")[rule] >= 1
+
+
+def test_records_without_sizes_of_files_are_valid(project):
+    """Earlier ones have none."""
+    for path in (project.results / "records").rglob("*"):
+        if path.is_file():
+            path.write_text(path.read_text().splitlines()[0] + "\n")
+    project.forget()
+    assert not project.planned(*TARGETS)
+
+
+def test_a_record_has_the_sizes_of_all_that_its_job_has_left(made):
+    """Whether a shell writes it or a script that takes the shell's place, as a training does."""
+    run = "runs/classifier/digits/clean-s0"
+    trained = ("weights.safetensors", "history.jsonl", "training.json", "predictions.npz")
+    left = {
+        "tables/table2": [f"tables/table2.{suffix}" for suffix in ("csv", "json", "md", "tex")],
+        "train/classifier/digits/clean-s0": [f"{run}/{name}" for name in trained],
+    }
+    for name, files in left.items():
+        sizes = records.read(made.results / "records" / name)[1]
+        for file in files:
+            assert sizes[f"results/smoke/{file}"] == (made.results / file).stat().st_size
 
 
 @pytest.mark.parametrize(

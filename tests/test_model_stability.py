@@ -231,8 +231,24 @@ def test_the_table_has_a_row_per_data_set_and_noise():
 def test_the_figure_says_how_both_go_together():
     alt = FIGURES["model_stability"]([rows()]).alt
     assert "−0.87 over 3 kinds" in alt
+
+
+def test_a_figure_of_nothing_says_what_is_missing():
     clean = rows().query("corruption == 'none'")
-    assert "Nothing of this figure" in FIGURES["model_stability"]([clean]).alt
+    alt = FIGURES["model_stability"]([clean]).alt
+    assert "Only models of right targets are there (classifiers on digits, classifiers on" in alt
+    assert "glyphs)" in alt
+    unknown = rows().assign(excess=None).query("dataset == 'digits'")
+    assert FIGURES["model_stability"]([unknown]).alt == (
+        "No noise floor is known of any: classifiers on digits."
+    )
+
+
+def test_the_table_says_how_few_positions_a_model_hangs_on():
+    measured = rows().assign(half_positions=2, positions=9, first_share=0.375)
+    table = model_stability_table(measured).set_index("metric")["ours"]
+    for metric, value in (("half_positions", 2), ("positions", 9), ("first_share", 0.375)):
+        assert set(table[metric]) == {value}
 
 
 def test_runs_are_chosen_whose_inputs_can_be_noisy():

@@ -19,6 +19,7 @@ def rows(values, first_seed=0):
     own = {"family": "algorithmic", "dataset": "modular-23", "stands_in_for": "modular-113"}
     own |= {"protocol": "text", "metric": "steps_to_rule", "noise_ratio": 0.0, "source_share": None}
     own |= {"corruption": "none", "error_rate": 0.0, "reason": None}
+    own |= {"seconds": np.nan, "examples": 0}
     return pd.DataFrame(
         own | {"run_id": f"r{s}", "seed": s, "value": v, "steps": LIMIT if np.isnan(v) else v}
         for s, v in enumerate(values, first_seed)
@@ -93,6 +94,31 @@ def test_a_table_has_the_number_and_its_interval():
     found = cell["ours"], cell["ci_low"], cell["ci_high"]
     assert found == pytest.approx(interval([4 / 3, 2, 10 / 9]))
     assert cell["interval"] == "log_t_seeds"
+
+
+def cost(values, seconds, name):
+    """Rows that took so many seconds per step, of batches of 10."""
+    found = rows(values).assign(run_id=lambda r: name + r["run_id"])
+    return found.assign(seconds=found["steps"] * seconds, examples=found["steps"] * 10)
+
+
+def test_a_regulariser_that_doubles_a_step_shows_it():
+    """Twice as fast in steps of 0.03 s as in such of 0.015 s is as fast in seconds."""
+    steps = np.array([4000.0, 6000, 5000])
+    metrics = {"a": cost(steps, 0.015, "a"), "b": cost(steps / 2, 0.03, "b")}
+    passes = {f"{name}r{seed}": 2 if name == "b" else 1 for name in "ab" for seed in range(3)}
+    table = speedups_table(metrics, [ENTRY], passes)
+    assert list(table["metric"]) == ["speedup", "step_flops", "step_seconds", "speedup_seconds"]
+    assert list(table["ours"]) == pytest.approx([2, 2, 2, 1])
+
+
+def test_what_is_not_known_of_a_cost_is_not_shown():
+    metrics = {"a": cost([4000.0], 1, "a"), "b": cost([NEVER], np.nan, "b")}
+    assert list(speedups_table(metrics, [ENTRY])["metric"]) == ["speedup"]
+    metrics["b"] = cost([NEVER], 2, "b")  # no time in which it would have come there
+    found = speedups_table(metrics, [ENTRY]).set_index("metric")["ours"]
+    assert list(found.index) == ["speedup", "step_seconds"]
+    assert found["step_seconds"] == pytest.approx(2)
 
 
 CLAIM = {

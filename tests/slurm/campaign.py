@@ -1,6 +1,6 @@
 """Faults at random times in running workflows on the test cluster: is anything lost?
 
-    python tests/slurm/campaign.py --faults 30 --out docs/RELIABILITY.md
+    python tests/slurm/campaign.py --faults 30 --out docs/RELIABILITY_SLURM.md
 
 Workflows that train all families run through Slurm, two at a time, while trainings and jobs are
 killed, nodes fail, and Snakemake itself is killed and started again. Their results are compared
@@ -36,11 +36,9 @@ from harness import (
     CLUSTER,
     ROOT,
     Workflow,
-    differences,
     is_up,
     jobs,
     planned_runs,
-    results,
     set_nodes,
     slurm,
     start_cluster,
@@ -48,6 +46,7 @@ from harness import (
 )
 
 import commands
+from measured_results import differences, results
 
 # All families, at least 25 s of training each, however fast the machine is: 100 rows of history
 # of PACE seconds. With a checkpoint every 1.2 s.
@@ -317,8 +316,8 @@ def of_runs(workflow: Workflow) -> dict[str, object]:
     return {n: v for n, v in found.items() if n.startswith(tuple(f"runs/{r}/" for r in RUNS))}
 
 
-# What docs/RELIABILITY.md says.
-PAGE = """# Reliability
+# What docs/RELIABILITY_SLURM.md says.
+PAGE = """# Reliability on Slurm
 
 What becomes of results when jobs, nodes and Snakemake are killed. Written by
 `tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
@@ -378,7 +377,7 @@ As root, on Debian:
 
 ```sh
 python tests/slurm/campaign.py --faults {asked} --seed {seed} \
---out docs/RELIABILITY.md
+--out docs/RELIABILITY_SLURM.md
 make test-slurm     # each of them once, a full disk, a damaged checkpoint and a time limit too
 ```
 

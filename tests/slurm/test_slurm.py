@@ -19,11 +19,9 @@ from harness import (
     ROOT,
     Workflow,
     active,
-    differences,
     is_up,
     jobs,
     planned_runs,
-    results,
     set_nodes,
     slurm,
     start_cluster,
@@ -31,6 +29,7 @@ from harness import (
 )
 
 from commands import run
+from measured_results import differences, results
 
 # A fixture runs whole workflows, and counts to the first test that asks for it.
 pytestmark = pytest.mark.timeout(3600 * PATIENCE)

@@ -43,7 +43,8 @@ def main() -> None:
                 content["diverged"] = True  # what it wrote says nothing
             write_json(arguments.statistics, content | provenance.describe(device))
             shutil.rmtree(arguments.shards)
-            records.keep(arguments)
+            offsets = Path(f"{arguments.targets.with_suffix('')}_offsets.npy")
+            records.keep(arguments, arguments.targets, offsets, arguments.statistics)
 
 
 def statistics(run: Run, clean: pairs.Sequences, targets: list, ended: np.ndarray) -> dict:

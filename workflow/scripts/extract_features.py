@@ -28,7 +28,7 @@ def main() -> None:
         if distributed.rank() == 0:
             save_arrays(arguments.out, arrays)
             shutil.rmtree(shards)
-            records.keep(arguments)
+            records.keep(arguments, arguments.out)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def main() -> None:
                 save_arrays(arguments.predictions, predictions)
             write_json(arguments.summary, summary | facts | provenance.describe(device))
             finish(folder, arguments.history)
-            records.keep(arguments)
+            made = (arguments.weights, arguments.history, arguments.summary, arguments.predictions)
+            records.keep(arguments, *made)
 
 
 if __name__ == "__main__":

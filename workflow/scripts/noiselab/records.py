@@ -1,4 +1,5 @@
-"""The record that a job leaves of what its outputs were made from: a digest in a file of its own.
+"""The record that a job leaves of its outputs, in a file of its own: the digest of what they were
+made from, and then a line `BYTES FILE` for each.
 
 The rules write it in the shell, but for scripts that take the shell's place.
 """
@@ -15,7 +16,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digest", default="", help="of what the outputs are made from")
 
 
-def keep(arguments: argparse.Namespace) -> None:
-    """Write the record where there is to be one."""
+def keep(arguments: argparse.Namespace, *outputs: Path | None) -> None:
+    """Write the record where there is to be one. outputs: all but the record, None being none."""
     if arguments.record:
-        write_text(arguments.record, f"{arguments.digest}\n")
+        sizes = [f"{file.stat().st_size} {file}\n" for file in outputs if file]
+        write_text(arguments.record, "".join([f"{arguments.digest}\n", *sizes]))
+
+
+def read(path: Path) -> tuple[str | None, dict[str, int]]:
+    """(digest, file -> bytes) of a record; (None, {}) where there is none that can be read.
+
+    Of files without a size nothing is told: earlier records have none.
+    """
+    try:
+        digest, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    except (OSError, UnicodeDecodeError):
+        return None, {}
+    sizes = (line.split(maxsplit=1) for line in lines)
+    found = {words[1]: int(words[0]) for words in sizes if len(words) > 1 and words[0].isdecimal()}
+    return digest.strip(), found

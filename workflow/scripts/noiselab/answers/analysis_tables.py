@@ -164,9 +164,8 @@ def guided_table(measured: pd.DataFrame) -> pd.DataFrame:
 
 def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
     """A row per family, data set and noise of the targets, means over seeds: the share of the
-    output's variance that survives at each correlation of the inputs, how many positions have half
-    of all influence, and what the noise costs above its floor. measured: rows of
-    measure_model_stability."""
+    output's variance that survives at each correlation of the inputs, on how few positions it
+    hangs, and what the noise costs above its floor. measured: rows of measure_model_stability."""
     cells = []
     by = ["family", "dataset", "corruption", "budget", "protocol", "variant"]
     measured = measured.assign(variant=measured["run_id"].map(_variant))
@@ -177,10 +176,7 @@ def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
             cells.append(_stability_cell("surviving_share", own["share"], own, title, ""))
         first = seeds[seeds["rho"] == seeds["rho"].min()]
         if first["half_positions"].notna().all():
-            title = "positions with half of all influence"
-            cells.append(
-                _stability_cell("half_positions", first["half_positions"], first, title, "")
-            )
+            cells += [_stability_cell(m, first[m], first, text, "") for m, text in JUNTA.items()]
         noisy = first["corruption"].iloc[0] != "none"
         if noisy and first["excess"].notna().all():
             unit = first["unit"].iloc[0]
@@ -188,6 +184,14 @@ def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
             cells.append(_stability_cell("excess", first["excess"], first, title, unit))
     order = {title: place for place, title in enumerate(dict.fromkeys(c["panel"] for c in cells))}
     return tidy(sorted(cells, key=lambda cell: order[cell["panel"]]))
+
+
+# How few positions a function hangs on; column -> title.
+JUNTA = {
+    "half_positions": "positions with half of all influence",
+    "positions": "positions in all",
+    "first_share": "share of all influence that one position has, at most",
+}
 
 
 def _labels(measured: pd.DataFrame) -> pd.Series:

@@ -23,6 +23,7 @@ from noiselab.answers.pictures import sheet
 from noiselab.answers.recoveries import recoveries_table
 from noiselab.answers.speedups import speedups_table
 from noiselab.errors import NoiselabError
+from noiselab.families.work import passes
 from noiselab.files import read_json
 from noiselab.measures.generated import generated_labels
 from noiselab.planning import config
@@ -137,6 +138,11 @@ def _contrasts(sources: Sources) -> pd.DataFrame:
     return contrasts_table(sources.metrics(), sources.entry["contrasts"])
 
 
+def _speedups(sources: Sources) -> pd.DataFrame:
+    counts = {run.run_id: passes(run) for run in map(Run.read, sources.runs)}
+    return speedups_table(sources.metrics(), sources.entry["contrasts"], counts)
+
+
 def _side_by_side(sources: Sources) -> pd.DataFrame:
     """Each model has its own gates: one that is too weak says nothing of the others."""
     metrics, wanted, parts = sources.metrics(), sources.entry["metrics"], []
@@ -208,7 +214,7 @@ TABLES: dict[str, TableBuilder] = {
     "side_by_side": TableBuilder(_side_by_side),
     "recoveries": TableBuilder(_recoveries),
     "contrasts": TableBuilder(_contrasts),
-    "speedups": TableBuilder(lambda s: speedups_table(s.metrics(), s.entry["contrasts"])),
+    "speedups": TableBuilder(_speedups),
     "stretches": TableBuilder(_stretches, MIXED),
     "milestones": TableBuilder(_milestones, OF_MASKED),
     "probes": TableBuilder(_probes),

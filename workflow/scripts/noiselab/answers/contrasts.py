@@ -74,7 +74,7 @@ def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd
 
 
 def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
-    sides = [_chosen(metrics[entry[side]], entry) for side in ("first", "second")]
+    sides = [chosen(metrics[entry[side]], entry, noisy=True) for side in ("first", "second")]
     cells = []
     for dataset in dict.fromkeys(sides[1]["dataset"]):
         rows = [side[side["dataset"] == dataset] for side in sides]
@@ -93,10 +93,11 @@ def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
     return cells
 
 
-def _chosen(rows: pd.DataFrame, entry: dict) -> pd.DataFrame:
-    """The rows of the entry's metric at its noise ratio, by default of all runs with noise."""
+def chosen(rows: pd.DataFrame, entry: dict, noisy: bool) -> pd.DataFrame:
+    """Rows of an entry's metric at its noise ratio. Where it names none: of all runs with noise, or
+    of those without."""
     if "noise_ratio" in entry:
-        chosen = rows["noise_ratio"] == entry["noise_ratio"]
+        wanted = rows["noise_ratio"] == entry["noise_ratio"]
     else:
-        chosen = rows["corruption"] != "none"
-    return rows[(rows["metric"] == entry["metric"]) & chosen]
+        wanted = (rows["corruption"] != "none") == noisy
+    return rows[(rows["metric"] == entry["metric"]) & wanted]

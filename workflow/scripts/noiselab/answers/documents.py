@@ -26,7 +26,7 @@ from noiselab.errors import NoiselabError
 from noiselab.files import write_text
 from noiselab.planning.hints import hint
 
-GENERATED = ("RESULTS.md", "BENCHMARKS.md", "RELIABILITY.md")  # as wholes
+GENERATED = ("RESULTS.md", "BENCHMARKS.md", "RELIABILITY_SLURM.md")  # as wholes
 OPTIONS = ("show", "with", "decimals", "sign")  # of a place; all other keys are columns
 EXTRAS = ("unit", "interval")  # of the option `with`
 VALUES = ("ours", "value", "trainings")  # columns that are shown where none is named

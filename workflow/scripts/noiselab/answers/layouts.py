@@ -100,6 +100,9 @@ NAMES |= {
     "steps_to_rule": "training until other cases are right (95 %)",
     "steps_to_goal": "training until the NLL is as low as wanted",
     "speedup": "times sooner",
+    "step_flops": "computing of a step, over that of plain training",
+    "step_seconds": "seconds of a step, over those of plain training",
+    "speedup_seconds": "times sooner, in seconds",
     "recovery_steps": "training until the score is back",
     "recovery_share": "of that from the beginning",
     "recovered_score": "score in the end, minus that from the beginning",
@@ -114,7 +117,8 @@ NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip"
 NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
 DECIMALS |= dict.fromkeys(["steps_to_memory", "steps_to_most", "steps_to_rule"], 0)
-DECIMALS |= {"steps_to_goal": 0, "speedup": 2}
+DECIMALS |= {"steps_to_goal": 0} | dict.fromkeys(["speedup", "speedup_seconds"], 2)
+DECIMALS |= dict.fromkeys(["step_flops", "step_seconds"], 2)
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
@@ -136,6 +140,7 @@ DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
 DECIMALS |= dict.fromkeys(["gains_above_0", "gains_above_own", "gains_above_both"], 0)
 DECIMALS |= {"gain": 2, "p_holm": 3, "surviving_share": 3, "half_positions": 1}
+DECIMALS |= {"positions": 0, "first_share": 2}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
     "classifier": "classifier",

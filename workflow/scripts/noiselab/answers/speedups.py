@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.contrasts import chosen
 from noiselab.answers.tables import panel, tidy
 from noiselab.measures.scores import NONE
 from noiselab.measures.statistics import Estimate, geometric_over_seeds
@@ -58,35 +59,92 @@ def _open(estimate: Estimate, **end: float) -> Estimate:
     return estimate if estimate.ci_low is None else estimate._replace(**end)
 
 
-def speedups_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:
-    """A row per pair of experiments and data set. metrics, entries: as for `contrasts_table`. Where
-    a training never came there, there is a bound in words instead of a number."""
-    cells = []
+def speedups_table(
+    metrics: dict[str, pd.DataFrame], entries: list[dict], passes: dict[str, int] | None = None
+) -> pd.DataFrame:
+    """A row per pair of experiments and data set, in blocks: how much sooner it is in steps; what a
+    step computes and takes, over those of the first; how much sooner it is in seconds.
+
+    metrics, entries: as for `contrasts_table`; passes: run -> passes of a step through its batch,
+    None: unknown. Where a training never came there, there is a bound in words instead of a number.
+    """
+    blocks: dict[str, list[dict]] = {name: [] for name in BLOCKS}
     for entry in entries:
         if not {entry["first"], entry["second"]} <= metrics.keys():
             continue
-        sides = [chosen(metrics[entry[side]], entry) for side in ("first", "second")]
-        for dataset, second in sides[1].groupby("dataset", sort=False):
-            found = speedup(sides[0][sides[0]["dataset"] == dataset], second)
-            if found.pairs:
-                cells.append(_cell(entry, second.iloc[0], found))
-    return tidy(cells)
+        plain, changed = (
+            chosen(metrics[entry[side]], entry, noisy=False) for side in ("first", "second")
+        )
+        for dataset, second in changed.groupby("dataset", sort=False):
+            first = plain[plain["dataset"] == dataset]
+            found = speedup(first, second)
+            if not found.pairs:
+                continue
+            cell = _cell(entry, second.iloc[0], found.pairs)
+            blocks["speedup"].append(cell | _shown(found))
+            costs = _costs(first, second, passes)
+            for name, estimate in costs.items():
+                blocks[name].append(cell | _numbers(estimate))
+            if not found.lost and "step_seconds" in costs:
+                seconds = speedup(_in_seconds(first), _in_seconds(second))
+                blocks["speedup_seconds"].append(cell | _numbers(seconds.estimate))
+    return tidy(
+        [cell | {"metric": name, "panel": panel(name)} for name in BLOCKS for cell in blocks[name]]
+    )
 
 
-def chosen(rows: pd.DataFrame, entry: dict) -> pd.DataFrame:
-    """Rows of an entry's metric at its noise ratio, by default of runs without noise."""
-    at_ratio = rows["noise_ratio"] == entry.get("noise_ratio", 0)
-    return rows[(rows["metric"] == entry["metric"]) & at_ratio]
+BLOCKS = ("speedup", "step_flops", "step_seconds", "speedup_seconds")  # metrics, in their order
 
 
-def _cell(entry: dict, row: pd.Series, found: Speedup) -> dict:
+def _costs(
+    first: pd.DataFrame, second: pd.DataFrame, passes: dict[str, int] | None
+) -> dict[str, Estimate]:
+    """What a step of the second computes and takes, over one of the first, in pairs of one seed.
+
+    FLOPs of equal networks are as many as the examples that go through them. Seconds are those of
+    the training with its evaluations, on whatever machine it had.
+    """
+    ends = [side.set_index("seed") for side in (first, second)]
+    seeds = ends[0].index.intersection(ends[1].index)
+    before, after = (side.loc[seeds] for side in ends)
+    times = (_step_seconds(after) / _step_seconds(before)).dropna()
+    found = {}
+    if passes is not None:
+        ratios = _step_passes(after, passes) / _step_passes(before, passes)
+        value = geometric_over_seeds(list(ratios), NONE).value
+        found["step_flops"] = Estimate(value, *NONE)  # counted, so without an interval
+    if len(times) == len(seeds):
+        found["step_seconds"] = geometric_over_seeds(list(times), NONE)
+    return found
+
+
+def _step_seconds(rows: pd.DataFrame) -> pd.Series:
+    return rows["seconds"] / rows["steps"]
+
+
+def _step_passes(rows: pd.DataFrame, passes: dict[str, int]) -> pd.Series:
+    """Passes of examples through the network in a step."""
+    return rows["examples"] / rows["steps"] * rows["run_id"].map(passes)
+
+
+def _in_seconds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of steps to a goal, as rows of the seconds that these took."""
+    return rows.assign(value=rows["value"] * _step_seconds(rows), steps=rows["seconds"])
+
+
+def _cell(entry: dict, row: pd.Series, pairs: int) -> dict:
     cell = {key: row[key] for key in (*KEYS, "dataset")}
-    cell |= {"row": entry["label"], "metric": "speedup", "panel": panel("speedup"), "unit": ""}
-    cell["n_seeds"] = found.pairs
-    if found.lost:
-        return cell | {"reason": in_words(found)}
-    ends = {key: getattr(found.estimate, key) for key in ("ci_low", "ci_high", "interval")}
-    return cell | {"ours": found.estimate.value} | ends
+    return cell | {"row": entry["label"], "unit": "", "n_seeds": pairs}
+
+
+def _shown(found: Speedup) -> dict:
+    """The number, or what is known in words."""
+    return {"reason": in_words(found)} if found.lost else _numbers(found.estimate)
+
+
+def _numbers(estimate: Estimate) -> dict:
+    ends = {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    return {"ours": estimate.value} | ends
 
 
 def in_words(found: Speedup) -> str:

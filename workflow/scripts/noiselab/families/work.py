@@ -12,6 +12,7 @@ from typing import NamedTuple
 from noiselab.families.descriptor import OWN
 from noiselab.run import Run
 
+PAIRED = ("stability", "sensitivity")  # settings whose loss compares an input with a noisy copy
 DECODING, SCORES = "decoding", "scores"  # kinds of computing, keys of `efficiency`
 
 
@@ -36,6 +37,11 @@ class Data(NamedTuple):
     def held_out(self, wanted: int | None) -> float:
         """So many of the validation examples, or all."""
         return min(wanted or self.validation, self.validation)
+
+
+def passes(run: Run) -> int:
+    """Passes of a training step, forward and backward, through each example of its batch."""
+    return 2 if any(run.get(name) for name in PAIRED) else 1
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 Each job leaves a record, the digest of what it was made from: settings, code where it is cheap, and
 the same of all before it (noiselab.planning.graph). A result without the planned digest is made
-again, whatever the times of files say, and without Snakemake's own notes.
+again, whatever the times of files say, and without Snakemake's own notes. So is one with a file of
+another size than its job has left: it was cut off, or changed by hand.
 """
 
 import json
 from pathlib import Path
 
+from noiselab import records
 from noiselab.data import sources
 from noiselab.errors import NoiselabError
 from noiselab.families.descriptor import SUMMARY
@@ -33,17 +35,21 @@ def is_stale(graph: Graph, job: Job) -> bool:
         return False
     if job.rule in ("run_config", "resolved_config"):  # what they are made from is what they say
         return not _has_content(there[0], job.content)
-    if _text(Path(record(graph, job))) != graph.digest(job.name):
+    made_from, sizes = records.read(Path(record(graph, job)))
+    if made_from != graph.digest(job.name):
+        return True
+    if any(str(file) in sizes and _size(file) != sizes[str(file)] for file in there):
         return True
     if job.name.startswith("prepare/"):
         return _replaced(graph, job)
     return job.name.startswith("train/") and _other_data(graph, job)
 
 
-def _text(path: Path) -> str | None:
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None: it is gone, for a job that still runs writes it anew."""
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        return path.stat().st_size
+    except OSError:
         return None
 
 

@@ -129,7 +129,8 @@ def _training(estimate: Estimate, job: Job) -> dict:
 def _step_seconds(estimate: Estimate, job: Job, sizes: Sizes) -> float:
     """Time of an optimiser step. A GPU that has little to compute is kept waiting by Python; what
     was measured has that in it."""
-    flops = STEP * sizes.run.training["batch_size"] * sizes.network.forward
+    batch = sizes.run.training["batch_size"] * work.passes(sizes.run)
+    flops = STEP * batch * sizes.network.forward
     seconds = _seconds(estimate, job, sizes.run, flops)
     least = _device(estimate, job)["step_seconds"]
     return seconds if workload(sizes.run) in estimate.measured else max(seconds, least)
@@ -200,7 +201,7 @@ def speed(estimate: Estimate, run: Run, gpu: int) -> float:
     measured = estimate.measured.get(workload(run))
     trained_on = estimate.config["resources"].get(f"train_{family}", {}).get("gpu")
     if measured and bool(trained_on) == bool(gpu):
-        return STEP * estimate.networks[run.run_id].forward * measured.rate
+        return STEP * estimate.networks[run.run_id].forward * work.passes(run) * measured.rate
     return cost["gpu" if gpu else "cpu"]["flops"][family]
 
 

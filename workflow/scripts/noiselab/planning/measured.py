@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from noiselab.errors import NoiselabError
 from noiselab.families.descriptor import RUN, SUMMARY
+from noiselab.families.work import passes
 from noiselab.files import digest, read_json
 from noiselab.planning import current
 from noiselab.planning.graph import Graph
@@ -23,9 +24,10 @@ class Measured(NamedTuple):
 
 
 def workload(run: Run) -> str:
-    """What the throughput of a training depends on: family, data set and network."""
+    """What the throughput of a training depends on: family, data set, network and passes."""
     folder = Path(run.data).name
-    return digest([folder, *(run.get(k) for k in ("family", "model", "source_share"))])
+    settings = (run.get(k) for k in ("family", "model", "source_share"))
+    return digest([folder, *settings, passes(run)])
 
 
 def measured_rates(plan: Plan, config: dict, results: Path) -> dict[str, Measured]:

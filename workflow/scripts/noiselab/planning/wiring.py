@@ -16,7 +16,11 @@ from noiselab.planning import current
 from noiselab.planning.artefacts import Artefact
 from noiselab.planning.graph import Graph, Job
 
-RECORD = "printf '%s\\n' {params.digest} > {output.record:q}"
+# What noiselab.records.keep writes; of a folder there is no size.
+RECORD = (
+    "{{ printf '%s\\n' {params.digest}"
+    " && find {output:q} -maxdepth 0 -type f -exec wc -c '{{}}' +; }} > {output.record:q}"
+)
 LOGGED = "> {log:q} 2>&1"
 # The shell command of rules that are made in a loop, whose variables it cannot see when it runs.
 COMMAND = f"{{params.command}} {LOGGED} && {RECORD}"

@@ -113,10 +113,8 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
             texts.append(f"{rank:.2f} over {len(own)} kinds of noise and data ({unit})")
     found = "; ".join(texts) or "too few to say"
     alt = f"Rank correlation of what noise costs with what of clean models survives: {found}."
-    if not panels:
-        axis = Axis("loss above the floor", 0, 1)
-        panels, alt = [Panel("Nothing was run with noise", x, axis, [])], f"{NOTHING}."
-    return drawing(alt, panels, wide(len(panels), 320), narrow())
+    size = wide(max(1, len(panels)), 320)
+    return drawing(alt, panels, size, narrow(), empty=_missing(table))
 
 
 FAMILIES = {
@@ -126,7 +124,22 @@ FAMILIES = {
     "seq2seq": "sequence to sequence",
     "algorithmic": "algorithmic tasks",
 }
-NOTHING = "Nothing of this figure was run with noise in the targets"
+
+
+def _missing(rows: pd.DataFrame) -> tuple[str, str]:
+    """Where nothing is to be drawn: why, in a few words, and what would have to be there."""
+    noisy = rows["corruption"] != "none"
+    models = rows[noisy] if noisy.any() else rows
+    pairs = models[["family", "dataset"]].drop_duplicates().to_dict("records")
+    named = ", ".join(f"{FAMILIES.get(p['family'], p['family'])} on {p['dataset']}" for p in pairs)
+    if noisy.any():
+        return "No noise floor is known", f"No noise floor is known of any: {named}."
+    return (
+        "No model was trained on wrong targets",
+        f"Only models of right targets are there ({named}). The figure needs models of the same "
+        "data that were trained on wrong ones: runs with noise, of this study or of "
+        "low_quality_data beside it.",
+    )
 
 
 def _costs(rows: pd.DataFrame) -> pd.DataFrame:

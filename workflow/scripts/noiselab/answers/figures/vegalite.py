@@ -60,11 +60,19 @@ def narrow(columns: int = 1, height: int = 170, names: int = 92) -> Size:
     return Size(350, columns, height, 10, 36, names, False)
 
 
-def drawing(alt: str, panels: list[Panel], large: Size, small: Size) -> Drawing:
-    """A figure of panels in rows, of those in which there is something."""
+def drawing(
+    alt: str,
+    panels: list[Panel],
+    large: Size,
+    small: Size,
+    empty: tuple[str, str] = (NOTHING, NOTHING),
+) -> Drawing:
+    """A figure of panels in rows, of those in which there is something. empty: title and
+    description where there is nothing."""
     panels = [panel for panel in panels if panel.curves]
     if not panels:
-        alt, panels = NOTHING, [Panel(NOTHING, *[Axis("", 0, 1)] * 2, [])]
+        title, alt = empty
+        panels = [Panel(title, *[Axis("", 0, 1)] * 2, [])]
     specs = (
         specification([panel_spec(p, i, panels, size) for i, p in enumerate(panels)], size)
         for size in (large, small)

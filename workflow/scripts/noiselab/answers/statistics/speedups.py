@@ -1,7 +1,8 @@
 """How many times sooner a training comes to its goal than a plain one."""
 
+from noiselab.answers.contrasts import chosen
 from noiselab.answers.layouts import NAMES
-from noiselab.answers.speedups import chosen, in_words, speedup
+from noiselab.answers.speedups import in_words, speedup
 from noiselab.answers.statistics.evidence import (
     Kind,
     Measured,
@@ -20,7 +21,7 @@ def _tests(statistic: dict, measured: Measured) -> Tests:
     upper end, so it is told in words."""
     names = statistic["experiments"]
     rows = (experiment_rows(measured, name, statistic["of"]) for name in names)
-    first, second = (chosen(side, statistic) for side in rows)
+    first, second = (chosen(side, statistic, noisy=False) for side in rows)
     for dataset, own in second.groupby("dataset", sort=False):
         found = speedup(first[first["dataset"] == dataset], own)
         if not found.pairs:

@@ -1,0 +1,329 @@
+"""Random faults in a local workflow: is anything lost, stale or different at the end?
+
+    python tests/campaign/run.py --faults 100 --seed 0 --out docs/results/campaign
+
+A small workflow of all three studies is called again and again, as a user would, while processes
+are killed, disks are full and files are damaged. What it has made is compared with the same
+workflow in peace. A seed gives the same faults in the same order after the same waits; what they
+hit depends on how fast the machine is. Exit code 1: something was lost, stale or different.
+"""
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+_TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "workflow" / "scripts")]
+
+from campaign.faults import FAULTS, Scene, obeys_modes, own_disk
+from campaign.workflow import LIMIT, TARGETS, Workflow, faults_of
+from commands import run
+
+INSIDE = "NOISELAB_CAMPAIGN_INSIDE"
+# A mount namespace of a user's own, without root's right to write into read-only folders.
+NAMESPACE = ["unshare", "--map-root-user", "--mount"]
+NAMESPACE += ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+DISK = 64  # MiB: ten times what the workflow writes
+WAITS = (0.2, 4.0)  # seconds from the first job, or from the last fault, to the next
+EARLY = 0.15  # share of faults that do not wait for a job
+AT_REST = 0.7  # share of damaged files that are damaged after the end of the workflow
+STARTS = 3  # calls that may fail after a fault; then somebody would have to help
+RARE = {"SIGKILL of the server of warm starts"}  # a new one takes long
+SAMPLED = 2.0  # seconds between two looks at memory and descriptors
+
+
+class Campaign:
+    """Faults in a workflow, and what becomes of it. expected: answers and measurements in peace."""
+
+    out: Path | None = None  # folder for csv files, which are written after each fault
+
+    def __init__(self, scene: Scene, expected: tuple[dict, dict], skipped: dict[str, str]):
+        self.scene, self.workflow, self.expected = scene, scene.workflow, expected
+        self.skipped = skipped  # kinds of faults that cannot be tried here -> why
+        self.noted = 0  # the last call of Snakemake whose end was noted
+        self.log: list[dict] = []  # a row per fault
+        self.samples: list[dict] = []
+        self.wrong: list[str] = []
+        self.checks = self.failed = 0  # finished workflows; calls that failed since the last fault
+        self.begin = time.monotonic()
+        self.sampled = 0.0
+
+    def run(self, kinds: list[str]) -> None:
+        """Inject these faults, then let the workflow end."""
+        for kind in kinds:
+            for _ in range(STARTS):  # there may have been nothing to hit
+                if self.inject(kind):
+                    break
+            self.write()
+        self.finish()
+        self.check()
+        self.write()
+
+    def inject(self, kind: str) -> bool:
+        """One fault; whether it hit something."""
+        function, running = FAULTS[kind]
+        rest = not running and self.scene.chance.random() < AT_REST
+        early = self.scene.chance.random() < EARLY
+        wait = self.scene.chance.uniform(*WAITS)
+        if rest:
+            self.finish()
+        else:
+            self.reach(wait, early)
+        if not rest and not self.workflow.running():
+            return False
+        seconds = time.monotonic() - self.begin
+        hit = function(self.scene)
+        if hit:
+            self.failed = 0
+            if self.log and not self.log[-1]["then"]:
+                self.log[-1]["then"] = "went on"
+            moment = "at rest" if rest else "running"
+            row = {"number": len(self.log) + 1, "second": round(seconds, 1), "kind": kind}
+            self.log.append(row | {"moment": moment, "hit": hit, "then": "", "calls": 0})
+            print(f"{row['number']:4} {seconds:6.0f} s  {kind} ({moment}): {hit}", flush=True)
+        return bool(hit)
+
+    # ---------------------------------------------------------------------- calls of Snakemake
+
+    def reach(self, wait: float, early: bool) -> None:
+        """Have a workflow run that has something to do, for a while."""
+        if not self.workflow.running():
+            if self.workflow.process is not None:
+                self.note()
+            if self.done():
+                self.check()
+                self.workflow.forget()
+            self.call()
+        limit = time.monotonic() + LIMIT
+        while not early and self.workflow.running() and not self.workflow.jobs():
+            self.look()
+            if time.monotonic() > limit:
+                return self.wait()
+        end = time.monotonic() + wait
+        while self.workflow.running() and time.monotonic() < end:
+            self.look()
+
+    def finish(self) -> None:
+        """Call the workflow until it ends well."""
+        while True:
+            if self.workflow.running():
+                self.wait()
+            if self.workflow.process is not None:
+                self.note()
+                if self.done():
+                    return
+            self.call()
+
+    def done(self) -> bool:
+        """Whether the last call ended well, and no fault came after it."""
+        process = self.workflow.process
+        after = self.log and self.log[-1]["moment"] == "at rest" and not self.log[-1]["calls"]
+        return process is not None and process.returncode == 0 and not after
+
+    def call(self) -> None:
+        """Start Snakemake once more; help where it failed again and again."""
+        if self.failed >= STARTS:
+            self.help()
+        self.workflow.start()
+        if self.log:
+            self.log[-1]["calls"] += 1
+
+    def help(self) -> None:
+        """Remove everything, as somebody would who knows no better."""
+        last = self.log[-1] if self.log else {"number": 0, "kind": "nothing"}
+        self.wrong.append(f"stuck after fault {last['number']}, {last['kind']}")
+        print(f"{self.wrong[-1]}\n{self.workflow.log.read_text()[-4000:]}", flush=True)
+        self.workflow.forget()
+        shutil.rmtree(self.workflow.folder / ".snakemake", ignore_errors=True)
+        self.failed = 0
+
+    def wait(self) -> None:
+        """Until Snakemake has ended, which it must within a limit."""
+        while self.workflow.running():
+            self.look()
+            if time.monotonic() - self.workflow.started > LIMIT:
+                self.wrong.append(f"Snakemake hangs after fault {len(self.log)}")
+                print(self.wrong[-1], flush=True)
+                self.workflow.kill()
+
+    def note(self) -> None:
+        """What the last call of Snakemake came to, beside the last fault."""
+        code = self.workflow.process.returncode
+        if self.log and not self.log[-1]["then"]:
+            said = f"ended with {code}" if code >= 0 else f"ended by signal {-code}"
+            self.log[-1]["then"] = said if code else "went on"
+        self.failed += code != 0 and self.noted != self.workflow.starts
+        self.noted = self.workflow.starts
+
+    def look(self) -> None:
+        """Wait a moment; now and then, note the memory of Snakemake and of the warm server."""
+        time.sleep(0.1)
+        if time.monotonic() - self.sampled < SAMPLED:
+            return
+        self.sampled = time.monotonic()
+        watched = {"snakemake": [self.workflow.process.pid]}
+        watched["server of warm starts"] = [server.pid for server in self.workflow.servers()[:1]]
+        for name, pids in watched.items():
+            for pid in pids:
+                try:
+                    process = psutil.Process(pid)
+                    memory, open_files = process.memory_info().rss, process.num_fds()
+                except psutil.Error:
+                    continue
+                if not memory:  # it has just ended
+                    continue
+                row = {"second": round(self.sampled - self.begin, 1), "process": name, "pid": pid}
+                row |= {"call": self.workflow.starts, "rss_mib": round(memory / 2**20, 1)}
+                self.samples.append(row | {"descriptors": open_files})
+
+    # ------------------------------------------------------------------------------- verdicts
+
+    def check(self) -> None:
+        """Compare what was finished with the workflow in peace."""
+        self.checks += 1
+        found = faults_of(self.workflow, *self.expected)
+        print(f"     check {self.checks}: {found or 'as in peace'}", flush=True)
+        self.wrong += [f"after fault {len(self.log)}: {text}" for text in found]
+
+    def write(self) -> None:
+        """What has happened so far, as csv files."""
+        if self.out and self.log and self.samples:
+            written(self.out / "faults.csv", self.log)
+            written(self.out / "summary.csv", self.summary())
+            written(self.out / "memory.csv", self.samples)
+
+    def summary(self) -> list[dict]:
+        """Rows of kind, count: faults by kind, then what became of the workflow."""
+        kinds = Counter(row["kind"] for row in self.log)
+        rows = [{"what": k, "count": kinds[k], "note": self.skipped.get(k, "")} for k in FAULTS]
+        stuck = sum("stuck" in text or "hangs" in text for text in self.wrong)
+        totals = {
+            "faults": len(self.log),
+            "calls of Snakemake": self.workflow.starts,
+            "finished workflows compared": self.checks,
+            "lost, stale or different": len(self.wrong) - stuck,
+            "stuck": stuck,
+            "minutes": round((time.monotonic() - self.begin) / 60, 1),
+        }
+        totals |= growth(self.samples)
+        return rows + [{"what": what, "count": n, "note": ""} for what, n in totals.items()]
+
+
+def growth(samples: list[dict]) -> dict[str, float]:
+    """Most memory and open descriptors of each process that was watched, and by how much they grew
+    in the second half of a process's life: in the first it imports and plans."""
+    found = {}
+    for name in dict.fromkeys(row["process"] for row in samples):
+        own = [row for row in samples if row["process"] == name]
+        lives = [[row for row in own if row["pid"] == pid] for pid in {row["pid"] for row in own}]
+        for key, unit in (("rss_mib", "MiB"), ("descriptors", "descriptors")):
+            found[f"{name}: {unit}, at most"] = max(row[key] for row in own)
+            grown = [life[-1][key] - life[len(life) // 2][key] for life in lives]
+            found[f"{name}: {unit}, growth at most"] = round(max(grown), 1)
+    return found
+
+
+# ------------------------------------------------------------------------------------ the whole
+
+
+def sequence(kinds: list[str], count: int, chance: random.Random) -> list[str]:
+    """Kinds of `count` faults in random order: all of them in turn, those of RARE in one turn of
+    three."""
+    found: list[str] = []
+    while len(found) < count:
+        turn = [kind for kind in kinds if kind not in RARE or not chance.randrange(3)]
+        found += chance.sample(turn, len(turn))
+    return found[:count]
+
+
+@contextmanager
+def ended(workflow: Workflow) -> Iterator[Workflow]:
+    """A workflow of which nothing runs after the block, nor its server."""
+    try:
+        yield workflow
+    finally:
+        workflow.kill()
+        for server in workflow.servers():
+            server.kill()
+
+
+def in_peace(workflow: Workflow) -> tuple[dict, dict]:
+    """Answers and measurements of an undisturbed workflow."""
+    done = workflow.call()
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers, measured = workflow.answers(), workflow.measured()
+    assert answers
+    assert measured
+    assert not faults_of(workflow, answers, measured)
+    return answers, measured
+
+
+def possible(scene: Scene, folder: Path) -> dict[str, str]:
+    """Kinds of faults that cannot be tried here -> why. The workflow gets a disk of its own."""
+    scene.full = INSIDE in os.environ and own_disk(scene.workflow.folder, DISK)
+    if obeys_modes(folder):
+        return {}
+    return {"a read-only folder": "skipped: this user may write into any folder"}
+
+
+def written(path: Path, rows: list[dict]) -> None:
+    """A csv file of rows, which all have the same keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def enter_namespace() -> None:
+    """Run once more where small disks can be mounted and read-only folders are such, if allowed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # what was started ends, too
+    there = all(map(shutil.which, ("unshare", "setpriv", "mount")))
+    if INSIDE not in os.environ and there and run([*NAMESPACE, "true"]).returncode == 0:
+        os.environ[INSIDE] = "1"
+        os.execvp(NAMESPACE[0], [*NAMESPACE, sys.executable, *sys.argv])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--faults", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND")
+    parser.add_argument("--targets", nargs="+", default=TARGETS)
+    parser.add_argument("--out", type=Path, help="folder for faults.csv, summary.csv, memory.csv")
+    parser.add_argument("--keep", type=Path, help="folder for the workflows, which then stay")
+    arguments = parser.parse_args()
+    enter_namespace()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (arguments.keep or Path(temporary)).resolve()
+        places = [folder / name for name in ("peace", "disturbed")]
+        peace, workflow = (Workflow(p, folder / "tmp", tuple(arguments.targets)) for p in places)
+        with ended(workflow):
+            print("the workflow in peace", flush=True)
+            expected = in_peace(peace)
+            scene = Scene(workflow, random.Random(arguments.seed))
+            skipped = possible(scene, folder)
+            campaign = Campaign(scene, expected, skipped)
+            campaign.out = arguments.out
+            kinds = [kind for kind in arguments.kinds if kind not in skipped]
+            print(f"a disk of its own: {scene.full}; {skipped}", flush=True)
+            campaign.run(sequence(kinds, arguments.faults, scene.chance))
+    for text in campaign.wrong or ["nothing lost, nothing stale, all as in peace"]:
+        print(text)
+    sys.exit(bool(campaign.wrong))
+
+
+if __name__ == "__main__":
+    main()
