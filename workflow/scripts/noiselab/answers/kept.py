@@ -1,7 +1,7 @@
 """Scored runs without their weights, in archives that go from one computer to another.
 
-An archive has, of each run of a data set, its settings, learning curve, summary and scores, and the
-records from which the workflow knows that they are current. Of clean classifiers it has the
+An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
+tables, and the records from which the workflow knows that they are current. Of clean classifiers it has the
 predictions too: floors of other runs come from them. So tables can be made where nothing was
 trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
 """
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from noiselab.errors import NoiselabError
-from noiselab.families.descriptor import HISTORY, METRICS, PREDICTIONS, RUN, SUMMARY
+from noiselab.families.descriptor import METRICS, PREDICTIONS, RUN, SUMMARY
 from noiselab.files import digest, read_json, whole_file, write_zip
 from noiselab.reading import BROKEN
 
-KEPT = (RUN, HISTORY, SUMMARY, METRICS)
+KEPT = {".json", ".jsonl", ".csv"}  # endings of what is kept of a run
 PARTS = ("runs", "records")  # folders of a tier that archives have files of
 LARGEST = 2**28  # bytes that an archive may unpack to
 
@@ -48,8 +48,9 @@ def _add(archive: Path, results: Path, runs: list[Path]) -> int:
 def _files(results: Path, run: Path) -> Iterator[Path]:
     """What an archive keeps of a run."""
     clean = read_json(run / RUN).get("corruption") == "none"
-    names = (*KEPT, PREDICTIONS) if clean else KEPT
-    yield from (run / name for name in names if (run / name).is_file())
+    for file in sorted(run.iterdir()):
+        if file.suffix in KEPT or (clean and file.name == PREDICTIONS):
+            yield file
     name = run.relative_to(results / "runs")
     yield from (results / "records").glob(f"*/{name}")
 
@@ -118,4 +119,4 @@ def _has_place(name: str) -> bool:
         return False
     if parts[0] == "records":
         return len(parts) == 5
-    return len(parts) == 5 and parts[-1] in (*KEPT, PREDICTIONS)
+    return len(parts) == 5 and (Path(name).suffix in KEPT or parts[-1] == PREDICTIONS)
