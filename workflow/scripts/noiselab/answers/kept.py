@@ -1,9 +1,9 @@
 """Scored runs without their weights, in archives that go from one computer to another.
 
 An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
-tables, and the records from which the workflow knows that they are current. Of clean classifiers it has the
-predictions too: floors of other runs come from them. So tables can be made where nothing was
-trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
+tables, and the records from which the workflow knows that they are current. Of clean classifiers it
+has the predictions too: floors of other runs come from them. So tables can be made where nothing
+was trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
 """
 
 import json
