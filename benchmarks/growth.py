@@ -142,6 +142,7 @@ def finished(place: Path, run) -> None:
     summary |= {"steps": STEPS, "examples": 400, "measured_error_rate": run.error_rate}
     score = {"value": accuracy, "ci_low": accuracy - 2, "ci_high": accuracy + 2, "unit": "%"}
     score |= {"floor": 90.0, "excess_low": accuracy - 92, "excess_high": accuracy - 88}
+    score |= {"interval": "wilson_items", "excess_interval": "t_items", "items": 500}
     scores = {"accuracy": score | {"reason": None}}
     write_json(place / "run.json", run.content())
     write_json(place / "training.json", summary)

@@ -83,9 +83,8 @@ def load_line(row: dict[str, int]) -> str:
     share = 100 * row["short"] / max(1, row["submitted"])
     return (
         f"{row['jobs']:,} jobs; a cluster gets {row['submitted']:,} of them, and {share:.0f} % of "
-        f"these are planned to take less than a minute. In the end there are {row['files']:,} "
-        f"files of results, logs and records, nearly all small, and {row['notes']:,} in "
-        ".snakemake/."
+        f"these are planned to take less than a minute. Then there are {row['files']:,} files "
+        f"of results, logs and records, nearly all small, and {row['notes']:,} in .snakemake/."
     )
 
 
