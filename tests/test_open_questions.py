@@ -8,7 +8,8 @@ from scipy import stats
 from helpers import example_run
 from noiselab.answers.competence import gates
 from noiselab.answers.contrasts import side_by_side_table
-from noiselab.answers.recoveries import recoveries_table
+from noiselab.answers.figures import recovery_figure, saving
+from noiselab.answers.recoveries import recoveries_table, recovery_courses
 from noiselab.errors import NoiselabError
 from noiselab.planning import config, project
 
@@ -98,7 +99,9 @@ def recovery_run(start, seed):
     )
 
 
-def test_steps_until_a_score_is_back_are_those_of_its_first_evaluation_there():
+@pytest.fixture
+def recovered():
+    """Runs and histories."""
     curves = {  # test accuracy at steps 10, 20, 30, 40, by start and seed
         (None, 0): [50, 80, 97.2, 98],
         (None, 1): [40, 96.9, 95, 97],
@@ -113,7 +116,11 @@ def test_steps_until_a_score_is_back_are_those_of_its_first_evaluation_there():
         + [{"step": 10 * (i + 1), "test_accuracy": v} for i, v in enumerate(values)]
         for values in curves.values()
     ]
-    table = recoveries_table(runs, histories).set_index(["metric", "row"])
+    return runs, histories
+
+
+def test_steps_until_a_score_is_back_are_those_of_its_first_evaluation_there(recovered):
+    table = recoveries_table(*recovered).set_index(["metric", "row"])
     steps, share = table.loc["recovery_steps"], table.loc["recovery_share"]
     assert list(steps.index) == [
         "from the beginning",
@@ -144,3 +151,55 @@ def test_of_an_nll_less_is_better():
     table = recoveries_table(runs, histories).set_index(["metric", "row"])["ours"]
     assert table["recovery_steps", "after training with permuted noise"] == 1
     assert table["recovered_score", "after training with permuted noise"] == pytest.approx(-0.2)
+
+
+def test_a_course_has_the_steps_of_both_until_each_score_and_ends_with_the_table_s(recovered):
+    courses = recovery_courses(*recovered).set_index(["start", "seed"])
+    uniform = courses.loc["after training with uniform noise"]
+    # From the beginning 50, 80, 97 (98 less a point) and 97: at steps 10, 20, 30, 30.
+    assert list(uniform.loc[0, "scratch_steps"]) == [10, 20, 30, 30]
+    assert list(uniform.loc[0, "steps"]) == [10, 10, 10, 10]
+    # 40, then 96, which is what is wanted, and stays the best.
+    assert list(uniform.loc[1, "scratch_steps"]) == [10, 20, 20, 20]
+    assert list(uniform.loc[1, "steps"]) == [10, 30, 30, 30]
+    shift = courses.loc["after training with shift noise"]
+    assert list(shift.loc[0, "steps"]) == [20, 30, 30, 30]
+    assert list(shift.loc[1, "steps"].isna()) == [False, True, True, True]
+    table = recoveries_table(*recovered).set_index(["metric", "row"]).loc["recovery_steps", "ours"]
+    last = uniform[uniform["place"] == 3]
+    assert last["steps"].mean() == table["after training with uniform noise"]
+    assert last["scratch_steps"].mean() == table["from the beginning"]
+
+
+def test_of_an_nll_a_course_goes_down():
+    keys = {"family": "language_model", "dataset": "docstrings"}
+    runs = [
+        example_run(run_id="a", **keys),
+        example_run(run_id="b", parents={"init": "x/permuted_token-r1.00-s0"}, **keys),
+    ]
+    nll = [[6.0, 4.5, 5.0, 4.0], [5.0, 4.5, 4.04, 4.2]]
+    histories = [
+        [{"step": i + 1, "validation_nll": v} for i, v in enumerate(values)] for values in nll
+    ]
+    courses = recovery_courses(runs, histories)
+    assert list(courses["scratch_steps"]) == [1, 2, 2, 4]
+    assert list(courses["steps"]) == [1, 2, 2, 3]  # 4.05 is wanted
+
+
+def test_a_figure_of_recoveries_has_a_line_per_training_and_means_that_all_reach(recovered):
+    figure = recovery_figure(recovery_courses(*recovered))
+    data = figure.data
+    means = data[data["kind"] == "mean of 2 trainings"].groupby("series", sort=False)
+    values = {name: list(part["value"]) for name, part in means}
+    assert values["after training with uniform noise"] == [10, 20, 20]
+    assert values["after training with shift noise"] == [(20 + 10) / 2]
+    thin = data[(data["kind"] == "seed 1") & (data["series"] == "after training with shift noise")]
+    assert list(thin["value"]) == [10]
+    same = data[data["series"] == "from the beginning"]
+    assert list(same["value"]) == list(same["steps from the beginning until a score"])
+    assert "uniform noise: 20 steps against 25" in figure.alt
+    assert "shift noise: not reached by 1 of 2 trainings" in figure.alt
+    for form in ("wide", "narrow"):
+        drawn = saving.svg(getattr(figure, form), figure.alt, form)
+        assert "from the beginning" in drawn
+        assert "NaN" not in drawn
