@@ -13,6 +13,10 @@ from noiselab.answers.recoveries import recoveries_table, recovery_courses
 from noiselab.errors import NoiselabError
 from noiselab.planning import config, project
 
+RATIOS = {0.0, 0.1, 0.3, 0.5, 1.0}
+OTHERS = ("vit_", "text_")  # names of families beside classifiers
+STARTS = ("short_clean", "short_noisy", "long_clean", "long_noisy")
+
 
 @pytest.fixture(scope="module")
 def graph():
@@ -21,6 +25,48 @@ def graph():
 
 
 # ------------------------------------------------------------------------------------ the plan
+
+
+@pytest.fixture(scope="module", params=["smoke", "desk", "lab"])
+def larger(request, tmp_path_factory):
+    """The plan of a tier that asks more."""
+    root = str(tmp_path_factory.mktemp("data"))
+    changes = {"studies": ["open_questions"], "data": {"root": root}}
+    settings = config.load(changes, tier=request.param)
+    return project.plan(settings, f"results/{request.param}").graph
+
+
+def test_larger_tiers_ask_all(larger, graph):
+    assert set(graph.plan.experiments) <= set(larger.plan.experiments)
+    test_every_question_has_a_table_and_every_experiment_a_gate(larger)
+
+
+def test_what_was_learned_before_is_a_grid_of_five_noise_ratios(larger):
+    """Nothing, briefly or long, with clean or noisy targets; other data before, in the same tokens
+    where it is text; each at the same seed."""
+    plan = larger.plan
+    ratios = {0.0, 1.0} if larger.config["tier"] == "smoke" else RATIOS
+    for prefix, nothing in (("", "plain_uniform"), *((p, f"{p}after_nothing") for p in OTHERS)):
+        starts = [f"{prefix}after_{how}" for how in STARTS]
+        for name in (nothing, *starts):
+            runs = [plan.runs[run] for run in plan.experiments[name]]
+            assert {run.noise_ratio for run in runs} == ratios
+            assert len({run.run_id for run in runs}) == len(runs)
+        for name, how in zip(starts, STARTS, strict=True):
+            for run in (plan.runs[run_id] for run_id in plan.experiments[name]):
+                first = plan.runs[run.parents["init"]]
+                assert (first.noise_ratio > 0) == how.endswith("noisy")
+                assert first.dataset != run.dataset
+                assert first.model == run.model
+                assert (first.seed, first.family) == (run.seed, run.family)
+                own, other = (plan.datasets[r.dataset] for r in (run, first))
+                for key in ("tokenizer_parts", "tokenizer_packages", "vocabulary"):
+                    assert own.get(key) == other.get(key)
+        steps = {
+            length: plan.runs[plan.experiments[f"{prefix}before_{length}"][0]].training["steps"]
+            for length in ("short", "long")
+        }
+        assert steps["short"] < steps["long"]
 
 
 def test_every_question_has_a_table_and_every_experiment_a_gate(graph):
@@ -88,6 +134,19 @@ def test_each_model_has_its_own_clean_row_once():
     assert list(table["ours"]) == [98.5, 97.5, 55, 90.5, 42]
     assert (table["n_seeds"] == 2).all()
     assert table["excess"].iloc[-1] == -8
+
+
+def test_noise_ratios_have_a_row_each_where_there_are_several():
+    clean = rows("a/clean", "none", [98.0, 99]).assign(noise_ratio=0.0, error_rate=0.0)
+    parts = [
+        rows(f"a/{ratio}", "uniform_label", [value, value + 1]).assign(
+            noise_ratio=ratio, error_rate=ratio / (1 + ratio)
+        )
+        for ratio, value in ((1.0, 80.0), (0.5, 90.0))
+    ]
+    table = side_by_side_table({"a": pd.concat([clean, *parts])}, {"a": "A"}, ["accuracy"])
+    assert list(table["row"]) == ["A, clean", "A, uniform, r = 0.5", "A, uniform, r = 1"]
+    assert list(table["ours"]) == [98.5, 90.5, 80.5]
 
 
 def recovery_run(start, seed):
