@@ -88,6 +88,22 @@ def test_a_contrast_can_be_of_one_noise_ratio():
     assert list(plain["ours"]) == [-0.5, -10]
 
 
+def test_without_one_there_is_a_row_per_noise_ratio_with_noise():
+    """Seeds are paired within each: 10 less at r = 0.5, 20 less at r = 1."""
+    sides = {}
+    for name, less in (("matrix", 0), ("human", 10)):
+        parts = [rows([80.0 - k * less, 84.0 - k * less], [80.0, 80.0]) for k in (1, 2)]
+        for part, ratio in zip(parts, (0.5, 1.0), strict=True):
+            part["noise_ratio"] = np.where(part["corruption"] == "none", 0.0, ratio)
+        sides[name] = pd.concat([parts[0], parts[1][1:]])
+    table = contrasts_table(sides, [ENTRY])
+    plain = table[table["metric"] == "accuracy_difference"]
+    labels = [f"people, same matrix, r = {ratio}" for ratio in ("0.5", "1")]
+    assert list(plain["row"]) == labels
+    assert list(plain["ours"]) == [-10, -20]
+    assert list(plain["n_seeds"]) == [2, 2]
+
+
 def test_a_note_says_which_differences_stay_after_the_correction():
     """Three seeds each: one has p = 0.0001, three have p = 0.017, and 3 times that is too much."""
     clear = {"matrix": rows([80.0, 82, 84], [80] * 3), "human": rows([75.0, 77.1, 79.2], [80] * 3)}

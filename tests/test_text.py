@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from commands import run
 from helpers import example_run
-from noiselab.data import text, text_sources
+from noiselab.data import sources, text, text_sources
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
 from noiselab.noise.registry import corruption
@@ -138,6 +138,35 @@ def test_a_data_set_of_several_folders_has_the_documents_of_all_of_them(parts):
     splits = {s: decoded(tokenizer, a, 0) for s, a in arrays.items()}
     assert sorted(d for of_split in splits.values() for d in of_split) == sorted(documents)
     assert set(splits["validation"]) == {d for d in documents if text.in_validation(d, 0.2)}
+
+
+def test_data_sets_may_share_the_tokenizer_of_a_third_text(parts):
+    """That of a data set made of this text, whatever documents of its own a data set has."""
+    folder, documents = parts
+    _, usual, _ = prepare(folder, SPEC | {"parts": PARTS}, out="both")
+    one, other = (SPEC | {"parts": [part], "tokenizer_parts": PARTS} for part in PARTS)
+    alone = prepare(folder, SPEC | {"parts": PARTS[:1]}, out="alone")[1]
+    assert alone.get_vocab() != usual.get_vocab()
+    for spec, own in ((one, documents[:60]), (other, documents[60:])):
+        _, tokenizer, arrays = prepare(folder, spec, out=spec["parts"][0]["folder"])
+        assert tokenizer.to_str() == usual.to_str()
+        found = [d for a in arrays.values() for d in decoded(tokenizer, a, 0)]
+        assert sorted(found) == sorted(own)
+        assert sources.folders(spec) == [
+            spec["parts"][0]["folder"],
+            *{"reviews", "papers"} - {spec["parts"][0]["folder"]},
+        ]
+    lacking = one | {"tokenizer_parts": [{"folder": "nowhere", "text_column": "text"}]}
+    with pytest.raises(NoiselabError, match="nowhere"):
+        text.check(lacking, folder / "source")
+
+
+def test_docstrings_may_have_the_tokenizer_of_other_packages(tmp_path):
+    spec = SPEC | {"kind": "docstrings", "packages": ["tqdm"]}
+    usual = prepare(tmp_path, spec | {"packages": ["yaml"]}, out="usual")[1]
+    lent = prepare(tmp_path, spec | {"tokenizer_packages": ["yaml"]}, out="lent")[1]
+    assert lent.to_str() == usual.to_str()
+    assert lent.to_str() != prepare(tmp_path, spec, out="own")[1].to_str()
 
 
 def test_the_head_of_several_folders_has_as_much_of_each():

@@ -47,6 +47,8 @@ TABLES += [
     "pretraining_differences",
     "recoveries",
 ]
+TABLES += ["vit_pretraining", "vit_pretraining_differences"]
+TABLES += ["text_pretraining", "text_pretraining_differences"]
 TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
 TABLES += ["text_differences", "generators", "generator_differences", "guided"]
 TABLES += [

@@ -20,7 +20,7 @@ from noiselab.answers import (
 )
 from noiselab.answers.contrasts import contrasts_table, side_by_side_table
 from noiselab.answers.pictures import sheet
-from noiselab.answers.recoveries import recoveries_table
+from noiselab.answers.recoveries import recoveries_table, recovery_courses
 from noiselab.answers.speedups import speedups_table
 from noiselab.errors import NoiselabError
 from noiselab.families.work import passes
@@ -207,6 +207,13 @@ def _progress(sources: Sources) -> figures.Drawing:
     return figures.progress_figure(trainings, name, tables.panel(name), unit)
 
 
+def _recovery(sources: Sources) -> figures.Drawing:
+    """From history.jsonl of each run, which come after the experiments' metrics."""
+    files = sources.files[-len(sources.runs) :]
+    courses = recovery_courses(map(Run.read, sources.runs), map(reading.rows, files))
+    return figures.recovery_figure(courses)
+
+
 TABLES: dict[str, TableBuilder] = {
     "runs": TableBuilder(_runs),
     "scale": TableBuilder(_scale),
@@ -250,6 +257,7 @@ FIGURES: dict[str, Callable[[Sources], figures.Drawing]] = {
 } | {
     "samples": _samples,
     "progress": _progress,
+    "recovery": _recovery,
     "languages": lambda s: figures.languages_figure(s.published()),
 }
 

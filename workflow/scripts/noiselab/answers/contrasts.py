@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NOISES
-from noiselab.answers.tables import EXCESS, panel, run_cell, seeds_estimate, tidy
+from noiselab.answers.tables import EXCESS, panel, rate_text, run_cell, seeds_estimate, tidy
 from noiselab.measures.statistics import Estimate, difference, over_seeds
+from noiselab.planning import rates
 
 
 class Contrast(NamedTuple):
@@ -37,7 +38,8 @@ def contrast(first: pd.DataFrame, second: pd.DataFrame, above_floor: bool = Fals
 def side_by_side_table(
     metrics: dict[str, pd.DataFrame], labels: dict[str, str], wanted: list[str]
 ) -> pd.DataFrame:
-    """A row per label, kind of noise and data set: each model without noise, then with each noise.
+    """A row per label, kind of noise, noise ratio and data set: each model without noise, then with
+    each noise. Where a kind has one noise ratio, its row does not say it.
 
     metrics: experiment -> rows of runs; labels: experiment -> what its model is called, which
     several experiments may share; wanted: metrics, a block each.
@@ -47,10 +49,14 @@ def side_by_side_table(
     rows = rows[rows["metric"].isin(wanted)].drop_duplicates(["run_id", "metric", "label"])
     order = {label: place for place, label in enumerate(dict.fromkeys(called.values()))}
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(["none", *rows["corruption"]]))}
-    cells = []
-    for (label, kind, *_), group in rows.groupby(["label", "corruption", "dataset", "metric"]):
-        cell = run_cell(group) | {"row": f"{label}, {NOISES.get(kind, kind)}"}
-        cells.append(cell | {"place": (wanted.index(cell["metric"]), order[label], kinds[kind])})
+    cells, by = [], ["label", "corruption", "dataset", "metric", "error_rate"]
+    several = rows.groupby("corruption")["error_rate"].nunique() > 1
+    for (label, kind, *_, error), group in rows.groupby(by, dropna=False):
+        cell = run_cell(group)
+        rate = f", {rate_text(cell['noise_ratio'], error)}" if several[kind] else ""
+        cell |= {"row": f"{label}, {NOISES.get(kind, kind)}{rate}"}
+        place = (wanted.index(cell["metric"]), order[label], kinds[kind], rates.order(error))
+        cells.append(cell | {"place": place})
     table = tidy(sorted(cells, key=lambda cell: cell.pop("place")))
     if len(kinds) == 1:  # without noise, floors say nothing
         table[["floor", "excess", *EXCESS]] = np.nan
@@ -58,19 +64,30 @@ def side_by_side_table(
 
 
 def contrasts_table(metrics: dict[str, pd.DataFrame], entries: list[dict]) -> pd.DataFrame:
-    """A row per pair of experiments and data set, a block for the difference of their noisy runs'
-    scores, and one for what of it the floors leave open.
+    """A row per pair of experiments, noise ratio and data set, a block for the difference of their
+    noisy runs' scores, and one for what of it the floors leave open.
 
     metrics: experiment -> rows of runs; entries: `label`, `first` and `second` (experiments),
-    `metric` and perhaps `noise_ratio`; difference = second - first. Of an experiment that has not
-    been run there is no row.
+    `metric` and perhaps `noise_ratio` (default: each with noise); difference = second - first. Of
+    an experiment that has not been run there is no row.
     """
     cells = []
     for above_floor in (False, True):
         for entry in entries:
             if {entry["first"], entry["second"]} <= metrics.keys():
-                cells += _cells(entry, metrics, above_floor)
+                for single in _single(entry, metrics[entry["second"]]):
+                    cells += _cells(single, metrics, above_floor)
     return tidy(cells)
+
+
+def _single(entry: dict, rows: pd.DataFrame) -> list[dict]:
+    """An entry for each noise ratio of rows, where they have several and none is asked for."""
+    noisy = rows[rows["corruption"] != "none"]
+    ratios = sorted(noisy["noise_ratio"].dropna().unique()) if "noise_ratio" in noisy else []
+    if "noise_ratio" in entry or len(ratios) < 2:
+        return [entry]
+    labels = {ratio: f"{entry['label']}, {rate_text(ratio, None)}" for ratio in ratios}
+    return [entry | {"noise_ratio": ratio, "label": label} for ratio, label in labels.items()]
 
 
 def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:

@@ -29,6 +29,7 @@ SCORES = {
     "language_model": Score("validation_nll", more=False, margin=0.05, unit="nats/token"),
 }
 SCRATCH = "from the beginning"
+COURSE = ["family", "dataset", "start", "seed", "place", "scratch_steps", "steps"]
 BLOCKS = ("recovery_steps", "recovery_share", "recovered_score")
 
 
@@ -47,16 +48,49 @@ def recoveries_table(runs: Iterable[Run], histories: Iterable[list[dict]]) -> pd
     return tidy(cells)
 
 
-def _rows(runs: Iterable[Run], histories: Iterable[list[dict]]) -> list[dict]:
-    """A row per run with its measures; not a number where the score is not reached."""
+def recovery_courses(runs: Iterable[Run], histories: Iterable[list[dict]]) -> pd.DataFrame:
+    """Steps until a score is reached, beside those that training from the beginning takes until the
+    same score: a row per training that begins with weights, and score.
+
+    runs, histories: as of recoveries_table. The scores are those that the training from the
+    beginning of the same seed shows on its way (the best so far), up to that of the table, with
+    which each course ends. Columns: family, dataset, start, seed, place (number of the score, which
+    trainings of one recipe share), scratch_steps, steps (not a number: never reached).
+    """
+    rows = []
+    for run, own, first in _pairs(runs, histories):
+        if INIT not in run.parents:
+            continue
+        more = SCORES[run.family].more
+        best = (np.maximum if more else np.minimum).accumulate(first[:, 1])
+        scores = (np.minimum if more else np.maximum)(best, _wanted(run, first))
+        keys = {key: run[key] for key in ("family", "dataset", "seed")} | {"start": _start(run)}
+        for place, score in enumerate(scores):
+            usual, steps = (_reached(curve, score, more) for curve in (first, own))
+            rows.append(keys | {"place": place, "scratch_steps": usual, "steps": steps})
+    return pd.DataFrame(rows, columns=COURSE)
+
+
+def _pairs(runs: Iterable[Run], histories: Iterable[list[dict]]) -> list[tuple]:
+    """(run, its curve, that of the same seed from the beginning) of each run."""
     curves = {run.run_id: (run, _curve(run, h)) for run, h in zip(runs, histories, strict=True)}
     scratch = {
         (run.dataset, run.seed): own for run, own in curves.values() if INIT not in run.parents
     }
+    return [(run, own, scratch[run.dataset, run.seed]) for run, own in curves.values()]
+
+
+def _wanted(run: Run, first: np.ndarray) -> float:
+    """The score that counts as back, from the curve of training from the beginning."""
+    score = SCORES[run.family]
+    return first[-1, 1] - score.margin * (1 if score.more else -1)
+
+
+def _rows(runs: Iterable[Run], histories: Iterable[list[dict]]) -> list[dict]:
+    """A row per run with its measures; not a number where the score is not reached."""
     rows = []
-    for run, own in curves.values():
-        score, first = SCORES[run.family], scratch[run.dataset, run.seed]
-        wanted = first[-1, 1] - score.margin * (1 if score.more else -1)
+    for run, own, first in _pairs(runs, histories):
+        score, wanted = SCORES[run.family], _wanted(run, first)
         steps, usual = (_reached(curve, wanted, score.more) for curve in (own, first))
         better = own[-1, 1] - first[-1, 1]
         measures = (steps, 100 * steps / usual, better if score.more else -better)

@@ -10,7 +10,8 @@ import torch
 from noiselab import streams
 from noiselab.data.pairs import BEGIN, END, PAD, Pairs, Sequences, read_sequences
 from noiselab.errors import NoiselabError
-from noiselab.noise.registry import corruption
+from noiselab.noise.draws import taught_rows
+from noiselab.noise.registry import CORRUPTIONS, corruption
 from noiselab.run import Run
 from noiselab.training.loop import Batch
 
@@ -62,8 +63,15 @@ def target_rows(run: Run, target: Sequences) -> Rows:
     return Rows(target, run.target_length + run.symbols, *symbols)
 
 
+def of_tokens(run: Run) -> bool:
+    """Whether a run's noise is in single tokens of the targets, not in whole ones."""
+    return CORRUPTIONS[run.corruption].target == "token"
+
+
 def noisy_targets(run: Run, clean: Sequences) -> tuple[Sequences, np.ndarray]:
-    """Targets as trained on, and which of them are the teacher's, bool [N]."""
+    """Targets as trained on, but for wrong tokens, and which are the teacher's, bool [N]."""
+    if of_tokens(run):
+        return clean, np.zeros(clean.count, dtype=bool)
     corrupted = corruption(run).chosen(clean.count)
     if not corrupted.any():
         return clean, corrupted
@@ -113,6 +121,7 @@ class PairBatches:
     def __init__(self, run: Run, pairs: Pairs, device: torch.device):
         self.run, self.device = run, device
         self.size = run.training["batch_size"]
+        self.noise = corruption(run) if of_tokens(run) else None
         targets, self.corrupted = noisy_targets(run, pairs.target)
         self.source, self.target = source_rows(run, pairs.source), target_rows(run, targets)
         self.lengths = self.source.lengths + self.target.lengths
@@ -127,18 +136,27 @@ class PairBatches:
         """Pairs at positions start … stop - 1, all of one batch.
 
         Inputs: PairInputs; targets int64 [n, T], PAD where there is nothing to predict; corrupted
-        bool [n], pairs with the teacher's target. The weights of a batch's parts are such that
-        the mean of their losses is the mean over the tokens of the whole batch.
+        bool [n], pairs with the teacher's target, or, of wrong tokens, those of text. What the
+        decoder reads stays clean but for a teacher's targets. The weights of a batch's parts are
+        such that the mean of their losses is the mean over the tokens of the whole batch.
         """
         whole = self.indices(start // self.size)
         first = start % self.size
         index = whole[first : first + stop - start]
-        rows = self._to_device(self.target(index))
+        rows = self.target(index)
         parts = self.size / (stop - start)
-        labels = np.maximum(self.target.lengths[whole] - 1, 0).sum()
+        count = np.maximum(self.target.lengths[whole] - 1, 0).sum()
         source = self._to_device(self.source(index))
-        inputs = PairInputs(source, rows[:, :-1], parts / max(1, int(labels)))
-        return Batch(inputs, rows[:, 1:], self._to_device(self.corrupted[index]))
+        inputs = PairInputs(source, self._to_device(rows[:, :-1]), parts / max(1, int(count)))
+        labels, corrupted = rows[:, 1:], self.corrupted[index]
+        if self.noise is not None:
+            labels, corrupted = self._with_wrong_tokens(labels, index, start)
+        return Batch(inputs, self._to_device(labels), self._to_device(corrupted))
+
+    def _with_wrong_tokens(self, labels: np.ndarray, index: np.ndarray, start: int):
+        """Labels as taught, and which of those that are text are corrupted, bool, flat."""
+        taught, corrupted = taught_rows(self.noise, self.run, labels, index, start)
+        return taught, corrupted[labels >= self.noise.symbols]
 
     def indices(self, batch: int) -> np.ndarray:
         """Which pairs are in a batch, int64 [batch size]."""
@@ -155,4 +173,4 @@ class PairBatches:
         return batches[streams.permutation(seed, "batches", epoch, count)]
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)

@@ -17,7 +17,8 @@ MANY = 20_000  # files; of more, contents are not compared
 
 def folders(spec: dict) -> list[str]:
     """Folders below data.root that a real data set is made from."""
-    return [p["folder"] for p in spec.get("parts") or []] or [spec.get("source") or spec["name"]]
+    own = [p["folder"] for p in spec.get("parts") or []] or [spec.get("source") or spec["name"]]
+    return list(dict.fromkeys([*own, *(p["folder"] for p in spec.get("tokenizer_parts") or [])]))
 
 
 def hidden(name: str) -> bool:

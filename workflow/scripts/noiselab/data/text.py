@@ -92,6 +92,8 @@ def check(spec: dict, folder: Path) -> complete.Source:
     """What there is of the data set in `folder`, or beside it; each file is opened, none is read.
     NoiselabError where prepare() would not find what it needs."""
     found = [_opened(*part) for part in _chosen(spec, folder)]
+    if parts := spec.get("tokenizer_parts"):
+        found += [_opened(*part) for part in _chosen(spec | {"parts": parts}, folder)]
     for outside in (spec.get(domain) for domain in DOMAINS):
         if outside and "folder" in outside:
             found.append(_opened(outside, _part_files(outside, folder)))
@@ -237,6 +239,9 @@ def prepare(spec: dict, source: Path | None, gpt2: Path, work: Path, out: Path) 
     assigned = _assigned(spec["name"], documents, spec["validation_share"])
     if spec["tokenizer"] == "gpt2":
         tokenizer = gpt2_tokenizer(gpt2, spec["vocabulary"])
+    elif other := _tokenizer_spec(spec):
+        others = _assigned(spec["name"], _documents(other, source)[0], spec["validation_share"])
+        tokenizer = bpe_tokenizer(_sample(others)[1], spec["vocabulary"])
     else:
         head, sample = _sample(assigned)
         tokenizer = bpe_tokenizer(sample, spec["vocabulary"])
@@ -288,6 +293,15 @@ def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
     ]
     names = ", ".join(part["folder"] for part, _ in chosen)
     return _in_turn(documents), f"{spec['name']} read from {names}"
+
+
+def _tokenizer_spec(spec: dict) -> dict | None:
+    """A specification of the text that a data set's tokenizer is trained on, where it is another:
+    data sets that name the same one have the same tokens, so that weights can go from one to the
+    other."""
+    keys = {"tokenizer_packages": "packages", "tokenizer_parts": "parts"}
+    other = {key: spec[name] for name, key in keys.items() if spec.get(name)}
+    return spec | other if other else None
 
 
 def _first(documents: Iterator[str], characters: int) -> Iterator[str]:

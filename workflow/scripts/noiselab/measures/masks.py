@@ -10,7 +10,8 @@ A mask is a parquet file. Its columns:
 - `corrupted`: whether it was drawn as corrupted; `wrong`: whether it differs from the true one;
 - `error_probability`: how likely that was, where the noise depends on the example.
 
-Of text there are rows of corrupted targets only. Noise text takes the place of no other: `example`
+Of text there are rows of corrupted targets only; of pairs of texts `example` is the pair, and
+`place` says which of its target's tokens. Noise text takes the place of no other: `example`
 is the place in the noise text, `clean` not known. The file's metadata (key `noiselab`, JSON) says
 of which run it is, how many targets there are, and how many of them the rows cover.
 """
@@ -26,10 +27,10 @@ import pyarrow.parquet
 from noiselab import items
 from noiselab.data import pairs, prepared, text
 from noiselab.data.batches import Order, TokenBatches
-from noiselab.data.pair_batches import noisy_targets
+from noiselab.data.pair_batches import PairBatches, noisy_targets
 from noiselab.data.stretches import StretchBatches
 from noiselab.files import whole_file
-from noiselab.noise.draws import taught_labels, taught_tokens
+from noiselab.noise.draws import taught_labels, taught_rows, taught_tokens
 from noiselab.noise.registry import CORRUPTIONS, corruption
 from noiselab.run import Run
 
@@ -85,6 +86,8 @@ def label_mask(run: Run, limit: int) -> Mask:
 
 def token_mask(run: Run, limit: int) -> Mask:
     """Of tokens: the training text once, or the sequences that are visited."""
+    if "target_length" in run:
+        return pair_token_mask(run, limit)
     _, tokens, _ = text.read(run.data)
     noise, length = corruption(run), run.model["context"]
     if run.resample == "fresh":
@@ -113,6 +116,42 @@ def _text_once(run: Run, tokens: np.ndarray, noise, start: int, stop: int) -> py
     clean = np.asarray(tokens[start + 1 : stop + 1], dtype=np.int64)[None]
     taught, corrupted = taught_tokens(noise, run, clean, np.array([start]), 0)
     columns = {"example": np.arange(start + 1, stop + 1)[corrupted[0]]}
+    return pyarrow.table(columns | _columns(clean[corrupted], taught[corrupted]))
+
+
+def pair_token_mask(run: Run, limit: int) -> Mask:
+    """Of tokens of target sequences, symbols left out: those of all training pairs, or of the
+    batches that are visited. `example` is the pair, `place` the target's in its sequence."""
+    _, train, _ = pairs.read(run.data)
+    batches = PairBatches(run, train, "cpu")
+    size, rows = run.training["batch_size"], batches.target
+    if run.resample == "fresh":
+        lengths = [int(rows.body[batches.indices(i)].sum()) for i in range(run.training["steps"])]
+        within = np.searchsorted(np.cumsum(lengths), limit, side="right")
+        visited = max(1, int(within))
+        pieces = (_visited_pairs(batches, i * size, (i + 1) * size) for i in range(visited))
+        return sum(lengths), sum(lengths[:visited]), pieces
+    count = int(rows.body.sum())
+    ends = _pieces(len(rows.body), max(1, PIECE // (run.target_length + 1)))
+    return count, count, (_pairs_once(batches, *e) for e in ends)
+
+
+def _visited_pairs(batches: PairBatches, start: int, stop: int) -> pyarrow.Table:
+    """Corrupted targets of the pairs at these positions of the stream, of one batch."""
+    return _wrong_tokens(batches, batches.indices(start // batches.size), start, True)
+
+
+def _pairs_once(batches: PairBatches, start: int, stop: int) -> pyarrow.Table:
+    """Corrupted targets of the training pairs start … stop - 1."""
+    return _wrong_tokens(batches, np.arange(start, stop), 0, False)
+
+
+def _wrong_tokens(batches: PairBatches, index: np.ndarray, start: int, fresh: bool):
+    clean = batches.target(index)[:, 1:]
+    taught, corrupted = taught_rows(batches.noise, batches.run, clean, index, start)
+    row, place = np.nonzero(corrupted)
+    columns = {"position": start + row} if fresh else {}
+    columns |= {"example": index[row], "place": place}
     return pyarrow.table(columns | _columns(clean[corrupted], taught[corrupted]))
 
 

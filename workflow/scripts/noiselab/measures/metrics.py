@@ -363,16 +363,32 @@ def clean_text_metrics(parts: dict[str, tuple], context: int) -> dict[str, dict]
     return scores | {"nll_relative_rise": relative}
 
 
+def _token_floor(clean: dict, noise: Corruption) -> np.ndarray:
+    """NLL of each clean sequence where each token is predicted by q = (1 - e) p + e q_1, float [n].
+    Both are of one token, given its source and the clean tokens before it."""
+    e, tokens = noise.rate, clean["tokens"]
+    q = (1 - e) * clean["token_p"].astype(np.float64) + e * clean[f"{noise.name}_p"]
+    with np.errstate(divide="ignore"):  # what is never taught
+        nll = -np.log(q)
+    return np.bincount(np.repeat(np.arange(len(tokens)), tokens), nll, len(tokens))
+
+
 def seq2seq_metrics(own: dict, clean: dict, teacher_right: np.ndarray, noise: Corruption) -> dict:
     """NLL of a sequence-to-sequence model, as `classifier_metrics` gives scores.
 
     own, clean: `nll` float [n] in nats and `tokens` int [n] of the same clean validation targets,
     for the model and the clean run of its seed. teacher_right: bool [n], whether the noisy teacher
-    writes this very target. Scores are absolute, the rise over the clean run (paired over pairs)
-    and the relative rise, which is the same per token and per sequence.
+    writes this very target; where single tokens are wrong, the clean run's are `token_p`, its
+    probabilities of the true tokens, float [sum of tokens], and the same after the noise at an
+    error rate of 1 under the noise's name, `uniform_token_p`, say. Scores are absolute, the rise
+    over the clean run (paired over pairs) and the relative rise, which is the same per token and
+    per sequence.
     """
     nll, base, tokens = own["nll"], clean["nll"], clean["tokens"]
-    floor = noise.observed_nll(base, np.where(teacher_right, 0.0, np.inf))
+    if noise.target == "token":
+        floor = _token_floor(clean, noise)
+    else:
+        floor = noise.observed_nll(base, np.where(teacher_right, 0.0, np.inf))
     pairs = np.ones(len(nll))
     scores = {
         "nll": (nll, floor, tokens),

@@ -56,3 +56,19 @@ def _token_uniforms(run: Run, shape: tuple[int, int], places: np.ndarray, start:
         return np.stack([streams.uniform(run.seed, "noise", p, p + length) for p in places])
     u = streams.uniform(run.seed, "noise", start * length, (start + count) * length)
     return u.reshape(shape)
+
+
+def taught_rows(
+    noise: Corruption, run: Run, targets: np.ndarray, index: np.ndarray, start: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets that a run is taught by the sequences of training pairs at positions start, …
+
+    targets: int64 [n, length], the true ones, padded at the end; index: which pairs these are,
+    int64 [n], which matters with `fixed` noise. Each sequence has as many random numbers as the
+    longest, so that a target's do not depend on its batch. Returns targets and which are corrupted,
+    bool, [n, length].
+    """
+    width = run.target_length + 1
+    rows = index if run.resample == "fixed" else np.arange(start, start + len(index))
+    u = [streams.uniform(run.seed, "noise", i * width, i * width + targets.shape[1]) for i in rows]
+    return noise.draw(targets, np.stack(u))

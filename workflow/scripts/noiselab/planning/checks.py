@@ -95,7 +95,8 @@ def check_dataset(spec: dict) -> None:
 def check_packages(spec: dict) -> None:
     """Embedded data in use come out of packages that are there."""
     key, embedded = f"config key datasets.{spec['name']}", KINDS[spec["kind"]].download is None
-    named = {"packages": spec.get("packages", ())} if embedded else {}
+    own = ("packages", "tokenizer_packages") if embedded else ()
+    named = {part: spec.get(part) or () for part in own}
     for domain in DOMAINS:
         outside = spec.get(domain) or {}
         named |= {f"{domain}.{k}": outside[k] for k in ("packages", "licenses") if k in outside}

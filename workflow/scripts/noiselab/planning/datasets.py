@@ -81,7 +81,7 @@ def domains(spec: dict) -> list[dict]:
 def check_source(config: dict, spec: dict) -> None:
     """Data that no hub has, or that several folders hold, must lie in a local folder."""
     of_hub = spec["kind"] in ("text", "pairs", "labelled_texts", *FILE_KINDS, *FOUND_KINDS)
-    parts = spec.get("parts") or []
+    parts = [*(spec.get("parts") or []), *(spec.get("tokenizer_parts") or [])]
     outside = [d["folder"] for d in domains(spec) if "folder" in d]
     local = not spec.get("hub") or parts or outside
     if of_hub and local and config["data"]["root"] is None:

@@ -18,7 +18,7 @@ _TEXT = ("tokenizer", "vocabulary", "validation_share")
 _PAIRS = ("vocabulary", "source_length", "target_length", "train_size", "validation_size")
 _PAIRS += ("validation_share",)
 _LABELLED = ("classes", "prompt", "train_size", "test_size")
-_EMBEDDED = ("packages", "source_field", "label")  # that say nothing of files
+_EMBEDDED = ("packages", "tokenizer_packages", "source_field", "label")  # that say nothing of files
 # What a preparation cannot do without, though it may be null where the schema says so.
 _NEEDED = {
     "digits": _ARRAYS,

@@ -20,6 +20,7 @@ from noiselab.answers.figures.error_rate import (
 from noiselab.answers.figures.gradients import gradient_figure
 from noiselab.answers.figures.information import information_loss_figure, sample_complexity_figure
 from noiselab.answers.figures.progress import Training, progress_figure
+from noiselab.answers.figures.recovery import recovery_figure
 from noiselab.answers.figures.regions import regions_figure
 from noiselab.answers.figures.samples import samples_figure
 from noiselab.answers.figures.saving import save
@@ -37,7 +38,7 @@ from noiselab.answers.figures.stretches import (
 )
 
 __all__ = ["FAMILY_COLOURS", "FIGURES", "Drawing", "Training", "languages_figure"]
-__all__ += ["progress_figure", "samples_figure", "save"]
+__all__ += ["progress_figure", "recovery_figure", "samples_figure", "save"]
 
 FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "spectrum": spectrum_figure,

@@ -44,9 +44,9 @@ def look(number: int, **changes) -> Look:
     return Look(COLOURS[number], DASHES[number], SHAPES[number], **changes)
 
 
-def solid(number: int) -> Look:
+def solid(number: int, **changes) -> Look:
     """The look of a curve beside whose line stands its floor, dashed in the same colour."""
-    return replace(look(number), dash=())
+    return replace(look(number), dash=(), **changes)
 
 
 @dataclass(frozen=True)

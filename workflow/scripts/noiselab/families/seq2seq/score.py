@@ -6,6 +6,8 @@ import numpy as np
 
 from noiselab import reading
 from noiselab.data import pairs
+from noiselab.data.pair_batches import of_tokens
+from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import seq2seq_metrics
 from noiselab.measures.scores import DIVERGED, NONE, UNITS, excess, ratio_score, unscored
 from noiselab.measures.text_scores import score
@@ -19,6 +21,8 @@ def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     _, train, validation = pairs.read(run.data)
     own, clean = (predictions(files[name]) for name in ("predictions", "clean"))
     reading.expect(clean["nll"], files["clean"], "nll", "f", own["nll"].shape)
+    if of_tokens(run):
+        clean |= token_probabilities(files["clean"], clean, corruption(run).name)
     right = np.zeros(len(own["nll"]), dtype=bool)
     whose = _diverged(own, files)
     if "teacher" in files and not whose:
@@ -40,6 +44,20 @@ def predictions(path: Path) -> dict[str, np.ndarray]:
     lengths = (len(found["generated_index"]) + 1,)
     reading.expect(found["generated_offsets"], path, "generated_offsets", "iu", lengths)
     return found
+
+
+def token_probabilities(path: Path, kept: dict, noise: str) -> dict[str, np.ndarray]:
+    """A clean run's probabilities of validation tokens, without noise and with nothing else.
+    NoiselabError: it was trained before these were kept."""
+    names, found = ("token_p", f"{noise}_p"), reading.arrays(path)
+    if missing := [name for name in names if name not in found]:
+        raise NoiselabError(
+            f"{path}: no {missing[0]}, which a floor under {noise} takes; train this run again: "
+            f"snakemake --forcerun train_seq2seq -- {path}"
+        )
+    for name in names:
+        reading.expect(found[name], path, name, "f", (int(kept["tokens"].sum()),))
+    return {name: found[name] for name in names}
 
 
 def _diverged(own: dict, files: dict[str, Path]) -> str | None:
@@ -81,7 +99,10 @@ def generation_score(run: Run, own: dict, validation: pairs.Pairs) -> dict:
 
 
 def corruption_shares(run: Run, train: pairs.Pairs) -> dict:
-    """Share of target tokens that are the teacher's, in per cent (that of pairs is e)."""
+    """Share of target tokens that are the teacher's, in per cent (that of pairs is e); nothing
+    where there is none."""
+    if of_tokens(run):
+        return {}
     corrupted = corruption(run).chosen(train.target.count)
     clean = train.target.lengths()
     written = pairs.read_sequences(run.teacher_targets).lengths() if corrupted.any() else clean

@@ -13,11 +13,13 @@ from noiselab.data.pairs import BEGIN, END, PAD, Pairs
 from noiselab.families.work import Data
 from noiselab.models.marian import Symbols, marian
 from noiselab.models.settings import network_settings
+from noiselab.noise.corruptions.tokens import SYMBOLS, PermutedToken, UniformToken
 from noiselab.run import Run
 from noiselab.training.loop import Batch, Task
 
 EVALUATION_SIZE = 2**23  # logits per forward pass of an evaluation, 34 MB in float32
 SOURCE_TOKENS = 2**17  # positions of a padded batch of sources
+TOKEN_KINDS = (UniformToken, PermutedToken)  # noise whose floors are known from a clean run
 TOGETHER = 256  # sequences decoded or scored at once, at most
 
 
@@ -128,6 +130,36 @@ def sequence_nll(
     return nll, np.maximum(target.lengths[index] - 1, 0)
 
 
+@torch.no_grad()
+def token_probabilities(
+    model: nn.Module, run: Run, split: Pairs, index: np.ndarray, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Probabilities of the tokens of clean targets, pair after pair, float32 [tokens]: `token_p`,
+    and with the name of each noise of tokens what is left of it at an error rate of 1. From these
+    follow the floors of runs with such noise."""
+    source, target = source_rows(run, split.source), target_rows(run, split.target)
+    kinds = [kind(1.0, run.vocabulary, SYMBOLS) for kind in TOKEN_KINDS]
+    names = ["token_p", *(f"{kind.name}_p" for kind in kinds)]
+    found: list = [None] * len(index)
+    reads, writes = source.lengths[index], target.lengths[index]
+    # Twice the memory of an evaluation, in double precision and with copies by noise.
+    costs = np.maximum(reads / SOURCE_TOKENS, 4 * writes * run.vocabulary / EVALUATION_SIZE)
+    for part in by_length(reads + writes, costs, TOGETHER):
+        rows = torch.from_numpy(target(index[part])).to(device)
+        read = torch.from_numpy(source(index[part])).to(device)
+        labels = rows[:, 1:]
+        kept = labels != PAD
+        log_p = token_logits(model, read, rows[:, :-1], kept).double().log_softmax(-1)
+        log_p, true = log_p[:, : run.vocabulary], labels[kept][:, None]
+        of_part = [log_p.gather(-1, true).exp(), *(k.observed_tokens(log_p, true) for k in kinds)]
+        values = torch.cat(of_part, 1).float().cpu().numpy()
+        ends = np.cumsum(kept.sum(1).cpu().numpy())[:-1]
+        for i, own in zip(part, np.split(values, ends), strict=True):
+            found[i] = own
+    values = np.concatenate([*found, np.empty((0, len(names)), np.float32)])
+    return dict(zip(names, values.T, strict=True))
+
+
 def generation_subset(run: Run, count: int) -> np.ndarray:
     """A few validation pairs, the same in every run, to generate targets for; int64, ascending.
     All of them for a noisy teacher (`generated` is None)."""
@@ -149,7 +181,8 @@ def predictions(
 ) -> dict[str, np.ndarray]:
     """What is kept of a finished run: NLL in nats and tokens of each scored pair, float64 and
     int64 [n], and greedy outputs for a fixed subset of pairs as flat tokens with offsets. Of a
-    clean run also `shuffled_nll`, float64 [n]: each target with the source of another pair."""
+    clean run also `shuffled_nll`, float64 [n]: each target with the source of another pair; and
+    what `token_probabilities` gives."""
     model.eval()
     nll, tokens = sequence_nll(model, run, validation, scored, device)
     subset = generation_subset(run, validation.source.count)
@@ -159,6 +192,8 @@ def predictions(
     if run.corruption == "none" and len(scored) > 1:
         others = other_sources(scored)
         kept["shuffled_nll"], _ = sequence_nll(model, run, validation, scored, device, others)
+    if run.corruption == "none":
+        kept |= token_probabilities(model, run, validation, scored, device)
     return kept | {
         "nll": nll,
         "tokens": tokens,

@@ -1,4 +1,4 @@
-"""Wrong tokens in the targets of a language model."""
+"""Wrong tokens in the targets of a language model, or of a decoder."""
 
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from noiselab.run import Run
 TINY = 1e-8
 # A permutation is not taken out of predictions where that would multiply their errors by more.
 LARGEST_GAIN = 1000
+SYMBOLS = 3  # of pairs of texts: padding, begin and end, the first of the vocabulary
 UNIGRAM = "unigram.npy"  # of a prepared text: how often each token is in its training split
 
 
@@ -22,18 +23,26 @@ class TokenCorruption(Corruption):
     """With probability e a target becomes a wrong token, by a rule that knows the true one alone.
 
     rate: e; vocabulary: V, without what pads it for the network. The true token may be drawn, too,
-    so that `true_error_rate` of the targets differ.
+    so that `true_error_rate` of the targets differ. symbols: so many of the first tokens are no
+    text; they stay as they are, and no token becomes one, so that noise ends no sequence.
     """
 
-    families = ("language_model",)
+    families = ("language_model", "seq2seq")
     target = "token"
 
-    def __init__(self, rate: float, vocabulary: int):
-        self.rate, self.vocabulary = rate, vocabulary
+    def __init__(self, rate: float, vocabulary: int, symbols: int = 0):
+        self.rate, self.vocabulary, self.symbols = rate, vocabulary, symbols
 
     @classmethod
     def from_run(cls, run: Run) -> Self:
-        return cls(run.error_rate, run.vocabulary)
+        return cls(run.error_rate, run.vocabulary, SYMBOLS if run.family == "seq2seq" else 0)
+
+    def draw(self, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        drawn, corrupted = super().draw(targets, u)
+        if not self.symbols:
+            return drawn, corrupted
+        text = targets >= self.symbols
+        return np.where(text, drawn, targets), corrupted & text
 
     @property
     def true_error_rate(self) -> float:
@@ -76,18 +85,26 @@ class UniformToken(TokenCorruption):
 
     @property
     def true_error_rate(self) -> float:
-        return self.rate * (1 - 1 / self.vocabulary)
+        return self.rate * (1 - 1 / (self.vocabulary - self.symbols))
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return np.minimum(v * self.vocabulary, self.vocabulary - 0.5).astype(targets.dtype)
+        count = self.vocabulary - self.symbols
+        return self.symbols + np.minimum(v * count, count - 0.5).astype(targets.dtype)
 
     def observed(self, p):
         """q = (1 - e) p + e / V. p: probabilities, any shape, array or tensor; those of single
-        tokens or whole distributions."""
-        return (1 - self.rate) * p + self.rate / self.vocabulary
+        tokens or whole distributions. Beside symbols, whole distributions [..., V]: they keep their
+        p, and others share what is left of 1."""
+        if not self.symbols:
+            return (1 - self.rate) * p + self.rate / self.vocabulary
+        text = _beside(p, np.arange(self.vocabulary) >= self.symbols)
+        share = (p * text).sum(-1)[..., None] / (self.vocabulary - self.symbols)
+        return p + self.rate * text * (share - p)
 
     def observed_tokens(self, log_p, tokens):
-        """As from the whole distribution, which it does not need."""
+        """As from the whole distribution, which it does not need where there are no symbols."""
+        if self.symbols:
+            return super().observed_tokens(log_p, tokens)
         return self.observed(log_p.gather(-1, tokens).exp())
 
     def wrong_mean(self, values, true):
@@ -105,6 +122,7 @@ class UnigramToken(TokenCorruption):
     """
 
     name = "unigram_token"
+    families = ("language_model",)
 
     def __init__(self, rate: float, counts: np.ndarray):
         super().__init__(rate, len(counts))
@@ -158,9 +176,11 @@ class PermutedToken(TokenCorruption):
 
     name = "permuted_token"
 
-    def __init__(self, rate: float, vocabulary: int):
-        super().__init__(rate, vocabulary)
-        self.wrong, self.right = derangement(vocabulary)
+    def __init__(self, rate: float, vocabulary: int, symbols: int = 0):
+        super().__init__(rate, vocabulary, symbols)
+        pair = derangement(vocabulary - symbols)
+        kept = np.arange(symbols)
+        self.wrong, self.right = (np.append(kept, symbols + tokens) for tokens in pair)
 
     @property
     def true_error_rate(self) -> float:
