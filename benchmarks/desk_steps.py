@@ -19,7 +19,7 @@ from comparing import CPU, Bench, benchmark
 from noiselab.models.attention import IMPLEMENTATION
 from noiselab.models.gpt2 import gpt2
 from noiselab.planning import config
-from noiselab.processes import MEMORY
+from noiselab.processes import MEMORY, keep_memory
 from noiselab.training import precision
 
 LIMIT = 600  # seconds that a measurement may take
@@ -33,8 +33,8 @@ def memory(bench: Bench) -> None:
         bench,
         "memory kept by the process",
         "the same, as glibc treats memory by default",
-        (IMPLEMENTATION, MEMORY),
-        (IMPLEMENTATION, {}),
+        (IMPLEMENTATION, True),
+        (IMPLEMENTATION, False),
     )
 
 
@@ -44,13 +44,13 @@ def attention(bench: Bench) -> None:
         bench,
         "attention in parts where it computes in bf16",
         "PyTorch's fused attention, as transformers calls it",
-        (IMPLEMENTATION, MEMORY),
-        (FUSED, MEMORY),
+        (IMPLEMENTATION, True),
+        (FUSED, True),
     )
 
 
 def compare(bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple) -> None:
-    """Add the line of two settings: attention, and environment of the process."""
+    """Add the line of two settings: attention, and whether memory is kept."""
     found = ([], [])
     for _ in range(bench.rounds):
         for setting, results in zip((ours, theirs), found, strict=True):
@@ -70,10 +70,11 @@ def compare(bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple)
     )
 
 
-def measured(attention: str, memory: dict) -> dict:
+def measured(attention: str, kept: bool) -> dict:
     """Seconds of the steps and GiB at most of a process of its own."""
-    environment = {k: v for k, v in os.environ.items() if k not in MEMORY} | memory
-    command = [sys.executable, __file__, attention]
+    environment = {k: v for k, v in os.environ.items() if k not in MEMORY}
+    environment |= MEMORY if kept else {}
+    command = [sys.executable, __file__, attention, *(["kept"] if kept else [])]
     return json.loads(subprocess.check_output(command, text=True, timeout=LIMIT, env=environment))
 
 
@@ -104,4 +105,6 @@ def steps(attention: str) -> dict:
 
 
 if __name__ == "__main__":
+    if "kept" in sys.argv:
+        keep_memory()
     print(json.dumps(steps(sys.argv[1])))

@@ -1,6 +1,8 @@
-"""A process that follows its parent ends with it, however it was started and whenever that is."""
+"""A process that follows its parent ends with it, however it was started and whenever that is; one
+that keeps memory has it mapped once."""
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -63,3 +65,44 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+# Prints page faults of eight large arrays, one after the other, and MB in use at the end.
+ARRAYS = """
+import ctypes, resource, sys
+import numpy as np
+from noiselab import processes
+
+keep, back = (word in sys.argv for word in ("keep", "back"))
+if keep:
+    processes.keep_memory()
+np.ones(8_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8):
+    np.ones(8_000_000)
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+if back:
+    processes.give_back()
+pages = int(open("/proc/self/statm").read().split()[1])
+print(faults, pages * resource.getpagesize() // 1_000_000)
+"""
+
+
+def arrays(*words: str) -> tuple[int, int]:
+    """What ARRAYS prints."""
+    command = [sys.executable, "-c", ARRAYS, *words]
+    environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
+    environment |= {"PYTHONPATH": str(SCRIPTS), "OPENBLAS_NUM_THREADS": "1"}
+    said = subprocess.check_output(command, text=True, timeout=LIMIT, env=environment)
+    faults, megabytes = map(int, said.split())
+    return faults, megabytes
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="memory of glibc"
+)
+def test_memory_that_is_kept_is_mapped_once_and_can_be_given_back():
+    usual, kept, back = arrays(), arrays("keep"), arrays("keep", "back")
+    assert 10 * kept[0] < usual[0]
+    assert kept[1] > usual[1] + 50  # an array has 64 MB
+    assert back[1] < kept[1] - 50

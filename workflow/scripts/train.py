@@ -8,6 +8,7 @@ from noiselab import records
 from noiselab.errors import run_script
 from noiselab.files import digest, read_json, save_arrays, write_json
 from noiselab.planning import provenance
+from noiselab.processes import keep_memory
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.loop import SNAPSHOT, Settings, train
@@ -31,6 +32,7 @@ def main() -> None:
     identity = digest(digests)  # a checkpoint of other settings or data is of no use
     folder = arguments.checkpoints / identity[:12]
 
+    keep_memory()
     with distributed.process_group() as device:
         task = import_module(f"noiselab.families.{run.family}.task").task(run, device)
         facts = {"digests": digests}

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from noiselab import progress, streams
 from noiselab.errors import NoiselabError
+from noiselab.processes import give_back
 from noiselab.training import checkpoint, distributed, precision
 from noiselab.training.records import History, Meter
 from noiselab.training.weights import save_weights
@@ -316,6 +317,7 @@ def _evaluate(model: nn.Module, evaluate: Callable, meter: Meter) -> dict[str, f
     with meter.paused(), torch.no_grad():
         scores = evaluate(model)
     model.train()
+    give_back()  # what it used is of other shapes than what a step needs
     return scores
 
 
