@@ -277,7 +277,7 @@ def test_names_are_those_of_the_families():
         "uniform_text",
         "gaussian_text",
     ]
-    assert registry.names("seq2seq") == ["teacher"]
+    assert registry.names("seq2seq") == ["uniform_token", "permuted_token", "teacher"]
     assert "none" in CORRUPTIONS
     assert "none" not in registry.names()
     assert Clean().tie == 0

@@ -25,7 +25,7 @@ TOOLS = {
 }  # no rule calls them as a job
 ASIDE = {"preflight", "prepare_image_files", "prepare_out_of_domain", "write_mask"}
 ASIDE |= {"annotate"}  # no experiment of the studies has such noise
-ASIDE |= {"make_crate", "make_bundle"}  # only where they are asked for
+ASIDE |= {"make_crate", "make_bundle", "keep_runs", "restore_runs"}  # where they are asked for
 # Of other studies.
 ASIDE |= {"collect_curves", "measure_noise_text", "measure_guidance", "unpack_model"}
 ASIDE |= {"prepare_labelled_texts", "extract_features", "fit_probes", "measure_heads", "fine_tune"}

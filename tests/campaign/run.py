@@ -110,7 +110,7 @@ class Campaign:
         while not early and self.workflow.running() and not self.workflow.jobs():
             self.look()
             if time.monotonic() > limit:
-                return self.wait()
+                return self.await_end()
         end = time.monotonic() + wait
         while self.workflow.running() and time.monotonic() < end:
             self.look()
@@ -119,7 +119,7 @@ class Campaign:
         """Call the workflow until it ends well."""
         while True:
             if self.workflow.running():
-                self.wait()
+                self.await_end()
             if self.workflow.process is not None:
                 self.note()
                 if self.done():
@@ -127,10 +127,11 @@ class Campaign:
             self.call()
 
     def done(self) -> bool:
-        """Whether the last call ended well, and no fault came after it."""
+        """Whether the last call ended well, and began after the last fault: what is damaged while
+        Snakemake runs may be out of its sight."""
         process = self.workflow.process
-        after = self.log and self.log[-1]["moment"] == "at rest" and not self.log[-1]["calls"]
-        return process is not None and process.returncode == 0 and not after
+        seen = not self.log or self.log[-1]["calls"]
+        return process is not None and process.returncode == 0 and bool(seen)
 
     def call(self) -> None:
         """Start Snakemake once more; help where it failed again and again."""
@@ -149,7 +150,7 @@ class Campaign:
         shutil.rmtree(self.workflow.folder / ".snakemake", ignore_errors=True)
         self.failed = 0
 
-    def wait(self) -> None:
+    def await_end(self) -> None:
         """Until Snakemake has ended, which it must within a limit."""
         while self.workflow.running():
             self.look()
@@ -250,13 +251,15 @@ def sequence(kinds: list[str], count: int, chance: random.Random) -> list[str]:
 
 @contextmanager
 def ended(workflow: Workflow) -> Iterator[Workflow]:
-    """A workflow of which nothing runs after the block, nor its server."""
+    """A workflow of which nothing runs after the block, nor its server; nor has it a disk."""
     try:
         yield workflow
     finally:
         workflow.kill()
         for server in workflow.servers():
             server.kill()
+        if workflow.folder.is_mount():
+            run(["umount", "--lazy", workflow.folder])
 
 
 def in_peace(workflow: Workflow) -> tuple[dict, dict]:
