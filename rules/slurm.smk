@@ -2,6 +2,7 @@
 from noiselab.planning import clusters, slurm
 
 slurm.mend(sys.modules.get("snakemake_executor_plugin_slurm"))
+clusters.mend(sys.modules.get("snakemake_executor_plugin_cluster_generic"))
 
 # Snakemake keeps one onstart, the last: this one does what was there before it as well.
 _before = workflow._onstart
