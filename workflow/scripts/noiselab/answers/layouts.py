@@ -103,6 +103,7 @@ NAMES |= {
     "steps_to_rule": "training until other cases are right (95 %)",
     "steps_to_goal": "training until the NLL is as low as wanted",
     "speedup": "times sooner",
+    "learning_rate_multiplier": "learning rate, multiplied by",
     "recovery_steps": "training until the score is back",
     "recovery_share": "of that from the beginning",
     "recovered_score": "score in the end, minus that from the beginning",
@@ -117,7 +118,7 @@ NOISES |= {"uniform_token": "uniform", "permuted_token": "permuted", "pair_flip"
 NOISES |= {"instance_dependent": "by image"}
 DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoised_nll": 4}
 DECIMALS |= dict.fromkeys(["steps_to_memory", "steps_to_most", "steps_to_rule"], 0)
-DECIMALS |= {"steps_to_goal": 0, "speedup": 2}
+DECIMALS |= {"steps_to_goal": 0, "speedup": 2, "learning_rate_multiplier": 2}
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
