@@ -149,6 +149,20 @@ def scale():
     )
 
 
+def generated_grid():
+    """Consistency lost beyond the floor: 100 / images per class + 1,000 / steps + classes / 10."""
+    sizes = ((5, 40), (5, 160), (20, 40), (20, 160))
+    rows = [
+        cell(metric="consistency_drop", unit="points", classes=classes, train_size=classes * images)
+        | {"ours": 50 + above, "floor": 50.0, "steps": steps, "n_seeds": 3}
+        | {"excess_low": above - 1, "excess_high": above + 1}
+        for classes, images in sizes
+        for steps in (500, 2000)
+        for above in [100 / images + 1000 / steps + classes / 10]
+    ]
+    return [tables.tidy(rows).assign(steps=[row["steps"] for row in rows])]
+
+
 def batches():
     images = [
         cell(metric="accuracy", noise_ratio=ratio, batch_multiplier=k)
@@ -205,6 +219,25 @@ def classifier():
         for c in ("uniform_label", "shift_label")
     )
     return [uniform, shifted]
+
+
+def label_noise():
+    """CIFAR-10 in all three tables, digits in the first two."""
+    anew = [
+        tables.tidy(each(["cifar10", "digits"], metric="accuracy", corruption=corruption))
+        for corruption in ("uniform_label", "shift_label")
+    ]
+    for table in anew:
+        table["measured_error_rate"] = table["error_rate"]
+    kinds = (("none", 0.0, 92.0), ("given_labels", 0.4, 80.0), ("given_labels", 0.17, 88.0))
+    kinds += (("transition_matrix", 0.4, 83.0), ("uniform_label", 0.4, 85.0))
+    once = [
+        cell(metric="accuracy", dataset="cifar10", corruption=corruption, ours=value)
+        | {"ci_low": value - 1, "ci_high": value + 1, "floor": 90.0, "corruption": corruption}
+        | {"error_rate": None, "measured_error_rate": share}
+        for corruption, share, value in kinds
+    ]
+    return [*anew, tables.tidy(once)]
 
 
 def learning_curves():
@@ -265,6 +298,7 @@ SOURCES = {
     "signature": lambda: [noise_table("nll_rise")],
     "tokens": lambda: [token_probabilities()],
     "classifier": classifier,
+    "label_noise": label_noise,
     "language_model": language,
     "rulers": lambda: [rulers()],
     "seq2seq": lambda: [rises(5)],
@@ -276,6 +310,7 @@ SOURCES = {
     "context": lambda: [context()],
     "scale": lambda: [scale()],
     "batch": batches,
+    "generated_grid": generated_grid,
     "spectrum": spectrum,
 }
 DRAWN = {name: FIGURES[name](source()) for name, source in SOURCES.items()}
@@ -401,6 +436,34 @@ def test_text_has_the_colour_and_the_font_of_the_page(name):
         assert "http" not in svg.replace("http://www.w3.org/", "")
         strokes = set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg))
         assert strokes <= {"none", "currentColor", "transparent", drawing.GREY, *drawing.COLOURS}
+
+
+def test_generators_are_drawn_above_their_floors_by_images_and_by_steps():
+    *by_images, by_steps = views("generated_grid")
+    assert [title(view).startswith(t) for view, t in zip(by_images, ("500", "2,000"), strict=True)]
+    x, y = shown(by_images[0])["20 classes"]
+    assert x == [40, 160]
+    assert y == pytest.approx([2.5 + 2 + 2, 0.625 + 2 + 2])
+    assert shown(by_images[0])["floor"][1] == [0, 0]
+    x, y = shown(by_steps)["5 × 160"]
+    assert (x, y) == ([500, 2000], pytest.approx([0.625 + 2 + 0.5, 0.625 + 0.5 + 0.5]))
+    ((_, band), *_) = layers(by_steps, "area")
+    assert [v["high"] - v["low"] for v in band] == pytest.approx([2, 2])
+    assert "from 1.62 points with 5 classes of 160 images" in DRAWN["generated_grid"].alt
+
+
+def test_labels_of_people_stand_among_those_that_are_wrong_by_design():
+    (view,) = views("label_noise")
+    assert title(view).startswith("CIFAR-10")
+    curves = shown(view)
+    assert curves["given by people"] == ([0.17, 0.4], [88, 80])
+    assert curves["given by people: floor"] == ([0.17, 0.4], [90, 90])
+    assert curves["drawn once, as people err"] == ([0.4], [83])
+    assert curves["uniform, drawn once"] == ([0.4], [85])
+    uniform = SOURCES["label_noise"]()[0]
+    uniform = uniform[uniform["dataset"] == "cifar10"]
+    assert curves["uniform, drawn anew"][0] == pytest.approx(list(uniform["error_rate"]))
+    assert "given by people, CIFAR-10: 80.00 % with 40 % errors" in DRAWN["label_noise"].alt
 
 
 def test_colours_have_contrast_on_white_and_on_a_dark_page():

@@ -19,6 +19,7 @@ from noiselab.answers import (
     tables,
 )
 from noiselab.answers.contrasts import contrasts_table, side_by_side_table
+from noiselab.answers.grids import generated_grid_table, tuned, tuned_batches_table
 from noiselab.answers.pictures import sheet
 from noiselab.answers.recoveries import recoveries_table, recovery_courses
 from noiselab.answers.speedups import speedups_table
@@ -155,6 +156,18 @@ def _side_by_side(sources: Sources) -> pd.DataFrame:
     return table.sort_values("metric", key=lambda names: names.map(wanted.index), kind="stable")
 
 
+def _generated_grid(sources: Sources) -> pd.DataFrame:
+    metrics = sources.metrics()
+    return competence.marked(generated_grid_table(metrics), metrics, config.published())
+
+
+def _tuned_batches(sources: Sources) -> pd.DataFrame:
+    """Whether models have learned enough is asked of those that are chosen."""
+    chosen = {name: tuned(rows) for name, rows in sources.metrics().items()}
+    table = tuned_batches_table(pd.concat(chosen.values()))
+    return competence.marked(table, chosen, config.published())
+
+
 def _recoveries(sources: Sources) -> pd.DataFrame:
     """From history.jsonl of each run, which come after the experiments' metrics."""
     files = sources.files[-len(sources.runs) :]
@@ -219,6 +232,8 @@ TABLES: dict[str, TableBuilder] = {
     "scale": TableBuilder(_scale),
     "experiments": TableBuilder(_experiments),
     "side_by_side": TableBuilder(_side_by_side),
+    "generated_grid": TableBuilder(_generated_grid, JUDGED),
+    "tuned_batches": TableBuilder(_tuned_batches),
     "recoveries": TableBuilder(_recoveries),
     "contrasts": TableBuilder(_contrasts),
     "speedups": TableBuilder(_speedups),

@@ -17,6 +17,7 @@ RUN_KEYS = [
     "protocol",
     "source_share",
     "batch_multiplier",
+    "learning_rate_multiplier",
     "classes",
     "train_size",
     "noise_ratio",

@@ -106,6 +106,7 @@ NAMES |= {
     "step_flops": "computing of a step, over that of plain training",
     "step_seconds": "seconds of a step, over those of plain training",
     "speedup_seconds": "times sooner, in seconds",
+    "learning_rate_multiplier": "learning rate, multiplied by",
     "recovery_steps": "training until the score is back",
     "recovery_share": "of that from the beginning",
     "recovered_score": "score in the end, minus that from the beginning",
@@ -122,6 +123,7 @@ DECIMALS = {"accuracy": 2, "kl": 6, "tvd": 4, "nll": 4, "train_nll": 4, "denoise
 DECIMALS |= dict.fromkeys(["steps_to_memory", "steps_to_most", "steps_to_rule"], 0)
 DECIMALS |= {"steps_to_goal": 0} | dict.fromkeys(["speedup", "speedup_seconds"], 2)
 DECIMALS |= dict.fromkeys(["step_flops", "step_seconds"], 2)
+DECIMALS |= {"learning_rate_multiplier": 2}
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)

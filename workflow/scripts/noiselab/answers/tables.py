@@ -142,11 +142,20 @@ def _order(cell: dict) -> tuple:
 def _told_apart(metrics: pd.DataFrame) -> pd.DataFrame:
     """The rows of each run once, though several experiments share it, with a `label` where cells of
     several experiments would be one: these differ in what no cell says, such as the network."""
+    paces = _paces(metrics)
     if "experiment" not in metrics:
-        return metrics.assign(label="")
+        return metrics.assign(label=paces)
     metrics = metrics.drop_duplicates(["run_id", "metric", "protocol"])
     several = metrics.groupby(CELL, dropna=False)["experiment"].transform("nunique") > 1
-    return metrics.assign(label=(", " + metrics["experiment"]).where(several, ""))
+    return metrics.assign(label=(", " + metrics["experiment"]).where(several, "") + paces)
+
+
+def _paces(metrics: pd.DataFrame) -> pd.Series:
+    """What stands in a block's label where learning rates are others than the recipe's."""
+    if "learning_rate_multiplier" not in metrics:
+        return pd.Series("", metrics.index)
+    factors = metrics["learning_rate_multiplier"]
+    return factors.map(lambda factor: "" if pd.isna(factor) else f", learning rate × {factor:g}")
 
 
 def _is_batch_ablation(metrics: pd.DataFrame) -> bool:

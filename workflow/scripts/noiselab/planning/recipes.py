@@ -30,6 +30,16 @@ def recipe(config: dict, experiment: dict, spec: dict) -> dict:
     return changed
 
 
+def paced(recipe: dict, factor: float) -> dict:
+    """A recipe with its learning rates, the first and the last, times a factor."""
+    if factor == 1:
+        return recipe
+    optimizer, schedule = recipe["optimizer"], recipe["schedule"]
+    scaled = {"learning_rate": factor * optimizer["learning_rate"]}
+    last = {"final_learning_rate": factor * schedule["final_learning_rate"]}
+    return recipe | {"optimizer": optimizer | scaled, "schedule": schedule | last}
+
+
 def _check_model(family: str, recipe: dict, spec: dict) -> None:
     """A network needs all of its settings but the optional ones, knows no others, and must be
     possible."""

@@ -29,7 +29,7 @@ from noiselab.planning.hints import hint
 from noiselab.planning.image_sets import resolved
 from noiselab.planning.probes import backbone, check, chosen_backbones, probes
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
-from noiselab.planning.recipes import all_seeds, batch_multiplier, recipe, seeds, training
+from noiselab.planning.recipes import all_seeds, batch_multiplier, paced, recipe, seeds, training
 from noiselab.run import Run
 
 
@@ -76,6 +76,7 @@ class Place:
     seed: int
     axes: tuple = ()  # (axis, value) of each of the family's own
     multiplier: int | None = None  # None: what `batch_multiplier` says
+    learning_rate: float = 1  # what that of the recipe is multiplied by
 
 
 @dataclass(frozen=True)
@@ -216,10 +217,11 @@ def _runs(config: dict, results: str, experiment: dict, spec: dict):
     own = FAMILIES[experiment["family"]].experiment
     values = [[(a, v) for v in experiment.get(key, [a.default])] for key, a in own.items()]
     multipliers = experiment.get("batch_multipliers", [None])
-    for point in product(all_seeds(experiment), *values, multipliers, experiment["rates"]):
-        seed, *axes, multiplier, rate = point
+    paces = experiment.get("learning_rate_multipliers", [1])
+    for point in product(all_seeds(experiment), *values, multipliers, paces, experiment["rates"]):
+        seed, *axes, multiplier, pace, rate = point
         if seed in seeds(experiment, spec["name"], rate.noise_ratio):
-            place = Place(rate, seed, tuple(axes), multiplier)
+            place = Place(rate, seed, tuple(axes), multiplier, pace)
             yield _run(config, results, experiment, spec, place)
 
 
@@ -313,7 +315,7 @@ def _run(config, results, experiment, spec, place: Place) -> Run:
 
 def _own_run(config, results, experiment, spec, place: Place) -> Run:
     family, protocol, dataset = experiment["family"], experiment["protocol"], spec["name"]
-    kind, own = FAMILIES[family], recipe(config, experiment, spec)
+    kind, own = FAMILIES[family], paced(recipe(config, experiment, spec), place.learning_rate)
     clean, rate = place.rate.error_rate == 0, place.rate
     noise = {
         # A clean run is the same run whatever corruption or budget its siblings have.
@@ -324,6 +326,7 @@ def _own_run(config, results, experiment, spec, place: Place) -> Run:
         "error_rate": rate.error_rate,
         "batch_multiplier": place.multiplier
         or batch_multiplier(experiment, own, spec, rate.noise_ratio),
+        **({"learning_rate_multiplier": place.learning_rate} if place.learning_rate != 1 else {}),
         **({} if clean else experiment.get("noise", {})),
         **({"correction": own["correction"]} if "correction" in own and not clean else {}),
     }
@@ -427,6 +430,8 @@ def _annotator(config: dict, results: str, spec: dict, run: Run) -> Run:
 
 def _noise_name(noise: dict, rate: Rate) -> str:
     multiplier = f"-b{noise['batch_multiplier']}" if noise["batch_multiplier"] != 1 else ""
+    if "learning_rate_multiplier" in noise:
+        multiplier += f"-l{noise['learning_rate_multiplier']:g}"
     if noise["corruption"] == "none":
         return f"clean{multiplier}"
     corruption = CORRUPTIONS[noise["corruption"]]

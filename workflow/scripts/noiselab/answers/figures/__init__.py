@@ -9,10 +9,16 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from noiselab.answers.figures.conditions import batch_figure, context_figure, scale_figure
+from noiselab.answers.figures.conditions import (
+    batch_figure,
+    context_figure,
+    generated_grid_figure,
+    scale_figure,
+)
 from noiselab.answers.figures.drawing import Drawing
 from noiselab.answers.figures.error_rate import (
     classifier_figure,
+    label_noise_figure,
     language_model_figure,
     rulers_figure,
     seq2seq_figure,
@@ -43,6 +49,7 @@ __all__ += ["progress_figure", "recovery_figure", "samples_figure", "save"]
 FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "spectrum": spectrum_figure,
     "classifier": classifier_figure,
+    "label_noise": label_noise_figure,
     "language_model": language_model_figure,
     "rulers": rulers_figure,
     "seq2seq": seq2seq_figure,
@@ -51,6 +58,7 @@ FIGURES: dict[str, Callable[[list[pd.DataFrame]], Drawing]] = {
     "gradients": gradient_figure,
     "context": context_figure,
     "scale": scale_figure,
+    "generated_grid": generated_grid_figure,
     "batch": batch_figure,
     "learning": learning_figure,
     "learned": learned_figure,

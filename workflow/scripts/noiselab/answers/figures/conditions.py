@@ -119,11 +119,74 @@ def _sized(row: pd.Series) -> str:
     return f"{lost} % with {row['classes']:g} classes of {row['per_class']:g} images"
 
 
+ABOVE_FLOOR = "loss of consistency above the floor (points)"
+
+
+def generated_grid_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """What generators lose beyond their floor at the highest noise ratio: for each number of steps
+    against images per class, a curve per number of classes; then against steps, a curve per size of
+    the data. At 0, a generator shows the labels that it was taught and no other mistake."""
+    (table,) = tables
+    table = table.assign(per_class=table["train_size"] / table["classes"])
+    table = table[table["metric"] == "consistency_drop"]
+    table = table[table["error_rate"] == table["error_rate"].max()].dropna(
+        subset=["ours", "excess"]
+    )
+    panels = []
+    for steps, part in table.groupby("steps"):
+        named = [
+            (f"{classes:g} classes", own, "per_class") for classes, own in part.groupby("classes")
+        ]
+        panels += _above_panels(f"{steps:,} steps", "images per class", part["per_class"], named)
+    sizes = table.groupby(["classes", "per_class"])
+    named = [(f"{classes:g} × {images:g}", own, "steps") for (classes, images), own in sizes]
+    panels += _above_panels("classes × images", "steps of the clean run", table["steps"], named)
+    return drawing(_above_alt(table), panels, wide(2, 200), narrow())
+
+
+def _above_panels(title: str, label: str, x: pd.Series, named: list[tuple]) -> list[Panel]:
+    """Panels of at most so many curves. named: (name, rows, column on the axis) of each."""
+    panels = []
+    for part in batches(named, MOST - 1):
+        lines = [curve("floor", [x.min(), x.max()], [0, 0], rows.FLOOR, "floor")]
+        for i, (name, own, column) in enumerate(part):
+            lines += _above(own.sort_values(column), name, look(i), column)
+        y = rows.value_axis(ABOVE_FLOOR, lines, zero=True)
+        panels.append(Panel(title, rows.logarithmic_axis(label, x), y, lines))
+    return panels
+
+
+def _above(own: pd.DataFrame, name: str, style: Look, column: str) -> list[Curve]:
+    """The rows of a curve, drawn at what they lose above the floor."""
+    shifted = {"y": own["excess"], "low": own["excess_low"], "high": own["excess_high"]}
+    one = (own["n_seeds"] == 1).to_numpy()
+    found = []
+    for line in rows.ours(own, name, style, column):
+        points = line.points.assign(**{key: v.to_numpy() for key, v in shifted.items()})
+        points.loc[one, ["low", "high"]] = float("nan")  # of one training there is no interval
+        found.append(replace(line, points=points))
+    return found
+
+
+def _above_alt(table: pd.DataFrame) -> str:
+    """The least and the most that is lost, and where."""
+    head = "What generators lose beyond the noise floor, by classes, images and steps"
+    if len(table) == 0:
+        return f"{head}: nothing was run."
+    ordered = table.sort_values("excess")
+    texts = [
+        f"{number_text(row['excess'], row['metric'])} points with {row['classes']:g} classes of "
+        f"{row['per_class']:g} images and {row['steps']:,} steps"
+        for row in (ordered.iloc[0], ordered.iloc[-1])
+    ]
+    return f"{head}: from {texts[0]} to {texts[1]}."
+
+
 def batch_figure(tables: list[pd.DataFrame]) -> Drawing:
     """Final clean score against the batch multiplier, at the same number of clean examples: a
     panel per family and data set, a curve per noise ratio; crosses are runs that diverged."""
     table = pd.concat(tables)
-    table = table[table["metric"].isin(["accuracy", "nll"])]
+    table = table[table["metric"].isin(["accuracy", "consistency", "nll"])]
     panels, found = [], []
     for (dataset, metric), part in table.groupby(["dataset", "metric"], sort=False):
         name, unit = NAMES.get(dataset, dataset), part["unit"].iloc[0]

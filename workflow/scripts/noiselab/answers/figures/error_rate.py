@@ -16,6 +16,7 @@ from noiselab.answers.figures.drawing import (
     Look,
     Panel,
     batches,
+    look,
 )
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
 from noiselab.answers.layouts import BUDGETS, NAMES
@@ -39,6 +40,13 @@ RISES = {
 SETS = (Look(BLUE, shape="circle"), Look(VERMILLION, shape="square"))  # data sets of a panel
 OURS, DENOISED = Look(BLUE, shape="circle"), Look(GREEN, (8, 3), "triangle-up")
 ACCURACY = Axis("clean-test accuracy (%)", 0, 102)
+# Origins of wrong labels, in the figure of all label noise.
+PEOPLE = "given by people"
+ANEW = {"uniform_label": "uniform, drawn anew", "shift_label": "structured, drawn anew"}
+ONCE = {"given_labels": PEOPLE, "transition_matrix": "drawn once, as people err"}
+ONCE |= {"uniform_label": "uniform, drawn once"}
+KINDS = (PEOPLE, *list(ONCE.values())[1:], *ANEW.values())
+POINTS_FLOOR = replace(rows.FLOOR, shape="diamond", hollow=True, line=False)
 
 
 def classifier_figure(tables: list[pd.DataFrame]) -> Drawing:
@@ -64,6 +72,42 @@ def _corruption_table(tables: list[pd.DataFrame], corruption: str) -> pd.DataFra
         if (table["corruption"] == corruption).any():
             return table[table["metric"] == "accuracy"]
     return tables[0].iloc[:0]
+
+
+def label_noise_figure(tables: list[pd.DataFrame]) -> Drawing:
+    """Accuracy against the share of labels that are wrong: those that people gave beside those that
+    are wrong by design, a panel per data set that has both.
+
+    tables: of uniform and of shifted labels, drawn anew at each visit, and of labels that were
+    given, with as many drawn once.
+    """
+    table = pd.concat(_kinds(part) for part in tables)
+    table = table[(table["metric"] == "accuracy") & table["kind"].notna()]
+    table = table.assign(error_rate=table["measured_error_rate"])
+    given = list(dict.fromkeys(table.loc[table["kind"] == PEOPLE, "dataset"]))
+    panels, found = [], []
+    for dataset in given:
+        part, name = table[table["dataset"] == dataset], NAMES.get(dataset, dataset)
+        lines = rows.floor(part[part["kind"] == PEOPLE], f"{PEOPLE}: floor", style=POINTS_FLOOR)
+        for number, kind in enumerate(KINDS):
+            own = part[part["kind"] == kind]
+            lines += rows.ours(own, kind, look(number, line=kind in ANEW.values()))
+            found.append((f"{kind}, {name}", own))
+        panels.append(
+            Panel(name, rows.error_axis(lines), rows.value_axis(ACCURACY.title, lines), lines)
+        )
+    alt = rows.findings("Accuracy with wrong labels of several origins", found)
+    return drawing(alt, panels, wide(1, 300), narrow(height=230))
+
+
+def _kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their `kind`: what they are called in the figure of all label noise. The clean row
+    of a table of noise that is drawn anew is where its curve begins."""
+    noises = set(table["corruption"])
+    if "given_labels" in noises:
+        return table.assign(kind=table["corruption"].map(ONCE))
+    own = next((name for noise, name in ANEW.items() if noise in noises), None)
+    return table.assign(kind=own, measured_error_rate=table["measured_error_rate"].fillna(0.0))
 
 
 def _three(part: pd.DataFrame, name: str, step: bool = False) -> list[Curve]:

@@ -10,6 +10,7 @@ from noiselab.families.descriptor import (
     PREDICTIONS,
     RUN,
     SHARE,
+    SOME,
     WEIGHTS,
     Family,
     File,
@@ -95,6 +96,13 @@ def mistake(model: dict, spec: dict, recipe: dict) -> str | None:
     return None
 
 
+def clean_examples(spec: dict, recipe: dict) -> float:
+    """Examples that the clean run visits."""
+    if recipe.get("steps"):
+        return recipe["steps"] * recipe["batch_size"]
+    return recipe["epochs"] * spec["train_size"]
+
+
 UNET = Model(
     {
         "width": COUNT,
@@ -121,11 +129,13 @@ FAMILY = Family(
         "evaluation": recipe["evaluation"],
         # Runs of recipes that say nothing of it stay as they are.
         **{key: recipe[key] for key in ("parametrisation",) if key in recipe},
+        **({"train_size": spec["train_size"]} if recipe.get("steps") else {}),
     },
-    clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
+    clean_examples=clean_examples,
     judge="classifier",
     recipe={
         "epochs": POSITIVE,
+        "steps": SOME,
         "parametrisation": {"enum": list(PARAMETRISATIONS)},
         "evaluation": settings(
             curve_images=COUNT,
