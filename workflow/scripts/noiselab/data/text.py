@@ -297,8 +297,7 @@ def _documents(spec: dict, source: Path | None) -> tuple[Iterator[str], str]:
 
 def _tokenizer_spec(spec: dict) -> dict | None:
     """A specification of the text that a data set's tokenizer is trained on, where it is another:
-    data sets that name the same one have the same tokens, so that weights can go from one to the
-    other."""
+    data sets that name the same one have the same tokens."""
     keys = {"tokenizer_packages": "packages", "tokenizer_parts": "parts"}
     other = {key: spec[name] for name, key in keys.items() if spec.get(name)}
     return spec | other if other else None
