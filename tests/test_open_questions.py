@@ -11,6 +11,7 @@ from noiselab.answers.contrasts import side_by_side_table
 from noiselab.answers.figures import recovery_figure, saving
 from noiselab.answers.recoveries import recoveries_table, recovery_courses
 from noiselab.errors import NoiselabError
+from noiselab.files import ROOT
 from noiselab.planning import config, project
 
 RATIOS = {0.0, 0.1, 0.3, 0.5, 1.0}
@@ -100,6 +101,19 @@ def test_seeds_differ_by_nothing_else_than_what_is_asked(graph):
         ours, theirs = (plan.runs[run].content() for run in (first, second))
         differing = {key for key in ours if ours[key] != theirs[key]}
         assert differing <= {"run_id", "parents", "model"}
+
+
+def test_the_costs_that_the_page_shows_are_of_these_plans(graph, larger):
+    """`make results` writes them. Networks are not counted here, which takes a while."""
+    written = pd.read_csv(ROOT / "docs/results/open_questions.csv")
+    for planned in (graph, larger):
+        tier = planned.config["tier"]
+        told = written[written["tier"] == tier].set_index("artefact")["trainings"]
+        assert len(told) == 0 or tier != "smoke"
+        for name, artefact in planned.artefacts.items() if len(told) else ():
+            needed = planned.closure([artefact.job])
+            assert told[name] == sum(job.startswith("train/") for job in needed)
+    assert set(written["tier"]) == {"quick", "desk", "lab"}
 
 
 # ----------------------------------------------------------------------------------- its tables

@@ -47,10 +47,11 @@ TABLES += [
     "pretraining_differences",
     "recoveries",
 ]
+TABLES += [f"batches_{kind}" for kind in ("classifier", "vit", "images", "text", "pairs")]
 TABLES += ["vit_pretraining", "vit_pretraining_differences"]
 TABLES += ["text_pretraining", "text_pretraining_differences"]
 TABLES += ["text_recoveries", "known_noise", "known_noise_differences", "text_networks"]
-TABLES += ["text_differences", "generators", "generator_differences", "guided"]
+TABLES += ["text_differences", "generators", "generator_differences", "generated_grid", "guided"]
 TABLES += [
     "grokking",
     "speedups",
@@ -60,6 +61,7 @@ TABLES += [
     "next_token_speedups",
 ]
 TABLES += ["stability_and_noise", "noisy_targets", "noisy_targets_differences"]
+GRIDS = ("open_questions", ("quick", "desk", "lab"))  # a study whose parts are asked one by one
 HEAD = """\
 # Results
 
@@ -96,6 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.tiers:
         _write_table(DOCS / "results" / "tiers.csv", tiers.table())
+        _write_table(DOCS / "results" / "open_questions.csv", tiers.artefacts(*GRIDS))
     if arguments.finished:
         _write_finished(arguments.finished)
     if arguments.results:

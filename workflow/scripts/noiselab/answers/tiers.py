@@ -24,6 +24,21 @@ def table() -> pd.DataFrame:
         return pd.DataFrame([{"tier": tier, **_row(tier, folder)} for tier in TIERS])
 
 
+def artefacts(study: str, chosen: tuple[str, ...]) -> pd.DataFrame:
+    """A row per tier and artefact of a study, and `total`: what it costs by itself, as `table`."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for tier in chosen:
+            settings = config.load({"data": {"root": folder}, "studies": [study]}, tier=tier)
+            estimate = estimated(project.plan(settings, f"{folder}/results").graph)
+            jobs = job_costs(replace(estimate, measured={}))
+            rows = cost.rows(
+                cost.goals(estimate), lambda names, jobs=jobs: cost.planned_row(jobs, names)
+            )
+            found += [{"tier": tier, **row} for row in rows]
+    return pd.DataFrame(found)
+
+
 def _row(tier: str, root: str) -> dict:
     """The whole of a tier. root: of real data."""
     settings = config.load({"data": {"root": root}}, tier=tier)
