@@ -76,6 +76,17 @@ def test_two_experiments_of_one_data_set_are_no_seeds_of_each_other():
     assert (table["n_seeds"] == 1).all()
 
 
+def test_learning_rates_of_an_experiment_are_no_seeds_of_each_other():
+    usual, other = (pd.DataFrame(rows({0: [98.0], 1.0: [v]})) for v in (90.0, 80.0))
+    other = other.assign(run_id="l2-" + other["run_id"], learning_rate_multiplier=2.0)
+    table = tables.runs_table(pd.concat([usual, other]), PUBLISHED)
+    cells = table[(table["metric"] == "accuracy") & (table["noise_ratio"] == 1)].set_index("panel")
+    assert cells["ours"].to_dict() == {
+        "accuracy (%)": 90.0,
+        "accuracy (%), learning rate × 2": 80.0,
+    }
+
+
 def test_one_seed_keeps_the_interval_over_items():
     table = tables.runs_table(pd.DataFrame(rows({0: [98.0], 1.0: [90.0]})), PUBLISHED)
     cell = table.set_index("noise_ratio").loc[1.0]

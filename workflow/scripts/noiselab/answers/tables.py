@@ -142,12 +142,12 @@ def _order(cell: dict) -> tuple:
 def _told_apart(metrics: pd.DataFrame) -> pd.DataFrame:
     """The rows of each run once, though several experiments share it, with a `label` where cells of
     several experiments would be one: these differ in what no cell says, such as the network."""
-    paces = _paces(metrics)
+    metrics = metrics.reset_index(drop=True)
     if "experiment" not in metrics:
-        return metrics.assign(label=paces)
+        return metrics.assign(label=_paces(metrics))
     metrics = metrics.drop_duplicates(["run_id", "metric", "protocol"])
     several = metrics.groupby(CELL, dropna=False)["experiment"].transform("nunique") > 1
-    return metrics.assign(label=(", " + metrics["experiment"]).where(several, "") + paces)
+    return metrics.assign(label=(", " + metrics["experiment"]).where(several, "") + _paces(metrics))
 
 
 def _paces(metrics: pd.DataFrame) -> pd.Series:
