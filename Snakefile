@@ -23,7 +23,7 @@ include: "rules/artefacts.smk"
 include: "rules/answers.smk"
 include: "rules/cost.smk"
 include: "rules/preflight.smk"
-include: "rules/slurm.smk"
+include: "rules/cluster.smk"
 
 
 rule all:

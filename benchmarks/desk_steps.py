@@ -70,15 +70,15 @@ def compare(bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple)
     )
 
 
-def measured(attention: str, kept: bool) -> dict:
+def measured(implementation: str, kept: bool) -> dict:
     """Seconds of the steps and GiB at most of a process of its own."""
     environment = {k: v for k, v in os.environ.items() if k not in MEMORY}
     environment |= MEMORY if kept else {}
-    command = [sys.executable, __file__, attention, *(["kept"] if kept else [])]
+    command = [sys.executable, __file__, implementation, *(["kept"] if kept else [])]
     return json.loads(subprocess.check_output(command, text=True, timeout=LIMIT, env=environment))
 
 
-def steps(attention: str) -> dict:
+def steps(implementation: str) -> dict:
     """Train on random tokens as the loop does: the same precision, optimiser and clipping."""
     torch.set_num_threads(comparing.THREADS)
     torch.manual_seed(0)
@@ -86,7 +86,7 @@ def steps(attention: str) -> dict:
     recipe, vocabulary = loaded["language_model"], loaded["datasets"]["english"]
     settings = {k: v for k, v in recipe["model"].items() if k != "name"}
     model = gpt2(vocabulary["vocabulary"], **settings)
-    model.config._attn_implementation = attention
+    model.config._attn_implementation = implementation
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     shape = recipe["batch_size"], settings["context"]
     for step in range(FIRST + STEPS):

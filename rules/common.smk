@@ -32,8 +32,7 @@ from noiselab.errors import NoiselabError
 from noiselab.planning import config as noiselab_config
 from noiselab.processes import MEMORY
 
-for name, value in MEMORY.items():
-    os.environ.setdefault(name, value)
+os.environ.update({**MEMORY, **os.environ})
 
 
 def _or_exit(function, *arguments):

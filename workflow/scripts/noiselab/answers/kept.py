@@ -1,7 +1,7 @@
 """Scored runs without their weights, in archives that go from one computer to another.
 
 An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
-tables, and the records from which the workflow knows that they are current. Of clean classifiers it
+tables, and the records from which the workflow knows that they are current. Of runs on clean data it
 has the predictions too: floors of other runs come from them. So tables can be made where nothing
 was trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
 """
@@ -65,20 +65,21 @@ def restore(archive: Path, results: Path) -> tuple[list[str], list[str]]:
     wanted = [run for run in runs if not (results / run / METRICS).exists()]
     other = [run for run in wanted if not _same_data(contents, run, archive, results)]
     restored = [run for run in wanted if run not in other]
+    names = {run.removeprefix("runs/") for run in restored}
     now = time.time()
     for place, content in contents.items():
-        if any(_belongs(place, run) for run in restored):
+        if _run_name(place) in names:
             with whole_file(results / place) as temporary:
                 temporary.write_bytes(content)
                 os.utime(temporary, (now, now))  # none of them looks newer than another
     return restored, other
 
 
-def _belongs(place: str, run: str) -> bool:
-    """Whether a file is a run's, or a record of its jobs. run: runs/<name>."""
-    parts = PurePosixPath(place).parts
-    job = PurePosixPath(*parts[2:]) if parts[0] == "records" else PurePosixPath(*parts[1:-1])
-    return job == PurePosixPath(run).relative_to("runs")
+def _run_name(place: str) -> str:
+    """Family, data set and identifier of the run that a file is of: runs/<name>/<file>, or
+    records/<kind of job>/<name>."""
+    parts = place.split("/")
+    return "/".join(parts[2:] if parts[0] == "records" else parts[1:-1])
 
 
 def _same_data(contents: dict[str, bytes], run: str, archive: Path, results: Path) -> bool:
