@@ -101,6 +101,11 @@ for preparation in DATA.preparations():
             f"THREADS={{threads}} {COMMAND}"
 
 
+rule datasets:
+    input:
+        lambda wildcards: WIRING.datasets(),
+
+
 # A rule of its own, so that another text to be scored on trains nothing again.
 rule prepare_out_of_domain:
     input:

@@ -87,6 +87,21 @@ def test_resources_of_each_job_are_those_that_are_configured(graph):
     assert set(graph.config["resources"]) - asked == unused
 
 
+def test_data_sets_that_are_asked_for_are_those_that_runs_read():
+    settings = config.load({"studies": "all", "only": ["stretches"]}, tier="smoke")
+    graph = project.plan(settings, "results/smoke").graph
+    read = {
+        file
+        for name in graph.closure(["collect/stretches"])
+        for file in graph.jobs[name].files
+        if file.startswith("results/smoke/data/")
+    }
+    asked = Wiring(graph, force=lambda files: None).datasets()
+    assert read == set(asked)
+    assert {file.rpartition("/")[0] for file in read} == {"results/smoke/data/docstrings_apart"}
+    assert any(file.endswith("second_domain.npy") for file in asked)
+
+
 def test_a_tier_fixes_the_threads_that_its_processes_compute_with(tmp_path):
     """Whatever Snakemake gives the job, which depends on --cores."""
     for tier, expected in (("smoke", "1"), ("quick", "1"), ("desk", "1"), ("paper", "")):

@@ -41,7 +41,7 @@ def bare(made, archive, tmp_path):
     project = made.copy(tmp_path / "project")
     shutil.rmtree(project.results)
     project.forget()
-    project.make(DATA)
+    project.make("datasets")
     return project
 
 
@@ -94,7 +94,7 @@ def test_runs_of_other_data_are_left_out(archive, bare):
     assert not restored
     assert other
     described.unlink()
-    with pytest.raises(NoiselabError, match="its data are not prepared"):
+    with pytest.raises(NoiselabError, match="first prepare the data.* -- datasets"):
         kept.restore(archive, bare.results)
 
 

@@ -1,8 +1,8 @@
 """Scored runs without their weights, in archives that go from one computer to another.
 
 An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
-tables, and the records from which the workflow knows that they are current. Of runs on clean data it
-has the predictions too: floors of other runs come from them. So tables can be made where nothing
+tables, and the records from which the workflow knows that they are current. Of runs on clean data
+it has the predictions too: floors of other runs come from them. So tables can be made where nothing
 was trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
 """
 
@@ -92,8 +92,8 @@ def _same_data(contents: dict[str, bytes], run: str, archive: Path, results: Pat
         raise NoiselabError(f"{archive}: {run} is not whole") from error
     if not described.is_file():
         raise NoiselabError(
-            f"{archive}: its data are not prepared; first make them, with the options of your plan:"
-            f" snakemake … -- {described}"
+            f"{archive}: there is no {described}; first prepare the data, with the options of your"
+            " plan: snakemake … -- datasets"
         )
     return digest(read_json(described)) == trained_on
 

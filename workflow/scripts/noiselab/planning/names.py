@@ -15,7 +15,7 @@ SETTINGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # Rules that no experiment or artefact can be called like.
 RULES = {"all", "claims", "audit", "overview", "report", "workflow_report", "resolved_config"}
 RULES |= {"plan", "cost", "preflight", "collect_metrics", "run_config", "prepare_out_of_domain"}
-RULES |= {"masks", "write_mask", "download_inception", "download_model"}
+RULES |= {"datasets", "masks", "write_mask", "download_inception", "download_model"}
 RULES |= {*(stage.rule for stage in stages())}
 RULES |= {kind.rule for kind in KINDS.values()} | {k.download for k in KINDS.values() if k.download}
 # Folders and files that are there, which a target of this name would be taken for, or they for it.

@@ -83,6 +83,13 @@ class Wiring:
         jobs = (self.graph.jobs.get(f"mask/{run}") for run in sorted(runs))
         return [job.outputs["out"] for job in jobs if job]
 
+    def datasets(self) -> list[str]:
+        """The prepared data of all runs that experiments ask for."""
+        experiments = (f"collect/{name}" for name in self.graph.plan.experiments)
+        jobs = (self.graph.jobs[name] for name in sorted(self.graph.closure(experiments)))
+        files = (job.outputs.values() for job in jobs if job.name.startswith("prepare"))
+        return [file for outputs in files for file in outputs]
+
     def files(self, job: str, *names: str) -> str:
         """Command-line options for those inputs of a job that there are."""
         inputs = self.job(job).inputs
