@@ -94,7 +94,7 @@ def test_runs_of_other_data_are_left_out(archive, bare):
     assert not restored
     assert other
     described.unlink()
-    with pytest.raises(NoiselabError, match="first prepare the data.* -- datasets"):
+    with pytest.raises(NoiselabError, match=r"first prepare the data.* -- datasets"):
         kept.restore(archive, bare.results)
 
 
