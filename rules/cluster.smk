@@ -1,8 +1,9 @@
 # What is needed only where jobs go to a cluster.
-from noiselab.planning import clusters, slurm
+from noiselab.planning import clusters, executors, slurm
 
 slurm.mend(sys.modules.get("snakemake_executor_plugin_slurm"))
-clusters.mend(sys.modules.get("snakemake_executor_plugin_cluster_generic"))
+for _executor in ("slurm", "cluster_generic"):
+    executors.mend(sys.modules.get(f"snakemake_executor_plugin_{_executor}"))
 
 # Snakemake keeps one onstart, the last: this one does what was there before it as well.
 _before = workflow._onstart

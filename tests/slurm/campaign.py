@@ -359,6 +359,8 @@ which the training had ended and removed its checkpoints, but Snakemake had not 
 - Snakemake's Slurm plugin 2.8 waits for ever for a job that somebody cancelled: it does not know
   the state `CANCELLED by 1000`. After a node has failed it excludes a node called `None assigned`,
   which sbatch refuses. Both are mended here (`workflow/scripts/noiselab/planning/slurm.py`).
+- While Snakemake asks a scheduler about its jobs, Ctrl-C cancels none of them. Mended here, for the
+  other clusters, too (`workflow/scripts/noiselab/planning/executors.py`).
 - The plugin's removal of old log files takes the folders of jobs that still wait, so it is off
   (`slurm/config.yaml`).
 - Snakemake 9.27 that gets a SIGTERM in the moment in which it notes the end of a job waits for a

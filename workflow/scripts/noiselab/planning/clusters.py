@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 
 from noiselab.errors import NoiselabError
 from noiselab.files import read_json, write_json
@@ -105,21 +104,6 @@ def cancel(jobs: Iterable[str]) -> None:
     for scheduler in {state["scheduler"] for state in states}:
         numbers = [state["number"] for state in states if state["scheduler"] == scheduler]
         _call([*SCHEDULERS[scheduler].cancel, *numbers])
-
-
-def mend(plugin) -> None:
-    """Have Ctrl-C cancel all jobs. Snakemake cancels those that it does not just look at, and looks
-    at all of them most of the time. plugin: module of the executor, None where it is not loaded."""
-    if plugin is None or hasattr(plugin, "mended"):  # Snakemake reads the Snakefile anew
-        return
-    theirs = plugin.Executor.cancel_jobs
-
-    def cancel_jobs(self, active_jobs) -> None:
-        ours = [SimpleNamespace(external_jobid=f"@{f.stem}") for f in FOLDER.glob("*.json")]
-        if ours or active_jobs:
-            theirs(self, ours or active_jobs)
-
-    plugin.Executor.cancel_jobs, plugin.mended = cancel_jobs, True
 
 
 def end_leftovers(workflow) -> None:
