@@ -468,6 +468,14 @@ def test_what_it_cost_is_written_beside_the_plan(tmp_path, monkeypatch):
     assert json.loads(out[2].read_text())["title"] == "Cost of tier smoke"
 
 
+def test_a_cost_is_the_same_to_the_last_digit_in_any_order():
+    """The names of jobs that several goals need are a set, whose order differs between processes."""
+    jobs = [job(f"job{i}", seconds=random.Random(i).random()) for i in range(50)]
+    orders = [random.Random(seed).sample(jobs, len(jobs)) for seed in range(20)]
+    assert len({cost.hours(order, "core_hours") for order in orders}) == 1
+    assert len({sum(j.seconds for j in order) for order in orders}) > 1  # what a sum gives
+
+
 def test_answers_of_ones_own_have_their_benchmarks_apart_from_runs(tmp_path, monkeypatch):
     arguments = settings_of(tmp_path, only=["table2"], classifier={"epochs": 3}, name="mine")
     graph = graph_of("smoke", tmp_path, only=["table2"], classifier={"epochs": 3}, name="mine")

@@ -4,6 +4,7 @@ what it did cost.
 
 import re
 from collections.abc import Callable, Iterable
+from math import fsum
 
 from noiselab.families import FAMILIES
 from noiselab.planning.config import published
@@ -50,7 +51,7 @@ def planned_row(all_jobs: dict[str, JobCost], goals: list[str]) -> dict:
         "steps": sum(job.steps for job in trainings),
         "examples": sum(job.examples for job in trainings),
         **{key: hours(chosen, key) for key in ("gpu_hours", "core_hours")},
-        "bytes": sum(job.bytes for job in chosen),
+        "bytes": fsum(job.bytes for job in chosen),
         "checkpoint_bytes": max((job.checkpoints for job in trainings), default=0.0),
         "chain_hours": chain_seconds(all_jobs, goals) / 3600,
     }
@@ -103,7 +104,7 @@ def hours(
 ) -> float:
     """`gpu_hours` of the jobs that ask for GPUs, or `core_hours` of the others."""
     kind = [job for job in chosen if bool(job.gpus) == (key == "gpu_hours")]
-    return sum(seconds(job) * job.units for job in kind) / 3600
+    return fsum(seconds(job) * job.units for job in kind) / 3600  # in whatever order they come
 
 
 def goals(estimate: Estimate) -> list[str]:
