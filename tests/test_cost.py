@@ -469,7 +469,7 @@ def test_what_it_cost_is_written_beside_the_plan(tmp_path, monkeypatch):
 
 
 def test_a_cost_is_the_same_to_the_last_digit_in_any_order():
-    """The names of jobs that several goals need are a set, whose order differs between processes."""
+    """The names of the jobs of a plan are a set, whose order differs between processes."""
     jobs = [job(f"job{i}", seconds=random.Random(i).random()) for i in range(50)]
     orders = [random.Random(seed).sample(jobs, len(jobs)) for seed in range(20)]
     assert len({cost.hours(order, "core_hours") for order in orders}) == 1
