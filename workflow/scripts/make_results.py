@@ -152,9 +152,10 @@ def _write_results(folders: list[Path]) -> None:
         tier: part.rstrip("\n") + "\n"
         for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL)
     }
-    for number, results in enumerate(folders):
+    for results in folders:
         parts = _tier(results)
-        suffix = "" if number == 0 else f"_{_tier_name(results)}"
+        tier = _tier_name(results).partition("_")[0]
+        suffix = "" if tier == "quick" else f"_{tier}"  # a figure of each tier
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
