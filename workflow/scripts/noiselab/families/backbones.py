@@ -7,7 +7,7 @@ backbone.py has a function for each of these, of a run, its weights and the devi
 - `texts`: what makes tokens of prompts, and a network of tokens int64 [n, T] whose results are the
   last hidden states [n, T, d].
 
-weights: None of a model that was trained elsewhere. Networks compute in single precision.
+weights: None of a model that was trained elsewhere. Networks of images are in single precision.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
 """Features of items by a frozen backbone: of a prompt, the last hidden states, that of its last
-token and their mean over all tokens; of an image, what the last layer of a classifier sees.
+token and their mean over all tokens; of an image, what the last layer sees.
 
 Whatever else is in its batch, an item's features are the same: prompts of one length share a batch,
 so that nothing is padded.
