@@ -11,6 +11,7 @@ from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, PreTraine
 
 from helpers import small_vit
 from noiselab.errors import NoiselabError
+from noiselab.families.backbones import resized
 from noiselab.families.pretrained import task
 from noiselab.families.pretrained.packaged import unpack
 from noiselab.families.probe.features import image_features, text_features
@@ -71,11 +72,9 @@ def test_a_vision_model_sees_images_at_its_own_resolution(root):
 
 def test_another_resolution_keeps_colours_and_makes_grey_images_coloured():
     flat = torch.full((1, 1, 8, 8), 0.2)
-    torch.testing.assert_close(
-        task.resized(flat, (3, 20, 12), "m"), torch.full((1, 3, 20, 12), 0.2)
-    )
+    torch.testing.assert_close(resized(flat, (3, 20, 12), "m"), torch.full((1, 3, 20, 12), 0.2))
     with pytest.raises(NoiselabError, match="m: sees 3 channels, the images have 2"):
-        task.resized(torch.zeros(1, 2, 8, 8), (3, 8, 8), "m")
+        resized(torch.zeros(1, 2, 8, 8), (3, 8, 8), "m")
 
 
 # ------------------------------------------------------------------------------- broken folders

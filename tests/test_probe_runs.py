@@ -16,8 +16,10 @@ from noiselab.answers.statistics.evidence import Measured
 from noiselab.answers.statistics.probes import GAIN
 from noiselab.data import labelled_docstrings, labelled_texts
 from noiselab.errors import NoiselabError
+from noiselab.families.classifier.backbone import last_inputs
 from noiselab.families.classifier.task import Classifier
 from noiselab.families.language_model import task as language_model
+from noiselab.families.language_model.backbone import last_tokens
 from noiselab.families.probe import features, task
 from noiselab.families.probe.cost import fits
 from noiselab.families.probe.grid import method_settings
@@ -216,8 +218,8 @@ def test_features_are_those_of_the_run_whose_weights_they_are(source, tmp_path):
 
 
 def test_of_a_long_prompt_the_end_is_seen():
-    assert features.last_tokens([1, 2, 3, 4], 3) == [2, 3, 4]
-    assert features.last_tokens([1, 2], 3) == [1, 2]
+    assert last_tokens([1, 2, 3, 4], 3) == [2, 3, 4]
+    assert last_tokens([1, 2], 3) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_features_of_images_are_what_the_last_layer_sees(network, inputs):
     model = Classifier(network(), [0.5], [0.5]).eval()
     images = random_images(5, 1, 16, 3).x
     index = np.array([4, 0, 1])
-    seen = features.last_inputs(model)
+    seen = last_inputs(model)
     found = features.image_features(seen, images, index, torch.device("cpu"))["last"]
     assert found.shape == (3, inputs)
     last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]

@@ -88,7 +88,7 @@ def read_run(run: Run) -> tuple[dict, Split, Split]:
     description, *splits = read(run.data)
     for split in splits:
         if isinstance(split.x, encoded.EncodedImages):
-            split.x.square = "crop" in run.augment
+            split.x.square = "crop" in run.get("augment", ())
     return description, *splits
 
 

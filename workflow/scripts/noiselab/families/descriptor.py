@@ -18,6 +18,7 @@ OWN, CLEAN = "own", "clean"  # roles: the run itself; the clean run of its seed
 JUDGE, TEACHER, INIT = "judge", "teacher", "init"  # who judges, writes wrong targets, gives weights
 ANNOTATOR = "annotator"  # whose doubts say which labels are wrong
 BACKBONE = "backbone"  # whose features a probe has
+IMAGES, TEXTS = "images", "texts"  # items of a task
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Family:
     # Families whose runs, of another experiment, its runs are of: they are trained no further, and
     # the noise is theirs.
     backbones: tuple[str, ...] = ()
+    # Items of which its models have features, each by a function of that name in its backbone.py.
+    features: tuple[str, ...] = ()
     # Whether its models are trained here: others have no experiments and no recipe.
     trained: bool = True
     table: str = "runs"  # builder of the tables of experiments that no entry names

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from noiselab.data.kinds import LABELLED_KINDS
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
-from noiselab.families.descriptor import BACKBONE, CLEAN
+from noiselab.families.descriptor import BACKBONE, CLEAN, IMAGES, TEXTS, Family
 from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.files import digest
 from noiselab.planning.hints import hint
@@ -60,24 +61,33 @@ def probes(
     config: dict, results: str, name: str, experiment: dict, spec: dict, backbones: list[Run]
 ) -> Iterator[Run]:
     """The probes of an experiment on one task. NoiselabError: it is no task for these backbones."""
-    family = FAMILIES[experiment["family"]]
+    family, key = FAMILIES[experiment["family"]], f"config key experiments.{name}"
     for trained in backbones:
         if mistake := _mistake(trained, spec):
-            raise NoiselabError(f"config key experiments.{name}.datasets: {mistake}")
+            raise NoiselabError(f"{key}.datasets: {mistake}")
         for head in experiment.get("heads", list(family.models)):
-            yield _probe(config, results, experiment, spec, trained, head)
+            run = _probe(config, results, experiment, spec, trained, head)
+            if _items(spec) == IMAGES and run.features["kind"] != "last":
+                raise NoiselabError(
+                    f"{key}.training.features.kind: {spec['name']} has images, whose only features "
+                    "are those of kind last"
+                )
+            yield run
+
+
+def _items(spec: dict) -> str:
+    """What the items of a task are."""
+    return TEXTS if spec["kind"] in LABELLED_KINDS else IMAGES
 
 
 def _mistake(trained: Run, spec: dict) -> str | None:
-    """Why a backbone cannot see the items of a task, or None. One that was trained elsewhere was
-    looked at already."""
-    if trained.family == PRETRAINED:
-        return None
-    texts = spec["kind"].startswith("labelled_")
-    if texts != (trained.family == "language_model"):
-        what = "texts" if texts else "images"
-        return f"{spec['name']} has {what}, which {trained.run_id} cannot see"
-    if not texts and spec["channels"] not in (1, trained.channels):  # grey is seen as coloured
+    """Why a backbone cannot see the items of a task, or None. Of one that was trained elsewhere the
+    channels are not known, and its layout was looked at already."""
+    items = _items(spec)
+    if items not in FAMILIES[trained.family].features:
+        return f"{spec['name']} has {items}, which {trained.run_id} cannot see"
+    # Grey is seen as coloured.
+    if items == IMAGES and spec["channels"] not in (1, trained.get("channels", spec["channels"])):
         return (
             f"{spec['name']} has images of {spec['channels']} channels, {trained.run_id} sees "
             f"{trained.channels}"
@@ -90,10 +100,8 @@ def _probe(
 ) -> Run:
     family, changes = FAMILIES[experiment["family"]], experiment.get("training", {})
     own = recipe(config, experiment | {"protocol": "text"}, spec)
-    own_place = trained.run_id.split("/", 1)[1].replace("/", ".")
-    place = f"{PRETRAINED}.{trained.model['name']}" if trained.family == PRETRAINED else own_place
     variant = f"-x{digest(changes)[:6]}" if changes else ""
-    run_id = f"{family.name}/{spec['name']}/{place}-{head}{variant}"
+    run_id = f"{family.name}/{spec['name']}/{_place(trained, family, spec)}-{head}{variant}"
     content = {
         "run_id": run_id,
         "parents": {CLEAN: run_id, BACKBONE: trained.run_id},
@@ -113,6 +121,16 @@ def _probe(
         "training": training(own, family.clean_examples(spec, own), spec, CLEANLY),
     }
     return Run.from_content(content)
+
+
+def _place(trained: Run, family: Family, spec: dict) -> str:
+    """What a backbone is called in the ids of its probes. The first family of `backbones` that has
+    features of such items is not named."""
+    if trained.family == PRETRAINED:  # whose run is called after the task
+        return f"{PRETRAINED}.{trained.model['name']}"
+    usual = next(name for name in family.backbones if _items(spec) in FAMILIES[name].features)
+    place = trained.run_id.removeprefix(f"{usual}/")
+    return place.replace("/", ".")
 
 
 def noise_label(trained: Run) -> str:

@@ -47,7 +47,7 @@ class Plan:
 
     def parents(self, role: str, runs: list[str] | None = None) -> list[str]:
         """Ids of the parents that runs (by default all) have in a role, each once, in order."""
-        if not runs:
+        if runs is None:
             return list(self._held.get(role, ()))
         found = (self.runs[run].parents.get(role) for run in runs)
         return [run for run in dict.fromkeys(found) if run]

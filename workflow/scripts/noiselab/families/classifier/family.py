@@ -9,6 +9,7 @@ from noiselab.families.descriptor import (
     COUNTS,
     HISTORY,
     IMAGE_NOISE,
+    IMAGES,
     POSITIVE,
     PREDICTIONS,
     RUN,
@@ -94,4 +95,5 @@ FAMILY = Family(
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
     stages=stages("classifier"),
     role_stages={ANNOTATOR: (annotating("classifier"),)},
+    features=(IMAGES,),
 )

@@ -8,9 +8,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from noiselab import streams
 from noiselab.families.fine_tuning.regularisers import Seen
+from noiselab.families.language_model import backbone as language_model
 from noiselab.families.pretrained import task as pretrained
 from noiselab.families.pretrained.family import NAME as PRETRAINED
-from noiselab.families.probe.features import own_model
 from noiselab.run import Run
 
 
@@ -48,7 +48,7 @@ def loaded(backbone: Run, weights: Path | None, device: torch.device) -> tuple:
     in single precision, in which it is trained."""
     if backbone.family == PRETRAINED:
         return pretrained.text_model(Path(backbone.folder), device, torch.float32)
-    encode, model = own_model(backbone, weights, device)
+    encode, model = language_model.text_model(backbone, weights, device)
     return encode, model.transformer
 
 

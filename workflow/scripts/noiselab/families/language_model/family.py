@@ -7,6 +7,7 @@ from noiselab.families.descriptor import (
     HISTORY,
     POSITIVE,
     SOME,
+    TEXTS,
     TOKEN_NOISE,
     WEIGHTS,
     Family,
@@ -103,4 +104,5 @@ FAMILY = Family(
             data_files=DOMAIN_FILES,
         ),
     ),
+    features=(TEXTS,),
 )

@@ -4,7 +4,7 @@ A run is a model as one task sees it, so that its features have a place; nothing
 model is a folder, as transformers or timm save it, or comes from the Hugging Face hub.
 """
 
-from noiselab.families.descriptor import Family
+from noiselab.families.descriptor import IMAGES, TEXTS, Family
 from noiselab.run import Run
 
 NAME = "pretrained"
@@ -24,5 +24,6 @@ FAMILY = Family(
     facts=lambda spec, recipe: {},
     clean_examples=lambda spec, recipe: 0,
     stages=(),
+    features=(IMAGES, TEXTS),
     trained=False,
 )

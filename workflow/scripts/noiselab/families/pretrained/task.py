@@ -2,26 +2,21 @@
 vision models as timm does. Weights are safetensors alone, which carry no code.
 """
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from noiselab.errors import NoiselabError, first_line
+from noiselab.families.backbones import Encoder, Network, resized
 from noiselab.families.work import Data
 from noiselab.run import Run
 
 TOKENS = 4096  # of a prompt, at the most, where a model could read more
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
 TIMM_WEIGHTS = "model.safetensors"
-IMAGES = 100  # in a batch
 READ = 128  # tokens or patches that an item is taken to have, for the cost alone
 SIZES = {"width": 768, "layers": 12}  # of a model that is not here yet, for the cost alone
-
-Encoder = Callable[[list[str]], list[list[int]]]
-Network = Callable[[Tensor], Tensor]
 
 
 def language_model(folder: Path, device: torch.device) -> tuple[Encoder, Network]:
@@ -111,25 +106,10 @@ def vision_model(folder: Path, device: torch.device) -> Network:
     model = model.to(device).eval()
 
     def features(images: Tensor) -> Tensor:
-        parts = []
-        for part in images.split(IMAGES):
-            seen = resized(part.float() / 255, known["input_size"], folder)
-            parts.append(model((seen - mean) / std))
-        return torch.cat(parts)
+        seen = resized(images.float() / 255, known["input_size"], folder)
+        return model((seen - mean) / std)
 
     return features
-
-
-def resized(images: Tensor, shape: Sequence[int], model: Path | str) -> Tensor:
-    """Images [n, c, h, w] from 0 to 1 in another shape [c, h, w]: bicubic, and a grey image in each
-    channel. NoiselabError: they have other channels than `model` sees."""
-    channels, *size = shape
-    if images.shape[1] not in (1, channels):
-        raise NoiselabError(f"{model}: sees {channels} channels, the images have {images.shape[1]}")
-    images = images.expand(-1, channels, -1, -1)
-    if list(images.shape[2:]) == size:
-        return images
-    return interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:

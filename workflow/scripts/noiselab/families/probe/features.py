@@ -1,36 +1,33 @@
 """Features of items by a frozen backbone: of a prompt, the last hidden states, that of its last
-token and their mean over all tokens; of an image, what the last layer of a classifier sees.
+token and their mean over all tokens; of an image, what the last layer sees.
 
 Whatever else is in its batch, an item's features are the same: prompts of one length share a batch,
 so that nothing is padded.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from noiselab.data import labelled_texts, pairs, prepared
+from noiselab.data import labelled_texts, prepared
 from noiselab.data.kinds import LABELLED_KINDS
 from noiselab.errors import NoiselabError
-from noiselab.families.classifier import task as classifier
-from noiselab.families.pretrained import task as pretrained
-from noiselab.families.pretrained.family import NAME as PRETRAINED
+from noiselab.families.backbones import Network, backbone
+from noiselab.families.classifier.task import Pictures, in_batches
 from noiselab.files import read_json
 from noiselab.run import Run
 from noiselab.training.shards import identity, in_shards
-from noiselab.training.weights import load_weights
 
 SHARD = 4096  # items; what a stopped extraction loses at most
 TOKENS = 2**14  # in a batch
+IMAGES = 100  # in a batch
 
 Items = dict[str, tuple]  # split -> (items, labels int64 [n])
 Features = dict[str, np.ndarray]  # kind -> float32 [n, d]
-Network = Callable[[Tensor], Tensor]
 Extractor = Callable[[object, np.ndarray], Features]  # of items number `index`, int64 [n]
 
 
@@ -72,35 +69,10 @@ def extract(
 
 def _texts(run: Run, weights: Path | None, task: Path, device: torch.device) -> tuple:
     """Prompts as tokens, and the features of those."""
-    if run.family == PRETRAINED:
-        encode, hidden = pretrained.language_model(Path(run.folder), device)
-    else:
-        encode, model = own_model(run, weights, device)
-
-        def hidden(tokens: Tensor) -> Tensor:
-            return model.transformer(tokens).last_hidden_state
-
+    encode, hidden = backbone(run).texts(run, weights, device)
     read = labelled_texts.read(task)[1]
     items = {split: (encode(texts), labels) for split, (texts, labels) in read.items()}
     return items, lambda tokens, index: text_features(hidden, [tokens[i] for i in index], device)
-
-
-def own_model(run: Run, weights: Path, device: torch.device) -> tuple:
-    """Of a language model of this project: what makes tokens of prompts, and the model."""
-    family = import_module(f"noiselab.families.{run.family}.task")
-    model = load_weights(weights, family.build(run), device, run.run_id).eval()
-    tokenizer, context = pairs.tokenizer(run.data), run.model["context"]
-
-    def encode(texts: list[str]) -> list[list[int]]:
-        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [last_tokens(one.ids, context) for one in encoded]
-
-    return encode, model
-
-
-def last_tokens(tokens: list[int], context: int) -> list[int]:
-    """As many as a model sees: of a longer text the end, where the prompt asks for the class."""
-    return tokens[-context:]
 
 
 @torch.no_grad()
@@ -133,52 +105,20 @@ def text_features(
 
 def _images(run: Run, weights: Path | None, task: Path, device: torch.device) -> tuple:
     """Images, and what the last layer sees of them."""
-    if run.family == PRETRAINED:
-        _, train, test = prepared.read(task)
-        network = pretrained.vision_model(Path(run.folder), device)
-    else:
-        own, task_run = prepared.read(run.data)[0], run | {"data": str(task)}
-        _, train, test = prepared.read_run(task_run)
-        family = import_module(f"noiselab.families.{run.family}.task")
-        model = family.build(run | {"average_mirrored": False}, own)
-        model = load_weights(weights, model, device, run.run_id).eval()
-        network = _as_trained(last_inputs(model), own["shape"], run)
+    network = backbone(run).images(run, weights, device)
+    _, train, test = prepared.read_run(run | {"data": str(task)})
     items = {"train": (train.x, train.y), "test": (test.x, test.y)}
     return items, lambda images, index: image_features(network, images, index, device)
 
 
-def _as_trained(network: Network, shape: list[int], run: Run) -> Network:
-    """A network that sees images in the shape [c, h, w] that it was trained with."""
-
-    def seen(images: Tensor) -> Tensor:
-        if list(images.shape[1:]) != shape:
-            images = 255 * pretrained.resized(images.float() / 255, shape, run.run_id)
-        return network(images)
-
-    return seen
-
-
 @torch.no_grad()
 def image_features(
-    network: Network, images: classifier.Images, index: np.ndarray, device: torch.device
+    network: Network, images: Pictures, index: np.ndarray, device: torch.device, most: int = IMAGES
 ) -> Features:
-    """Features [n, d] of images number `index`. network: of images uint8 [n, c, h, w]."""
-    batches = classifier.in_batches(images, index)
-    parts = [network(batch.to(device)).float().cpu() for batch in batches]
+    """Features [n, d] of images number `index`, at most `most` at once. network: of images uint8
+    [n, c, h, w]."""
+    parts = []
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # convolutions on a GPU
+        for read in in_batches(images, index):
+            parts += [network(batch.to(device)).float().cpu() for batch in read.split(most)]
     return {"last": torch.cat(parts).numpy()}
-
-
-def last_inputs(model: nn.Module) -> Network:
-    """What the last linear layer of a network sees of images."""
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-
-    def seen(images: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
-        try:
-            model(images)
-        finally:
-            hook.remove()
-        return kept[0]
-
-    return seen

@@ -7,6 +7,7 @@ from noiselab.families.classifier.family import CORRECTION, annotating, stages, 
 from noiselab.families.descriptor import (
     ANNOTATOR,
     COUNT,
+    IMAGES,
     POSITIVE,
     SHARE,
     SOME,
@@ -105,4 +106,5 @@ FAMILY = Family(
     },
     stages=stages("vision_transformer"),
     role_stages={ANNOTATOR: (annotating("vision_transformer"),)},
+    features=(IMAGES,),
 )
