@@ -16,6 +16,8 @@ from noiselab.families.backbones import at_resolution, resized
 from noiselab.families.probe import features
 from noiselab.families.vision_transformer import backbone
 from noiselab.families.vision_transformer.task import build
+from noiselab.models.gpt2 import gpt2
+from noiselab.models.lstm import lstm
 from noiselab.planning import config, runs
 from noiselab.planning.choices import noisy_inputs
 from noiselab.training.weights import save_weights
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.timeout(60)
 CPU = torch.device("cpu")
 DESCRIPTION = {"mean": [0.4], "std": [0.3]}
 NETWORK = {"name": "vit", "patch": 4, "layers": 2, "heads": 2, "width": 16, "drop_path": 0.1}
+HEADS = {gpt2: {"heads": 2}, lstm: {}}
 NETWORKS = [
     NETWORK | {"pool": "token", "stem": "patch", "initialization": "timm"},
     NETWORK | {"pool": "avg", "stem": "patch", "initialization": "moco"},
@@ -60,6 +63,18 @@ def timms(model, images):
 
 
 # ----------------------------------------------------------------------------------- features
+
+
+@pytest.mark.parametrize("made", [gpt2, lstm])
+def test_a_language_models_logits_are_its_last_layer_of_the_features(made):
+    torch.manual_seed(0)
+    model, tokens = made(100, layers=1, width=16, context=8, **HEADS[made]), torch.arange(24)
+    with torch.no_grad():
+        states = model.base_model(tokens.view(3, 8)).last_hidden_state
+        logits = model(tokens.view(3, 8)).logits
+    (embedding,) = {p for p in model.parameters() if p.shape[0] == logits.shape[-1]}
+    assert states.shape == (3, 8, 16)
+    torch.testing.assert_close(states @ embedding.T, logits)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import CausalLMOutput
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 from noiselab.models.gpt2 import PADDING
 
@@ -30,8 +30,13 @@ class LSTM(nn.Module):
                 elif name.startswith("bias"):
                     bias.zero_()
 
-    def forward(self, tokens: Tensor) -> CausalLMOutput:
+    def base_model(self, tokens: Tensor) -> BaseModelOutput:
+        """Last hidden states [n, T, width]."""
         states, _ = self.layers(self.embedding(tokens))
+        return BaseModelOutput(last_hidden_state=states)
+
+    def forward(self, tokens: Tensor) -> CausalLMOutput:
+        states = self.base_model(tokens).last_hidden_state
         return CausalLMOutput(logits=states @ self.embedding.weight.T)
 
 

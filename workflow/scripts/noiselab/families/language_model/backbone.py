@@ -16,7 +16,7 @@ def texts(run: Run, weights: Path, device: torch.device) -> tuple[Encoder, Netwo
     """What makes tokens of prompts, and what makes last hidden states [n, T, d] of tokens int64
     [n, T]. NoiselabError: the weights are of another run, or do not fit."""
     encode, model = text_model(run, weights, device)
-    return encode, lambda tokens: model.transformer(tokens).last_hidden_state
+    return encode, lambda tokens: model.base_model(tokens).last_hidden_state
 
 
 def text_model(run: Run, weights: Path, device: torch.device) -> tuple[Encoder, nn.Module]:
