@@ -91,7 +91,8 @@ def fine_tuning_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
         numbers = published.get("scores", {}).get(row["stands_in_for"], [])
         printed = dict(zip(published.get("rows", ()), numbers, strict=False))
         cell = _cell(row, label, kind, "%", values) | {"published": printed.get(row["method"])}
-        cells.append(cell | {"panel": NAMES[kind], "items": row["items"]})
+        cell |= {"family": row["family"], "panel": NAMES[kind], "items": row["items"]}
+        cells.append(cell)
     return tidy(cells)
 
 

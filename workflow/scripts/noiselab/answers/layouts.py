@@ -95,6 +95,7 @@ NAMES = {
     "cnn_dailymail": "CNN/DailyMail",
 }
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
+NAMES |= {"rte": "RTE", "mrpc": "MRPC", "cola": "CoLA", "stsb": "STS-B"}
 NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
 NAMES |= {"test_accuracy": "test accuracy", "validation_nll": "validation NLL"}
 NAMES |= {
