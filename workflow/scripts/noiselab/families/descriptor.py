@@ -109,6 +109,7 @@ class Family:
     # Families whose runs, of another experiment, its runs are of: they are trained no further, and
     # the noise is theirs.
     backbones: tuple[str, ...] = ()
+    numeric: bool = False  # whether its data sets may ask for numbers in place of classes
     # Whether its models are trained here: others have no experiments and no recipe.
     trained: bool = True
     table: str = "runs"  # builder of the tables of experiments that no entry names

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from noiselab.data import labelled_texts, pairs, prepared
-from noiselab.data.kinds import LABELLED_KINDS
+from noiselab.data.kinds import LABELLED_KINDS, is_numeric
 from noiselab.errors import NoiselabError
 from noiselab.families.classifier import task as classifier
 from noiselab.families.pretrained import task as pretrained
@@ -44,6 +44,8 @@ def extract(
     data; folder: keeps the finished shards if this is stopped.
     """
     description = read_json(task / "dataset.json")
+    if is_numeric(description):
+        raise NoiselabError(f"{task}: asks for a number, and probes decide between classes")
     texts = description.get("kind") in LABELLED_KINDS
     items, extractor = (_texts if texts else _images)(run, weights, task, device)
     parts = [
