@@ -156,6 +156,12 @@ def test_the_smaller_tables_equal_the_second_transcription():
     assert all(gamma == strength for gamma, strength in tried["rows"])
 
 
+def test_each_task_of_table_4_is_shown_beside_its_numbers():
+    tasks = config.load(tier="paper")["datasets"]
+    for name in PUBLISHED["fine_tuning"]["scores"]:
+        assert tasks[name]["stands_in_for"] == name
+
+
 def test_rows_are_a_backbone_without_and_with_l_gm():
     for name in printed_probes.TABLES:
         rows = PUBLISHED[name]["rows"]

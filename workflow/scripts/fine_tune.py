@@ -49,7 +49,7 @@ def main() -> None:
     for path, table in ((arguments.tried, tried), (arguments.chosen, chosen)):
         with whole_file(path) as temporary:
             table.to_csv(temporary, index=False)
-    counts = {split: len(own.labels) for split, own in items.items()}
+    counts = {split: len(own.targets) for split, own in items.items()}
     made = summary(run, counts, len(attempts), time.monotonic() - began)
     write_json(arguments.summary, made | provenance.describe(device))
     shutil.rmtree(arguments.fits)

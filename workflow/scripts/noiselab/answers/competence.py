@@ -8,6 +8,7 @@ those of its family, as far as they can be measured:
     shuffled_source  another pair's source costs at least so many nats per token
     chance           the 95 % interval of their score is at least so many points above chance
     majority         their accuracy is at least so many points above that of the most frequent class
+                     (where a task asks for a number: their correlation, above 0)
     margin           they can lose at least so many times the rule's upper bound
 """
 
@@ -205,7 +206,11 @@ def _chance(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
 
 
 def _majority(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
-    """By the mean accuracy of probes; a class may be far more frequent than chance."""
+    """By the mean accuracy of probes; a class may be far more frequent than chance. Of numbers, by
+    the mean correlation."""
+    if (correlation := _mean(clean, "correlation")) is not None:
+        why = f"its correlation, {correlation:.1f} %, is not {limit:g} points above 0"
+        return Tried(correlation, limit, None if correlation >= limit else why)
     own, constant = (_mean(clean, metric) for metric in ("accuracy", "majority_accuracy"))
     if own is None or constant is None:
         return Tried(None, None, "its accuracy, or that of the most frequent class, is not known")

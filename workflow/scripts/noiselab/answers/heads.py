@@ -77,12 +77,14 @@ TUNED = {
 
 
 def fine_tuning_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
-    """Scores of fine-tuned models: accuracy, of CoLA the correlation of Matthews. published: rows,
-    methods; scores: data set -> a number per row."""
+    """Scores of fine-tuned models: accuracy, of CoLA the correlation of Matthews; where the target
+    is a number, the mean of the correlations of Pearson and Spearman. published: rows, methods;
+    scores: data set -> a number per row."""
     cells = []
-    named = metrics["metric"].str.match(r"(accuracy|matthews)(_|$)") & metrics["method"].notna()
+    kinds = r"(accuracy|matthews|correlation)(_|$)"
+    named = metrics["metric"].str.match(kinds) & metrics["method"].notna()
     for _, own in metrics[named].groupby(["backbone", "dataset", "method"], sort=False):
-        kind = "matthews" if own["stands_in_for"].iloc[0] in MATTHEWS else "accuracy"
+        kind = _tuned_score(own)
         row = own[own["metric"].str.startswith(kind)].iloc[0]
         values = np.array([float(number) for number in str(row["by_seed"]).split()])
         label = TUNED.get(row["method"], row["method"].replace("_", " "))
@@ -91,8 +93,16 @@ def fine_tuning_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
         numbers = published.get("scores", {}).get(row["stands_in_for"], [])
         printed = dict(zip(published.get("rows", ()), numbers, strict=False))
         cell = _cell(row, label, kind, "%", values) | {"published": printed.get(row["method"])}
-        cells.append(cell | {"panel": NAMES[kind], "items": row["items"]})
+        cell |= {"family": row["family"], "panel": NAMES[kind], "items": row["items"]}
+        cells.append(cell)
     return tidy(cells)
+
+
+def _tuned_score(rows: pd.DataFrame) -> str:
+    """By which score a task is shown. rows: its metrics, of one method."""
+    if rows["metric"].str.startswith("correlation").any():
+        return "correlation"
+    return "matthews" if rows["stands_in_for"].iloc[0] in MATTHEWS else "accuracy"
 
 
 def regions_table(regions: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,9 @@ import pandas as pd
 NAMES = {
     "accuracy": "accuracy",
     "matthews": "correlation of Matthews",
+    "correlation": "mean correlation of Pearson and Spearman",
+    "pearson": "correlation of Pearson",
+    "spearman": "correlation of Spearman",
     "right_region": "share of right decisions on planes",
     "accuracy_drop": "loss of accuracy",
     "accuracy_relative_drop": "relative loss of accuracy",
@@ -95,6 +98,7 @@ NAMES = {
     "cnn_dailymail": "CNN/DailyMail",
 }
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
+NAMES |= {"rte": "RTE", "mrpc": "MRPC", "cola": "CoLA", "stsb": "STS-B"}
 NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
 NAMES |= {"test_accuracy": "test accuracy", "validation_nll": "validation NLL"}
 NAMES |= {
@@ -127,7 +131,8 @@ DECIMALS |= {"learning_rate_multiplier": 2}
 DECIMALS |= {"recovery_steps": 0, "recovery_share": 0, "recovered_score": 2}
 DECIMALS |= dict.fromkeys(["train_accuracy", "noisy_train_accuracy", "best_accuracy"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_drop", "accuracy_relative_drop"], 2)
-DECIMALS |= {"right_region": 2, "matthews": 2, "gradient_matching": 5}
+DECIMALS |= {"right_region": 2, "gradient_matching": 5}
+DECIMALS |= dict.fromkeys(["matthews", "correlation", "pearson", "spearman"], 2)
 DECIMALS |= dict.fromkeys(["accuracy_difference", "excess_difference"], 2)
 DECIMALS |= {"mean": 4, "std": 2, "norm_clean": 2, "norm_corrupt": 2, "snr": 2}
 DECIMALS |= dict.fromkeys(["sampled_accuracy", "denoising_accuracy", "consistency"], 2)

@@ -84,3 +84,9 @@ ALGORITHMIC_KINDS = prepared_by("prepare_algorithmic")  # tokens in the place of
 TEXT_KINDS = prepared_by("prepare_text")
 PAIR_KINDS = prepared_by("prepare_pairs")
 LABELLED_KINDS = prepared_by("prepare_labelled_texts")
+
+
+def is_numeric(spec: Mapping) -> bool:
+    """Whether a data set's targets are numbers, not classes. spec: its specification, dataset.json,
+    or a run on it."""
+    return spec.get("target_range") is not None

@@ -1,15 +1,18 @@
-"""Texts with a class each, as a language model is asked for it: tasks for probes.
+"""Texts with a class or a number each, as a language model is asked for it: tasks.
 
 A prepared folder has `texts.parquet`, a row per text: `split` (train, test, and validation where
 the data set has one), `text`, the prompt with the columns of the data set filled in, `label`, int64
-from 0 on; and `dataset.json`: name, kind, origin, classes, class_names, prompt, texts of each
-split, share of each class among those for training, what differs from the usual splits, SHA-256 of
-the file. Written last, it says the rest is whole.
+from 0 on, or a float64 where the target is a number; and `dataset.json`: name, kind, origin,
+classes, class_names, prompt, texts of each split, share of each class among those for training,
+what differs from the usual splits, SHA-256 of the file. In place of what it says of classes stand
+target_range, and target_mean and target_std of the texts for training, where the target is a
+number. Written last, it says the rest is whole.
 """
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,18 +22,18 @@ import pyarrow.parquet
 
 from noiselab import streams
 from noiselab.data import complete, labelled_docstrings, text_files, text_sources
-from noiselab.data.kinds import LABELLED
+from noiselab.data.kinds import LABELLED, is_numeric
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, sha256, whole_file, write_json
 
 SPLITS = ("train", "validation", "test")
 _COLUMN = re.compile(r"\{(\w+)\}")  # in a prompt
 
-Row = tuple[str, str | int]  # a text, and its label as the source has it
+Row = tuple[str, str | int | float]  # a text, and its label as the source has it
 
 
 class Labelled(NamedTuple):
-    """Texts of a split and their labels, int64 [n]."""
+    """Texts of a split and their labels, int64 [n], or float64 [n] where these are numbers."""
 
     texts: list[str]
     labels: np.ndarray
@@ -45,7 +48,8 @@ def read(folder: str | Path) -> tuple[dict, dict[str, Labelled]]:
         table = pyarrow.parquet.read_table(file, columns=["split", "text", "label"]).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         raise NoiselabError(f"{file}: cannot be read ({first_line(error)})") from error
-    of_split, labels = np.array(table["split"]), np.array(table["label"], dtype=np.int64)
+    kind = np.float64 if is_numeric(description) else np.int64
+    of_split, labels = np.array(table["split"]), np.array(table["label"], dtype=kind)
     found = {}
     for split in SPLITS:
         rows = np.flatnonzero(of_split == split)
@@ -62,42 +66,66 @@ def prepare(spec: dict, source: Path | None, out: Path) -> None:
     """Fill the texts that `spec` asks for into its prompt, and write them into the folder `out`.
 
     source: folder of files (kind labelled_texts). NoiselabError: they cannot be read, a split is
-    smaller than asked for, or there are other classes.
+    smaller than asked for, there are other classes, or a target is no number of target_range.
     """
     embedded = spec["kind"] == "labelled_docstrings"
     splits, origin = _embedded(spec) if embedded else _files(spec, source)
-    names = _class_names(spec, [label for rows in splits.values() for _, label in rows])
-    numbers = {name: number for number, name in enumerate(names)}
+    labels, facts = (_numbers if is_numeric(spec) else _classes)(spec, splits)
     table = {
         "split": [split for split, rows in splits.items() for _ in rows],
         "text": [text for rows in splits.values() for text, _ in rows],
-        "label": [numbers[label] for rows in splits.values() for _, label in rows],
+        "label": labels,
     }
     with whole_file(out / LABELLED[0]) as path:
         pyarrow.parquet.write_table(pyarrow.table(table), path)
-    counts = Counter(label for _, label in splits["train"])
-    content = {key: spec[key] for key in ("name", "kind", "classes", "prompt")}
+    content = {key: spec[key] for key in ("name", "kind", "prompt")}
     content |= {f"{split}_size": len(rows) for split, rows in splits.items()}
     content |= {
         "origin": origin,
         "unit": "texts",
-        "class_names": [str(name) for name in names],
-        "class_shares": [counts[name] / len(splits["train"]) for name in names],
+        **facts,
         "differs": spec.get("differs"),
         "sha256": {LABELLED[0]: sha256(out / LABELLED[0])},
     }
     write_json(out / "dataset.json", content)
 
 
-def _class_names(spec: dict, labels: Iterable[str | int]) -> list:
-    """Labels in the order of their numbers: as numbers, or else as words."""
-    found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+def _classes(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[int], dict]:
+    """Numbers of the classes of all rows, and what dataset.json says of the classes. NoiselabError:
+    there are not as many as `spec` says."""
+    labels = {label for rows in splits.values() for _, label in rows}
+    # In the order of their numbers: as numbers, or else as words.
+    found = sorted(labels, key=lambda label: (isinstance(label, str), label))
     if len(found) != spec["classes"]:
         raise NoiselabError(
             f"config key datasets.{spec['name']}.classes: {spec['classes']}, but the texts have "
             f"{len(found)} labels ({', '.join(map(str, found[:5]))} …)"
         )
-    return found
+    numbers = {name: number for number, name in enumerate(found)}
+    counts = Counter(label for _, label in splits["train"])
+    return [numbers[label] for rows in splits.values() for _, label in rows], {
+        "classes": spec["classes"],
+        "class_names": [str(name) for name in found],
+        "class_shares": [counts[name] / len(splits["train"]) for name in found],
+    }
+
+
+def _numbers(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[float], dict]:
+    """Targets of all rows, and what dataset.json says of them. NoiselabError: a split has the same
+    target everywhere, with which nothing correlates."""
+    for split, rows in splits.items():
+        if len({target for _, target in rows}) == 1:
+            raise NoiselabError(
+                f"config key datasets.{spec['name']}.label_column: {spec['label_column']} is "
+                f"{rows[0][1]:g} in all {len(rows)} texts of {split}, so that nothing can "
+                "correlate with it"
+            )
+    train = np.array([target for _, target in splits["train"]])
+    return [target for rows in splits.values() for _, target in rows], {
+        "target_range": spec["target_range"],
+        "target_mean": float(train.mean()),
+        "target_std": float(train.std()),
+    }
 
 
 def _chosen(spec: dict, rows: list[Row], sizes: dict[str, int]) -> dict[str, list[Row]]:
@@ -179,17 +207,39 @@ def _rows(spec: dict, files: list[Path]) -> Iterator[Row]:
             text_files.check_text(file, place, columns[:-1], values)
             if label is None or not any(value and not value.isspace() for value in values):
                 continue
-            if not isinstance(label, str | int):
-                raise NoiselabError(
-                    f"{file}: column {columns[-1]} is neither text nor a whole number ({place})"
-                )
+            if is_numeric(spec) and isinstance(label, str) and not label.strip():
+                continue  # an empty cell of a csv file
+            try:
+                found = _target(label, spec["target_range"]) if is_numeric(spec) else _class(label)
+            except ValueError as error:
+                raise NoiselabError(f"{file}: column {columns[-1]} {error} ({place})") from error
             filled = dict(zip(columns, (value or "" for value in values), strict=False))
-            yield _filled(spec["prompt"], filled), _number(label)
+            yield _filled(spec["prompt"], filled), found
 
 
-def _number(label: str | int) -> str | int:
-    """A label as a number where it is one: tables of text have no others."""
+def _class(label) -> str | int:
+    """A label as a number where it is one: tables of text have no others. ValueError: it is neither
+    text nor a whole number."""
+    if not isinstance(label, str | int):
+        raise ValueError("is neither text nor a whole number; target_range is for numbers")
     return int(label) if isinstance(label, str) and label.strip().isdecimal() else label
+
+
+def _target(label, limits: list[float]) -> float:
+    """A label that is a number. ValueError: it is none, is not finite, or outside of the limits,
+    which belong to the range."""
+    try:
+        number = float(label)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"is no number, but {str(label)[:40]!r}") from error
+    if isinstance(label, bool):  # of which float() makes 0 or 1
+        raise ValueError(f"is no number, but {label}")
+    if not math.isfinite(number):
+        raise ValueError(f"is {number}, which is no finite number")
+    low, high = limits
+    if not low <= number <= high:
+        raise ValueError(f"is {number:g}, outside of target_range, {low:g} to {high:g}")
+    return number
 
 
 def columns_named(prompt: str) -> Sequence[str]:

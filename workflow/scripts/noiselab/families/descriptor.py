@@ -112,6 +112,7 @@ class Family:
     backbones: tuple[str, ...] = ()
     # Items of which its models have features, each by a function of that name in its backbone.py.
     features: tuple[str, ...] = ()
+    numeric: bool = False  # whether its data sets may ask for numbers in place of classes
     # Whether its models are trained here: others have no experiments and no recipe.
     trained: bool = True
     table: str = "runs"  # builder of the tables of experiments that no entry names

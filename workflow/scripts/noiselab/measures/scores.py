@@ -36,6 +36,7 @@ UNITS |= dict.fromkeys(
 )
 UNITS |= {"recovery_steps": "steps", "recovery_share": "%"}
 UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
+UNITS |= dict.fromkeys(["matthews", "correlation", "pearson", "spearman"], "%")
 
 NONE = Interval(None, None, "none")
 DIVERGED = "training diverged"

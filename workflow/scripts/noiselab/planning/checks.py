@@ -9,7 +9,7 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 
-from noiselab.data.kinds import DOMAINS, KINDS
+from noiselab.data.kinds import DOMAINS, KINDS, LABELLED_KINDS, is_numeric
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.noise import registry
@@ -51,6 +51,7 @@ def _published_sets(numbers: dict) -> Iterator[str]:
             continue
         for values in entry.get("metrics", {}).values():
             yield from values if isinstance(values, dict) else ()
+        yield from entry.get("scores", {})  # of Table 4 of the second study
 
 
 def given_targets(arguments: list[str], rules: list[str]) -> list[str]:
@@ -90,6 +91,24 @@ def check_dataset(spec: dict) -> None:
         raise NoiselabError(f"{key}.vocabulary: tokenizer gpt2 has {GPT2} entries")
     if "channels" in spec:
         _check_images(spec, key, kind.examples)
+    check_target(spec, key)
+
+
+def check_target(spec: dict, key: str) -> None:
+    """Labelled texts have classes, or numbers from one to a larger one."""
+    if spec["kind"] not in LABELLED_KINDS:
+        return
+    if not is_numeric(spec):
+        if spec.get("classes") is None:
+            raise NoiselabError(
+                f"{key}.classes: is missing; or say target_range, where the label is a number"
+            )
+        return
+    if spec.get("classes") is not None:
+        raise NoiselabError(f"{key}.target_range: not together with classes")
+    low, high = spec["target_range"]
+    if not low < high:
+        raise NoiselabError(f"{key}.target_range: {low:g} is not below {high:g}")
 
 
 def check_packages(spec: dict) -> None:

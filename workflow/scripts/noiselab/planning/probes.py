@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from noiselab.data.kinds import LABELLED_KINDS
+from noiselab.data.kinds import LABELLED_KINDS, is_numeric
 from noiselab.errors import NoiselabError
 from noiselab.families import FAMILIES
 from noiselab.families.descriptor import BACKBONE, CLEAN, IMAGES, TEXTS, Family
@@ -26,13 +26,20 @@ OF_BACKBONE += ("noise_ratio", "error_rate", "seed", "model")
 
 
 def check(name: str, experiment: dict, spec: dict) -> None:
-    """A probe has no keys of noise, and its data sets are tasks."""
+    """A probe has no keys of noise, and its data sets are tasks, of classes unless its family says
+    otherwise."""
     key, family = f"config key experiments.{name}", FAMILIES[experiment["family"]]
     if foreign := [k for k in experiment if k not in (*KEYS, *family.experiment)]:
         what = f"not of a {family.name}; the noise is its backbone's"
         raise NoiselabError(f"{key}.{foreign[0]}: {what}")
     if spec["kind"] not in family.kinds:
         raise NoiselabError(f"{key}.datasets: {spec['name']} is not for a {family.name}")
+    if is_numeric(spec) and not family.numeric:
+        others = " or ".join(other.name for other in FAMILIES.values() if other.numeric)
+        raise NoiselabError(
+            f"{key}.datasets: {spec['name']} asks for a number, and a {family.name} decides "
+            f"between classes; family {others} takes it"
+        )
 
 
 def backbone(config: dict, name: str, experiment: dict) -> tuple[str, dict]:

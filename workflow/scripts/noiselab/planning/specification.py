@@ -17,7 +17,7 @@ _ARRAYS = ("classes", "channels", "size", "train_size", "test_size")
 _TEXT = ("tokenizer", "vocabulary", "validation_share")
 _PAIRS = ("vocabulary", "source_length", "target_length", "train_size", "validation_size")
 _PAIRS += ("validation_share",)
-_LABELLED = ("classes", "prompt", "train_size", "test_size")
+_LABELLED = ("prompt", "train_size", "test_size")
 _EMBEDDED = ("packages", "tokenizer_packages", "source_field", "label")  # that say nothing of files
 # What a preparation cannot do without, though it may be null where the schema says so.
 _NEEDED = {
@@ -90,6 +90,7 @@ def _check(spec: dict, name: str, kind: str) -> None:
     given = {k: v for k, v in spec.items() if (v is not None and k not in unused) or k in needed}
     config.check_dataset(name, given, _definition(kind))
     checks.check_lengths(spec, key)
+    checks.check_target(spec, key)
 
 
 def _definition(kind: str) -> str:

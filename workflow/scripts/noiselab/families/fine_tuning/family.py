@@ -1,7 +1,8 @@
 """Language models that are fine-tuned whole on a task, with a linear head, under regularisers.
 
-A run is a task and a backbone, as one of probes is. Its methods are regularisers, with or without
-local gradient matching, each with settings of its own among which validation chooses.
+A run is a task, which asks for a class or for a number, and a backbone, as one of probes is. Its
+methods are regularisers, with or without local gradient matching, each with settings of its own
+among which validation chooses.
 """
 
 from noiselab.data.kinds import LABELLED_KINDS
@@ -22,6 +23,8 @@ from noiselab.families.descriptor import (
 from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.families.pretrained.family import mark
 from noiselab.families.probe.family import CHOSEN, KEPT, TRIED, own_weights
+
+TARGETS = ("classes", "target_range")  # one of the two, of the data set, in run.json
 
 # What a method says; every combination of the values of its lists is tried.
 METHOD = settings(
@@ -53,7 +56,7 @@ FAMILY = Family(
     kinds=LABELLED_KINDS,
     models={"linear": Model({})},
     facts=lambda spec, recipe: {
-        "classes": spec["classes"],
+        **{key: spec[key] for key in TARGETS if spec.get(key) is not None},
         **{key: recipe[key] for key in KEPT if key in recipe},
     },
     clean_examples=lambda spec, recipe: recipe["epochs"] * spec["train_size"],
@@ -66,5 +69,6 @@ FAMILY = Family(
     },
     backbones=("language_model", PRETRAINED),
     gates={"majority": 2},
-    table="probes",
+    numeric=True,
+    table="fine_tuning",
 )

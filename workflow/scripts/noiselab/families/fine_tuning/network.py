@@ -15,14 +15,15 @@ from noiselab.run import Run
 
 
 class Tuned(nn.Module):
-    """backbone: a model of transformers that gives hidden states of all layers. Dropout is off, so
-    that a text is seen alike with and without noise."""
+    """backbone: a model of transformers that gives hidden states of all layers. outputs: of the
+    head, as many as classes, or one number. Dropout is off, so that a text is seen alike with and
+    without noise."""
 
-    def __init__(self, backbone: nn.Module, classes: int, seed: int):
+    def __init__(self, backbone: nn.Module, outputs: int, seed: int):
         super().__init__()
         self.backbone = backbone.eval()
         torch.manual_seed(streams.integer(seed, "probe-weights", 0))
-        self.head = nn.Linear(backbone.config.hidden_size, classes).to(_like(backbone))
+        self.head = nn.Linear(backbone.config.hidden_size, outputs).to(_like(backbone))
 
     def embeddings(self, tokens: Tensor) -> Tensor:
         """Of tokens, without their places, [n, T, d]."""

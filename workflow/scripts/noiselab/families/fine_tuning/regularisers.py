@@ -1,11 +1,13 @@
 """Regularisers of a model that is fine-tuned whole, and local gradient matching of its head.
 
     L2-SP  α/2 ‖w − w₀‖² + β/2 ‖w_new‖²                      Li et al. 2018 (arXiv 1802.01483)
-    SMART  α (KL(p ‖ p̂) + KL(p̂ ‖ p)), p̂ at x + δ            Jiang et al. 2020 (arXiv 1911.03437)
+    SMART  α D(f(x), f(x + δ))                              Jiang et al. 2020 (arXiv 1911.03437)
     LNSR   λ Σ_r ‖f_r(x + ε) − f_r(x)‖², ε ~ N(0, σ² I)      Hua et al. 2021 (arXiv 2107.04835)
 
-x are the embeddings of tokens, f_r the hidden states of layer r. SMART's δ is one step of ascent on
-its own penalty, from a small random place, as long in the ∞-norm of each text.
+x are the embeddings of tokens, f the outputs, f_r the hidden states of layer r. D is the symmetric
+divergence KL(p ‖ q) + KL(q ‖ p) of classes, and the squared difference of numbers (targets.py).
+SMART's δ is one step of ascent on its own penalty, from a small random place, as long in the ∞-norm
+of each text.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from noiselab.measures.probes.heads import with_one
 
@@ -24,13 +25,14 @@ SMALLEST = 1e-30
 
 class Seen(NamedTuple):
     """What a network makes of texts: hidden states of all layers, [n, T, d] each, features of the
-    last tokens, [n, d], and logits, [n, C]."""
+    last tokens, [n, d], and outputs of the head, [n, C]: logits, or one number (C = 1)."""
 
     states: list[Tensor]
     features: Tensor
-    logits: Tensor
+    outputs: Tensor
 
 
+Divergence = Callable[[Tensor, Tensor], Tensor]  # of two outputs, [n, C]: mean over texts
 Forward = Callable[[Tensor], Seen]  # of embeddings [n, T, d]
 
 
@@ -46,14 +48,16 @@ def symmetric_kl(logits: Tensor, other: Tensor) -> Tensor:
     return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean()
 
 
-def smart(forward: Forward, embeddings: Tensor, seen: Seen, noise: Tensor) -> Tensor:
+def smart(
+    forward: Forward, embeddings: Tensor, seen: Seen, noise: Tensor, divergence: Divergence
+) -> Tensor:
     """Without α. noise: where the ascent begins, σ times standard normal numbers, [n, T, d]."""
     begin = noise.detach().requires_grad_()
-    rise = symmetric_kl(seen.logits.detach(), forward(embeddings.detach() + begin).logits)
+    rise = divergence(seen.outputs.detach(), forward(embeddings.detach() + begin).outputs)
     (slope,) = torch.autograd.grad(rise, begin)
     longest = slope.abs().amax((1, 2), keepdim=True).clamp(min=SMALLEST)
     moved = noise + STEP * slope / longest
-    return symmetric_kl(seen.logits, forward(embeddings + moved).logits)
+    return divergence(seen.outputs, forward(embeddings + moved).outputs)
 
 
 def lnsr(forward: Forward, embeddings: Tensor, seen: Seen, noise: Tensor, mask: Tensor) -> Tensor:
@@ -65,14 +69,17 @@ def lnsr(forward: Forward, embeddings: Tensor, seen: Seen, noise: Tensor, mask: 
     return (moved * mask).sum() / mask.sum()
 
 
-def gradient_matching(head: nn.Linear, features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+def gradient_matching(
+    head: nn.Linear,
+    features: Tensor,
+    noise: Tensor,
+    slopes: Callable[[Tensor], Tensor],
+) -> Tensor:
     """‖mean ∇ℓ(g(t)) − mean ∇ℓ(g(t̂))‖ over the head's weights, t̂ = t + noise, in closed form, so
-    that one pass backward has its gradient, for the head and for what made the features."""
-    clean, noisy = (_gradient(head, t, labels) for t in (features, features + noise))
+    that one pass backward has its gradient, for the head and for what made the features.
+
+    The gradient of a text's loss is the outer product of its slopes and [t, 1]. features, noise:
+    [n, d]; slopes: outputs [n, C] -> derivatives of each text's loss with respect to them, [n, C].
+    """
+    clean, noisy = (slopes(head(t)).mT @ with_one(t) / len(t) for t in (features, features + noise))
     return (clean - noisy).square().sum().clamp(min=SMALLEST).sqrt()
-
-
-def _gradient(head: nn.Linear, features: Tensor, labels: Tensor) -> Tensor:
-    logits = head(features)
-    errors = logits.softmax(-1) - one_hot(labels, logits.shape[-1])
-    return errors.mT @ with_one(features) / len(labels)

@@ -8,13 +8,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import matthews_corrcoef
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from noiselab import streams
-from noiselab.families.fine_tuning import regularisers
+from noiselab.data.kinds import is_numeric
+from noiselab.families.fine_tuning import regularisers, targets
 from noiselab.families.fine_tuning.network import Tuned, padded
+from noiselab.families.fine_tuning.targets import Target
 from noiselab.families.probe.choice import chosen
 from noiselab.families.probe.task import held_out, width
 from noiselab.families.work import Data
@@ -41,10 +41,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Texts:
-    """Tokens of each text of a split, and labels, int64 [n]."""
+    """Tokens of each text of a split, and targets: labels int64 [n], or numbers float64 [n]."""
 
     tokens: list[list[int]]
-    labels: np.ndarray
+    targets: np.ndarray
 
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:
@@ -86,10 +86,10 @@ def splits(run: Run, found: dict[str, Texts]) -> dict[str, Texts]:
     if "validation" in found:
         return found
     train = found["train"]
-    held, rest = held_out(len(train.labels), run.validation_share)
+    held, rest = held_out(len(train.targets), run.validation_share)
     parts = {"validation": held, "train": rest}
     return found | {
-        split: Texts([train.tokens[i] for i in rows], train.labels[rows])
+        split: Texts([train.tokens[i] for i in rows], train.targets[rows])
         for split, rows in parts.items()
     }
 
@@ -98,7 +98,8 @@ def tuned(
     backbone: nn.Module, items: dict[str, Texts], run: Run, setting: Setting, seed: int
 ) -> dict[str, float]:
     """Scores of a copy of the backbone after the last epoch, of validation and test."""
-    model = Tuned(copy.deepcopy(backbone), run.classes, seed)
+    target = targets.of(run)
+    model = Tuned(copy.deepcopy(backbone), targets.outputs(run), seed)
     started = [parameter.detach().clone() for parameter in model.backbone.parameters()]
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -107,11 +108,11 @@ def tuned(
     )
     train, step = items["train"], 0
     for epoch in range(run.epochs):
-        order = streams.permutation(seed, "probe-order", epoch, len(train.labels))
+        order = streams.permutation(seed, "probe-order", epoch, len(train.targets))
         for start in range(0, len(order), setting.batch_size):
             rows = order[start : start + setting.batch_size]
-            batch = Texts([train.tokens[i] for i in rows], train.labels[rows])
-            loss = objective(model, started, batch, setting, seed, step)
+            batch = Texts([train.tokens[i] for i in rows], train.targets[rows])
+            loss = objective(model, target, started, batch, setting, seed, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -119,20 +120,26 @@ def tuned(
     return {
         f"{split}_{name}": value
         for split in ("validation", "test")
-        for name, value in scores(model, items[split]).items()
+        for name, value in scores(model, target, items[split]).items()
     }
 
 
 def objective(
-    model: Tuned, started: list[Tensor], batch: Texts, setting: Setting, seed: int, step: int
+    model: Tuned,
+    target: Target,
+    started: list[Tensor],
+    batch: Texts,
+    setting: Setting,
+    seed: int,
+    step: int,
 ) -> Tensor:
     """The loss of a batch. started: weights of the backbone as they were; noise depends on the seed
     and the number of the step."""
     device = started[0].device
     tokens, mask = padded(batch.tokens, device)
-    labels, embeddings = torch.from_numpy(batch.labels).to(device), model.embeddings(tokens)
+    wanted, embeddings = torch.from_numpy(batch.targets).to(device), model.embeddings(tokens)
     seen = model(embeddings, mask)
-    loss = cross_entropy(seen.logits, labels)
+    loss = target.loss(seen.outputs, wanted)
 
     def noise(like: Tensor, size: float, stream: str) -> Tensor:
         generator = torch.Generator().manual_seed(streams.integer(seed, stream, step))
@@ -141,37 +148,35 @@ def objective(
     def forward(moved: Tensor):
         return model(moved, mask)
 
+    def slopes(found: Tensor) -> Tensor:
+        return target.slopes(found, wanted)
+
     if setting.regulariser == "l2_sp":
         pairs = zip(model.backbone.parameters(), started, strict=True)
         loss = loss + regularisers.l2_sp(pairs, model.head.parameters(), setting.weight)
     elif setting.regulariser is not None:
         drawn = noise(embeddings, setting.noise, "tuning-noise")
         found = (
-            regularisers.smart(forward, embeddings, seen, drawn)
+            regularisers.smart(forward, embeddings, seen, drawn, target.divergence)
             if setting.regulariser == "smart"
             else regularisers.lnsr(forward, embeddings, seen, drawn, mask)
         )
         loss = loss + setting.weight * found
     if setting.strength:
         drawn = noise(seen.features, setting.radius, "probe-noise")
-        matching = regularisers.gradient_matching(model.head, seen.features, labels, drawn)
+        matching = regularisers.gradient_matching(model.head, seen.features, drawn, slopes)
         loss = loss + setting.strength * matching
     return loss
 
 
 @torch.no_grad()
-def scores(model: Tuned, texts: Texts) -> dict[str, float]:
-    """Accuracy and correlation of Matthews in per cent, and mean NLL in nats."""
-    logits = torch.empty(len(texts.labels), model.head.out_features)
+def scores(model: Tuned, target: Target, texts: Texts) -> dict[str, float]:
+    """The scores of a set of texts that its kind of task has."""
+    outputs = torch.empty(len(texts.targets), model.head.out_features)
     for rows in _alike(texts.tokens):
         tokens, mask = padded([texts.tokens[i] for i in rows], model.head.weight.device)
-        logits[rows] = model(model.embeddings(tokens), mask).logits.float().cpu()
-    labels, decided = torch.from_numpy(texts.labels), logits.argmax(-1)
-    return {
-        "accuracy": 100 * float((decided == labels).double().mean()),
-        "matthews": 100 * float(matthews_corrcoef(texts.labels, decided.numpy())),
-        "nll": float(cross_entropy(logits, labels)),
-    }
+        outputs[rows] = model(model.embeddings(tokens), mask).outputs.float().cpu()
+    return target.scores(outputs, torch.from_numpy(texts.targets))
 
 
 def _alike(tokens: list[list[int]]) -> Iterator[list[int]]:
@@ -195,8 +200,15 @@ def tables(
         for (method, setting, seed), scored in zip(attempts(run), found, strict=True)
     ]
     tried = pd.DataFrame(rows).fillna({"regulariser": "none"})
-    settings = list(asdict(Setting(0.0, 1)))
-    test = items["test"].labels
-    most = np.bincount(items["train"].labels).argmax()
-    about = {"majority": 100 * float((test == most).mean()), "items": len(test)}
-    return tried, chosen(tried, settings).assign(**about)
+    settings, target = list(asdict(Setting(0.0, 1))), targets.of(run)
+    best = chosen(tried, settings, target.main, target.tie)
+    return tried, best.assign(items=len(items["test"].targets), **majority(run, items))
+
+
+def majority(run: Run, items: dict[str, Texts]) -> dict[str, float]:
+    """Share of test texts, in per cent, that are of the most frequent class of training; none where
+    there are no classes."""
+    if is_numeric(run):
+        return {}
+    most = np.bincount(items["train"].targets).argmax()
+    return {"majority": 100 * float((items["test"].targets == most).mean())}

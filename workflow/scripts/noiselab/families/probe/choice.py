@@ -14,14 +14,17 @@ SETTING = [
 ]
 
 
-def chosen(tried: pd.DataFrame, setting: list[str] = SETTING) -> pd.DataFrame:
+def chosen(
+    tried: pd.DataFrame, setting: list[str] = SETTING, main: str = "accuracy", tie: str = "nll"
+) -> pd.DataFrame:
     """The rows of the setting that validation chooses of each method, with how many there were:
-    the best mean accuracy over the seeds, at a tie the lower NLL. setting: columns."""
+    the largest mean of the score `main` over the seeds, at a tie the smaller one of `tie`. setting:
+    columns."""
     parts = []
     for _, rows in tried.groupby("method", sort=False):
-        scores = ["validation_accuracy", "validation_nll"]
-        means = rows.groupby(setting, sort=False)[scores].mean()
-        best = np.lexsort((means["validation_nll"], -means["validation_accuracy"]))[0]
+        first, second = f"validation_{main}", f"validation_{tie}"
+        means = rows.groupby(setting, sort=False)[[first, second]].mean()
+        best = np.lexsort((means[second], -means[first]))[0]
         same = (rows[setting] == list(means.index[best])).all(axis=1)
         parts.append(rows[same].assign(tried=len(means)))
     return pd.concat(parts)

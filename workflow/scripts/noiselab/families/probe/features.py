@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from noiselab.data import labelled_texts, prepared
-from noiselab.data.kinds import LABELLED_KINDS
+from noiselab.data.kinds import LABELLED_KINDS, is_numeric
 from noiselab.errors import NoiselabError
 from noiselab.families.backbones import Network, backbone
 from noiselab.families.classifier.task import Pictures, in_batches
@@ -41,6 +41,8 @@ def extract(
     data; folder: keeps the finished shards if this is stopped.
     """
     description = read_json(task / "dataset.json")
+    if is_numeric(description):
+        raise NoiselabError(f"{task}: asks for a number, and probes decide between classes")
     texts = description.get("kind") in LABELLED_KINDS
     items, extractor = (_texts if texts else _images)(run, weights, task, device)
     parts = [

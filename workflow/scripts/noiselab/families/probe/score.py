@@ -18,20 +18,27 @@ from noiselab.run import Run
 def scores(run: Run, files: dict[str, Path]) -> dict[str, dict]:
     """All scores of a run. files: `chosen`, csv."""
     chosen = reading.table(files["chosen"])
+    constant = pd.Series([float(chosen["majority"].iloc[0])])
+    majority = score(constant, "%", int(chosen["items"].iloc[0])) | about(run)
+    return of_methods(run, chosen, "accuracy") | {"majority_accuracy": majority}
+
+
+def of_methods(run: Run, chosen: pd.DataFrame, main: str) -> dict[str, dict]:
+    """The main score of each method, `<main>` of the plain fit and `<main>_<method>` of others, and
+    gains over the plain fit. chosen: rows of chosen.csv, with the score in `test_<main>`."""
     methods = {name: rows.set_index("seed") for name, rows in chosen.groupby("method", sort=False)}
     plain = methods.get(PLAIN)
     found = {}
     for method, rows in methods.items():
         own = about(run) | {"method": method, "tried": int(rows["tried"].iloc[0])}
         items = int(rows["items"].iloc[0])
-        accuracy = rows["test_accuracy"]
-        name = "accuracy" if method == PLAIN else f"accuracy_{method}"
-        found[name] = score(accuracy, "%", items) | own
+        values = rows[f"test_{main}"]
+        name = main if method == PLAIN else f"{main}_{method}"
+        found[name] = score(values, "%", items) | own
         if method != PLAIN and plain is not None:
-            gain = accuracy - plain["test_accuracy"]
+            gain = values - plain[f"test_{main}"]
             found[f"gain_{method}"] = score(gain, "points", items) | own
-    constant = score(pd.Series([float(chosen["majority"].iloc[0])]), "%", items)
-    return found | {"majority_accuracy": constant | about(run)}
+    return found
 
 
 def about(run: Run) -> dict:
