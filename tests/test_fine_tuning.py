@@ -17,9 +17,11 @@ from noiselab.answers.heads import fine_tuning_table
 from noiselab.errors import NoiselabError
 from noiselab.families.fine_tuning import regularisers, targets, task
 from noiselab.families.fine_tuning.cost import fits
-from noiselab.families.fine_tuning.network import Tuned, padded
+from noiselab.families.fine_tuning.network import Tuned, loaded, padded
 from noiselab.families.fine_tuning.score import scores
+from noiselab.families.language_model import backbone as language_model
 from noiselab.models.gpt2 import gpt2
+from noiselab.models.lstm import lstm
 from noiselab.planning import config, runs
 
 CPU = torch.device("cpu")
@@ -61,6 +63,14 @@ def test_a_text_is_seen_alike_alone_and_among_longer_ones(model):
     assert len(seen.states) == 2
     last = model.backbone(torch.tensor([TOKENS[2]])).last_hidden_state[0]
     torch.testing.assert_close(seen.states[-1][2], last)
+
+
+def test_a_recurrent_network_is_refused(monkeypatch):
+    made = lstm(9, context=8, layers=1, width=8)
+    monkeypatch.setattr(language_model, "text_model", lambda *arguments: (None, made))
+    run = example_run(family="language_model", run_id="language_model/mine")
+    with pytest.raises(NoiselabError, match=r"^language_model/mine: .* of transformers only$"):
+        loaded(run, None, CPU)
 
 
 # ------------------------------------------------------------------------------- regularisers

@@ -5,8 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 
 from noiselab import streams
+from noiselab.errors import NoiselabError
 from noiselab.families.fine_tuning.regularisers import Seen
 from noiselab.families.language_model import backbone as language_model
 from noiselab.families.pretrained import task as pretrained
@@ -46,10 +48,12 @@ def _like(backbone: nn.Module) -> Tensor:
 
 def loaded(backbone: Run, weights: Path | None, device: torch.device) -> tuple:
     """What makes tokens of prompts, and the model. weights: None of one that was trained elsewhere;
-    in single precision, in which it is trained."""
+    in single precision, in which it is trained. NoiselabError: it is no transformer."""
     if backbone.family == PRETRAINED:
         return pretrained.text_model(Path(backbone.folder), device, torch.float32)
     encode, model = language_model.text_model(backbone, weights, device)
+    if not isinstance(model, PreTrainedModel):
+        raise NoiselabError(f"{backbone.run_id}: fine-tuning takes a model of transformers only")
     return encode, model.transformer
 
 
