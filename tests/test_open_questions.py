@@ -25,6 +25,13 @@ def graph():
     return project.plan(settings, "results/quick").graph
 
 
+@pytest.fixture(scope="module")
+def rest():
+    """What a file adds to tier quick."""
+    file = ROOT / "config/studies/open_questions/generators_and_text.yaml"
+    return project.plan(config.load(file, tier="quick"), "results/quick").graph
+
+
 # ------------------------------------------------------------------------------------ the plan
 
 
@@ -37,8 +44,19 @@ def larger(request, tmp_path_factory):
     return project.plan(settings, f"results/{request.param}").graph
 
 
-def test_larger_tiers_ask_all(larger, graph):
-    assert set(graph.plan.experiments) <= set(larger.plan.experiments)
+def test_the_rest_of_tier_quick_is_generators_and_text(graph, rest):
+    asked, more = set(graph.plan.experiments), set(rest.plan.experiments)
+    assert not asked & more
+    assert {run.family for run in graph.plan.runs.values()} == {"classifier"}
+    trained = {
+        run.family for name in more for run in map(rest.plan.runs.get, rest.plan.experiments[name])
+    }
+    assert trained == {"language_model", "seq2seq", "diffusion"}
+
+
+def test_larger_tiers_ask_all(larger, graph, rest):
+    for asked in (graph, rest):
+        assert set(asked.plan.experiments) <= set(larger.plan.experiments)
     test_every_question_has_a_table_and_every_experiment_a_gate(larger)
 
 
