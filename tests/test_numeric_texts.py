@@ -63,7 +63,7 @@ def test_run_json_has_the_range_in_place_of_classes(root):
     run = plan.runs[plan.experiments["tuned"][0]]
     assert run.target_range == [0, 5]
     assert "classes" not in run
-    assert targets.of(run) is targets.NUMBER
+    assert targets.kind(run) is targets.NUMBER
     assert targets.outputs(run) == 1
 
 

@@ -19,7 +19,7 @@ from noiselab.families.fine_tuning.regularisers import symmetric_kl
 from noiselab.measures.correlations import pearson, spearman
 from noiselab.run import Run
 
-Of = Callable[[Tensor, Tensor], Tensor]
+Comparison = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Target:
     which validation chooses; more of `main` is better, at a tie less of `tie`.
     """
 
-    loss: Of
-    slopes: Of
-    divergence: Of
+    loss: Comparison
+    slopes: Comparison
+    divergence: Comparison
     scores: Callable[[Tensor, Tensor], dict[str, float]]
     main: str
     tie: str
 
 
-def of(run: Run) -> Target:
+def kind(run: Run) -> Target:
     """What the task of a run asks for."""
     return NUMBER if is_numeric(run) else CLASS
 

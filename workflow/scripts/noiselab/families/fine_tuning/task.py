@@ -98,7 +98,7 @@ def tuned(
     backbone: nn.Module, items: dict[str, Texts], run: Run, setting: Setting, seed: int
 ) -> dict[str, float]:
     """Scores of a copy of the backbone after the last epoch, of validation and test."""
-    target = targets.of(run)
+    target = targets.kind(run)
     model = Tuned(copy.deepcopy(backbone), targets.outputs(run), seed)
     started = [parameter.detach().clone() for parameter in model.backbone.parameters()]
     optimizer = torch.optim.AdamW(
@@ -200,7 +200,7 @@ def tables(
         for (method, setting, seed), scored in zip(attempts(run), found, strict=True)
     ]
     tried = pd.DataFrame(rows).fillna({"regulariser": "none"})
-    settings, target = list(asdict(Setting(0.0, 1))), targets.of(run)
+    settings, target = list(asdict(Setting(0.0, 1))), targets.kind(run)
     best = chosen(tried, settings, target.main, target.tie)
     return tried, best.assign(items=len(items["test"].targets), **majority(run, items))
 
