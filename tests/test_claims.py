@@ -22,6 +22,7 @@ from noiselab.answers.rulers import LOSSES
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule
 from noiselab.measures import statistics as stats
 from noiselab.measures.statistics import Estimate
+from noiselab.planning import config
 
 NUMBERS = ("value", "ci_low", "ci_high")
 CLOSED_FORMS = ("information_maximum", "information_falls_with_classes")  # need no run
@@ -173,6 +174,15 @@ def test_with_nothing_run_every_claim_says_what_is_missing():
     for render in verdicts.FORMATS.values():
         assert "not tested" in render(content)
     assert verdicts.tidy(content)["claim"].nunique() == len(content["claims"])
+
+
+@pytest.mark.parametrize("study", ["random_noise", "noise_stability"])
+def test_with_nothing_run_no_claim_of_another_study_is_decided(study):
+    content = claims.decide(config.published([study]), Measured("quick", {}))
+    assert content["claims"]
+    assert {claim["verdict"] for claim in content["claims"]} <= {NOT_DECIDABLE, NOT_ASKED}
+    for render in verdicts.FORMATS.values():
+        assert render(content)
 
 
 def test_a_wide_interval_decides_nothing():

@@ -66,7 +66,7 @@ def experiment_rows(measured: Measured, experiment: str, of: str | list[str]) ->
     of = [of] if isinstance(of, str) else of
     rows = measured.metrics.get(experiment)
     if rows is None:
-        return pd.DataFrame(columns=["dataset", "metric", "noise_ratio"])
+        return pd.DataFrame(columns=["dataset", "metric", "noise_ratio", "corruption"])
     whole = rows["source_share"].fillna(1) == 1
     return rows[rows["stands_in_for"].isin(of) & whole]
 
