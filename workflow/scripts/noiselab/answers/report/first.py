@@ -204,7 +204,7 @@ def without_spectrum(claims: bool, measured: list[dict], trainings: int, own: bo
     told = f"This page shows {whose}{made}{judged}."
     if own and measured:
         return f"{_own_loss(measured[0])} {told}"
-    return f"{told} At the most noise:" if measured else told
+    return f"{told} The last row of each:" if measured else told
 
 
 def _own_loss(entry: dict) -> str:
