@@ -26,7 +26,7 @@ SETTINGS = [
 ]
 
 
-@benchmark("probes", "probe_fits", rounds=3)
+@benchmark("probes", "probe_fits", rounds=5)
 def probe_fits(bench: Bench) -> None:
     for size in ((192, None, 25), (768, None, 25), (192, 192, 10), (768, 768, 4)):
         compare(bench, *size)
