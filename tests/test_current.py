@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -244,3 +245,19 @@ def test_many_files_are_compared_by_name_and_size(tmp_path, monkeypatch):
     assert not sources.differ(root, ["set"], kept)
     (root / "set" / "2.txt").write_text("longer")
     assert sources.differ(root, ["set"], kept)
+
+
+@pytest.mark.parametrize("place", ["set", "tasks/set", "a/b/set"])
+def test_files_of_a_folder_at_any_depth_are_kept_and_compared(tmp_path, monkeypatch, place):
+    """A task's folder is one of a folder of tasks. Paths are relative to where a job works."""
+    monkeypatch.chdir(tmp_path)
+    root, spec = Path("root"), {"name": "mine", "source": place}
+    (root / place).mkdir(parents=True)
+    (root / place / "train.csv").write_text("a,b")
+    (root / "other.csv").write_text("c")
+    sources.keep(spec, root / place, tmp_path)
+    kept = json.loads((tmp_path / sources.FILE).read_text())
+    assert list(kept["files"]) == [f"{place}/train.csv"]
+    assert not sources.differ(root, sources.folders(spec), kept)
+    (root / place / "test.csv").write_text("d")
+    assert sources.differ(root, sources.folders(spec), kept)

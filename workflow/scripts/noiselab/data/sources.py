@@ -44,11 +44,12 @@ def listing(root: Path, folders: Iterable[str]) -> dict[str, list[int]]:
 
 
 def keep(spec: dict, source: Path | None, folder: Path) -> None:
-    """Keep what the data set in `folder` was prepared from. source: its own folder, beside others
-    of the data set; None: it is embedded."""
+    """Keep what the data set in `folder` was prepared from. source: its own folder below data.root,
+    as deep as its name says; None: it is embedded."""
     if source is None:
         return
-    root = source.absolute().parent
+    own = Path(spec.get("source") or spec["name"])
+    root = source.absolute().parents[len(own.parts) - 1]
     files = listing(root, folders(spec))
     if len(files) > MANY:
         write_json(folder / FILE, {"many": len(files), "digest": _names(files)})
