@@ -118,3 +118,8 @@ def test_a_study_without_a_page_of_its_own_has_its_name_as_title(monkeypatch, tm
     about = config.about("low_noise")
     assert (about["title"], about["question"], about["paper"]) == ("Low noise", "", None)
     assert about["artefacts"] == about["claims"] == []
+
+
+def test_the_table_of_an_experiment_without_an_entry_is_in_the_chapter_of_its_study():
+    assert "before_short" in config.about("open_questions")["artefacts"]
+    assert "before_short" not in config.load({"studies": ["open_questions"]})["artefacts"]

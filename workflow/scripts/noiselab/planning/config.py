@@ -340,11 +340,13 @@ def _add(entries: dict, more: dict, file: Path) -> None:
 
 def about(study: str) -> dict:
     """What a study is about: name, title, question and paper (title, authors, venue, url), and the
-    names of its artefacts and claims. Its file study.yaml may be missing."""
+    names of its claims and artefacts, among them the tables of experiments that no artefact names.
+    Its file study.yaml may be missing."""
     file = STUDIES / study / "study.yaml"
     told = {"title": study.replace("_", " ").capitalize(), "question": "", "paper": None}
     sections = {"artefacts": "artefacts.yaml", "claims": "claims.yaml"}
     names = {key: list(_of_studies(name, [study]).get(key, {})) for key, name in sections.items()}
+    names["artefacts"] += _of_studies("experiments.yaml", [study]).get("experiments", {})
     return {"name": study} | told | (read_yaml(file) if file.is_file() else {}) | names
 
 
