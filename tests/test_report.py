@@ -352,6 +352,17 @@ def test_a_study_that_the_bars_leave_out_has_a_line_on_the_first_screen(structur
     assert "More. digits: accuracy (%), 100:100: loss above the floor +5.00" in line
 
 
+def test_a_study_is_told_by_the_first_of_its_own_tables(structure, tmp_path):
+    for name in ("later", "extra"):
+        made = table_files(tmp_path, name, title=name.capitalize())
+        structure["items"].append(item(name, "table", made))
+    other = STUDY | {"name": "other", "title": "Another", "artefacts": ["extra", "later"]}
+    structure["studies"].append(other | {"claims": []})
+    text = report.render(structure)
+    line = text[text.index('class="highlights"') :]
+    assert "Extra. digits" in line[: line.index("</ul>")]
+
+
 CAPTIONS = sorted(chapters.CAPTIONS.glob("**/*.rst"))
 
 

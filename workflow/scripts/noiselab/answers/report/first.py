@@ -242,8 +242,9 @@ def _draws_bars(study: dict) -> bool:
 
 
 def _study_line(study: dict) -> dict | None:
-    """A study by its first table; None: it has no table with numbers of ours."""
-    entry = next(iter(measured([study])), None)
+    """A study by its first table, in its own order; None: it has no table with numbers of ours."""
+    order = study["artefacts"].index
+    entry = min(measured([study]), key=lambda entry: order(entry["id"]), default=None)
     if entry is None:
         return None
     text = f"{entry['title']}. {_last_row(entry)}"
