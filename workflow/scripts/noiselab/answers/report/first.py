@@ -209,7 +209,7 @@ def without_spectrum(claims: bool, measured: list[dict], trainings: int, own: bo
 
 def _own_loss(entry: dict) -> str:
     """What the models of a table lose at the most noise, in a sentence."""
-    panel, row = _most_noise(entry)
+    panel, row = _last_measured(entry)
     cell = next((c for c in row["cells"] if c["kind"] in LOSSES and c["text"] != "—"), None)
     cell = cell or next(c for c in row["cells"] if tables.is_measured(c))
     number = " ".join(filter(None, (cell["text"], cell["interval"])))
@@ -224,11 +224,11 @@ def measured(studies: list[dict]) -> list[dict]:
     """The tables with numbers of ours, in the order of the page."""
     families = [family for study in studies for family in study["families"]]
     entries = [entry for family in families for entry in family["entries"]]
-    return [entry for entry in entries if entry["kind"] == "table" and _most_noise(entry)]
+    return [entry for entry in entries if entry["kind"] == "table" and _last_measured(entry)]
 
 
 def highlights(studies: list[dict], spectrum: bool) -> list[dict]:
-    """Tables, each with its row of the most noise: a line per study that the bars leave out; where
+    """Tables, each with its last row: a line per study that the bars leave out; where
     there are no bars, the first tables, or of several studies the first of each."""
     told = [study for study in studies if not (spectrum and _draws_bars(study))]
     if len(studies) > 1:
@@ -251,7 +251,7 @@ def _study_line(study: dict) -> dict | None:
     return {"href": f"#{study['id']}", "title": study["title"], "text": text}
 
 
-def _most_noise(entry: dict) -> tuple[dict, dict] | None:
+def _last_measured(entry: dict) -> tuple[dict, dict] | None:
     """The first panel with numbers of ours, and its last row with one; None: there are none."""
     for panel in entry["panels"]:
         for row in reversed(panel["rows"]):
@@ -261,8 +261,8 @@ def _most_noise(entry: dict) -> tuple[dict, dict] | None:
 
 
 def _last_row(entry: dict) -> str:
-    """The row of a table with the most noise, in words."""
-    panel, row = _most_noise(entry)
+    """The last row of a table with numbers of ours, in words."""
+    panel, row = _last_measured(entry)
     told = [
         " ".join(filter(None, (cell["column"], cell["text"], cell["interval"])))
         for cell in row["cells"]
