@@ -309,9 +309,11 @@ def repository(tmp_path, monkeypatch):
         (tmp_path / folder / "README.md").write_text("no number")
     place = "Of <!-- = smoke/provenance show=trainings decimals=0 -->?<!-- / --> trainings"
     (tmp_path / "README.md").write_text(place)
-    (tmp_path / "docs" / "RESULTS.md").write_text(
-        "# Results\n\n# Tier smoke\n\nold\n\n# Tier real\n\nkept\n\n# Tier lab\n\nkept, too\n"
-    )
+    provenance = "trainings,minutes,devices,datasets\n3,7.4,x,letters\n"
+    provenance += '1,1.2,y,"digits, letters"\n'
+    for folder, title in (("real", "Table 9: a, b"), ("smoke", "old")):
+        write_text(tmp_path / f"docs/results/{folder}/README.md", f"## {title}\n")
+        write_text(tmp_path / f"docs/results/{folder}/provenance.csv", provenance)
     monkeypatch.setattr(make_results, "ROOT", tmp_path)
     monkeypatch.setattr(make_results, "DOCS", tmp_path / "docs")
     return tmp_path
@@ -337,17 +339,18 @@ def test_results_are_written_and_then_the_pages(repository, monkeypatch, capsys)
     assert "-->2<!-- / --> trainings" in (repository / "README.md").read_text()
     written = {path: path.read_text() for path in (repository / "docs").rglob("*.*")}
     results = repository / "docs" / "results" / "smoke"
-    made = {"table2", "metrics", "cells", "history", "provenance", "competence"}
+    made = {"table2", "metrics", "cells", "history", "provenance", "competence", "README"}
     assert made == {path.stem for path in results.iterdir()}
     curves = pd.read_csv(results / "history.csv")
     assert list(curves["step"]) == [*range(4, 44, 4), 39, 40]
     assert curves["test_accuracy"].notna().sum() == 2
-    page = written[repository / "docs" / "RESULTS.md"]
-    assert re.findall(r"^#+ .*", page, re.MULTILINE) == [
-        *("# Results", "# Tier smoke", "## Table 2", "# Tier real", "# Tier lab")
-    ]
-    assert "old" not in page
-    assert page.endswith("kept\n\n# Tier lab\n\nkept, too\n")
+    page = written[results / "README.md"]
+    assert re.findall(r"^#+ .*", page, re.MULTILINE) == ["# Results: smoke", "## Table 2"]
+    index = written[repository / "docs" / "RESULTS.md"]
+    line = "| [real](results/real/README.md) | digits, letters | 4 | 9 | x, y |"
+    assert line in index.splitlines()
+    assert "- [Table 9: a, b](results/real/README.md#table-9-a-b)" in index
+    assert "## smoke\n\n- [Table 2](results/smoke/README.md#table-2)" in index
     make_results.main()
     assert {path: path.read_text() for path in written} == written
     assert capsys.readouterr().out == ""

@@ -1,8 +1,8 @@
-"""Write docs/RESULTS.md, docs/results/ and docs/images/ from the results of one tier or more, and
-the numbers in README and docs that are marked to come from there."""
+"""Write docs/results/ with a page per folder, the list of these pages in docs/RESULTS.md, and
+docs/images/ from the results of one tier or more, and the numbers in README and docs that are
+marked to come from there."""
 
 import argparse
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from noiselab import reading
-from noiselab.answers import collected, competence, documents, provenance, tables, tiers
+from noiselab.answers import (
+    collected,
+    competence,
+    documents,
+    provenance,
+    result_pages,
+    tables,
+    tiers,
+)
 from noiselab.errors import NoiselabError, run_script
 from noiselab.families.descriptor import HISTORY, METRICS
 from noiselab.files import ROOT, read_json, whole_file, write_text
@@ -63,24 +71,12 @@ TABLES += [
 ]
 TABLES += ["stability_and_noise", "noisy_targets", "noisy_targets_differences"]
 GRIDS = ("open_questions", ("quick", "desk", "lab"))  # a study whose parts are asked one by one
-HEAD = """\
-# Results
-
-Written by `make results` from the files of the runs named below; the csv files are in
-[results/](results). Before you conclude anything from tier `quick`, read what it
-[can say, and what not](FINDINGS.md), and whether its networks
-[have learned enough](FINDINGS.md#have-the-small-networks-learned-enough).
-"""
 TIER = """\
-# Tier {tier}
-
 - Data: {datasets}. These are {kind}.
 - {runs} scored trainings, {minutes:.0f} minutes in all, on {devices}. Judges have no scores.
 - Code revision {revisions}.
-- Tables as csv: [results/{tier}](results/{tier}).
 """
 CURVE = 10  # losses of a learning curve that are published
-SECTION = r"^(# Tier (\w+)\n.*?)(?=^# Tier |\Z)"
 
 
 def main() -> None:
@@ -145,14 +141,7 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def _write_results(folders: list[Path]) -> None:
-    """The page of results. What it has of other tiers stays, and each tier where it is; new ones
-    come last."""
-    page = DOCS / "RESULTS.md"
-    there = page.read_text(encoding="utf-8") if page.is_file() else ""
-    sections = {
-        tier: part.rstrip("\n") + "\n"
-        for part, tier in re.findall(SECTION, there, re.MULTILINE | re.DOTALL)
-    }
+    """A page for each folder, beside its csv files, and the list of all such pages."""
     for results in folders:
         parts = _tier(results)
         tier = _tier_name(results).partition("_")[0]
@@ -160,9 +149,10 @@ def _write_results(folders: list[Path]) -> None:
         for figure in sorted(results.glob("figures/*.png")):
             image = f"images/{figure.stem}{suffix}.png"
             _copy(figure, DOCS / image)
-            parts.append(f"![{_finding(figure)}]({image})\n")
-        sections[_tier_name(results)] = "\n".join(parts)
-    write_text(page, "\n".join([HEAD, *sections.values()]))
+            parts.append(f"![{_finding(figure)}](../../{image})\n")
+        folder = DOCS / "results" / _tier_name(results)
+        write_text(folder / result_pages.PAGE, result_pages.page(folder.name, parts))
+    write_text(DOCS / "RESULTS.md", result_pages.index(DOCS / "results"))
 
 
 def _finding(figure: Path) -> str:
@@ -183,7 +173,7 @@ def _tier(results: Path) -> list[str]:
     metrics = {path.stem: reading.table(path) for path in sorted(results.glob("metrics/*.csv"))}
     runs = _write_metrics(results, pd.concat(metrics.values()))
     _write(results, "competence", competence.tried(metrics, config.published()))
-    return [_head(_tier_name(results), runs), *(path.read_text(encoding="utf-8") for path in made)]
+    return [_head(runs), *(path.read_text(encoding="utf-8") for path in made)]
 
 
 def _histories(results: Path, runs: Iterable[str]) -> pd.DataFrame:
@@ -213,10 +203,9 @@ def _tier_name(results: Path) -> str:
     return _tier_folder(results).name
 
 
-def _head(tier: str, runs: pd.DataFrame) -> str:
+def _head(runs: pd.DataFrame) -> str:
     own = (runs["dataset"] == runs["stands_in_for"]).all()
     return TIER.format(
-        tier=tier,
         datasets=", ".join(dict.fromkeys(runs["dataset"])),
         kind="the paper's data sets" if own else "not the paper's data sets",
         runs=len(runs),
