@@ -363,6 +363,26 @@ def test_a_study_is_told_by_the_first_of_its_own_tables(structure, tmp_path):
     assert "Extra. digits" in line[: line.index("</ul>")]
 
 
+def test_a_study_is_told_by_the_rows_that_answer_its_questions(structure, tmp_path):
+    for name in ("extra", "later"):
+        made = table_files(tmp_path, name, title=name.capitalize())
+        structure["items"].append(item(name, "table", made))
+    answers = [{"asks": "Is it so?", "table": "later", "row": "100:100"}]
+    answers.append({"asks": "And this?", "table": "extra", "row": "100:100"})
+    other = STUDY | {"name": "other", "title": "Another", "artefacts": ["extra", "later"]}
+    other |= {"claims": [], "answer": [answers[0] | {"row": "no such row"}, *answers]}
+    structure["studies"].append(other)
+    shown = '<a href="#later">Is it so?</a><br>digits: accuracy (%), 100:100: loss above'
+    text = report.render(structure)
+    assert shown in text
+    assert "And this?" not in text  # of several studies, one answer each
+    structure["studies"] = [other]
+    structure["items"] = structure["items"][-2:]
+    text = report.render(structure)
+    assert text.index(shown) < text.index("And this?")
+    assert "The last row of each" not in text
+
+
 CAPTIONS = sorted(chapters.CAPTIONS.glob("**/*.rst"))
 
 

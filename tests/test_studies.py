@@ -5,10 +5,13 @@ import json
 import pytest
 import yaml
 
+from noiselab import reading
 from noiselab.errors import NoiselabError
+from noiselab.files import ROOT
 from noiselab.planning import config, project, yaml_file
 from noiselab.planning.wiring import Wiring
 
+RESULTS = ROOT / "docs" / "results"
 MINE = {
     "experiments": {
         "mine": {
@@ -105,11 +108,27 @@ def test_the_report_has_tables_and_figures_in_the_order_of_the_entries():
 @pytest.mark.parametrize("study", config.known_studies())
 def test_every_study_says_what_it_is_about(study):
     about = config.about(study)
-    assert set(about) == {"name", "title", "question", "paper", "artefacts", "claims"}
+    assert set(about) == {"name", "title", "question", "paper", "answer", "artefacts", "claims"}
     assert about["question"].endswith("?")
     assert set(about["paper"]) == {"title", "authors", "venue", "url"}
     assert about["paper"]["url"].startswith("https://")
     assert about["artefacts"]
+
+
+def row_labels(artefact: dict) -> set[str]:
+    """Rows that settings name, or that a table of the same name was published with."""
+    published = [reading.table(path) for path in RESULTS.glob(f"*/{artefact['name']}.csv")]
+    rows = {row for table in published for row in table["row"]}
+    return rows | {contrast["label"] for contrast in artefact.get("contrasts", [])}
+
+
+@pytest.mark.parametrize("study", config.known_studies())
+def test_answers_of_a_study_are_rows_of_its_tables(study):
+    about, artefacts = config.about(study), config.load({"studies": [study]})["artefacts"]
+    for one in about["answer"]:
+        assert set(one) == {"asks", "table", "row"}
+        assert one["asks"].endswith("?")
+        assert one["row"] in row_labels(artefacts[one["table"]] | {"name": one["table"]})
 
 
 def test_a_study_without_a_page_of_its_own_has_its_name_as_title(monkeypatch, tmp_path):

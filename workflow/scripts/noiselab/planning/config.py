@@ -339,11 +339,12 @@ def _add(entries: dict, more: dict, file: Path) -> None:
 
 
 def about(study: str) -> dict:
-    """What a study is about: name, title, question and paper (title, authors, venue, url), and the
-    names of its claims and artefacts, among them the tables of experiments that no artefact names.
-    Its file study.yaml may be missing."""
+    """What a study is about: name, title, question, paper (title, authors, venue, url) and answers
+    (asks, table, row), and the names of its claims and artefacts, among them the tables of
+    experiments that no artefact names. Its file study.yaml may be missing."""
     file = STUDIES / study / "study.yaml"
     told = {"title": study.replace("_", " ").capitalize(), "question": "", "paper": None}
+    told["answer"] = []
     sections = {"artefacts": "artefacts.yaml", "claims": "claims.yaml"}
     names = {key: list(_of_studies(name, [study]).get(key, {})) for key, name in sections.items()}
     names["artefacts"] += _of_studies("experiments.yaml", [study]).get("experiments", {})

@@ -84,12 +84,11 @@ def _first(
     """The first screen."""
     paths = context.tables.get(first.SPECTRUM, {"paths": []})["paths"]
     found = first.spectrum(next((path for path in paths if path.endswith(".csv")), None))
-    measured = first.measured(studies)
-    made = len(context.runs), structure["own"]
+    made = bool(rows), len(context.runs), structure["own"]
     return {
         "question": first.question(structure["studies"]),
         "spectrum": found,
-        "answer": found["answer"] if found else first.without_spectrum(bool(rows), measured, *made),
+        "answer": found["answer"] if found else first.without_spectrum(studies, *made),
         "highlights": first.highlights(studies, bool(found)),
         "tally": claims.tally(rows, structure["studies"]) if rows else None,
     }

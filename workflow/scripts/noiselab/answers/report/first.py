@@ -193,18 +193,21 @@ def _plural(bar: dict) -> str:
     return f"{name.replace(' ', '-')} models" if name.startswith("sequence") else name
 
 
-def without_spectrum(claims: bool, measured: list[dict], trainings: int, own: bool) -> str:
+def without_spectrum(studies: list[dict], claims: bool, trainings: int, own: bool) -> str:
     """What there is to say where no spectrum was made: of settings of somebody's own, first what
-    their models lose. measured: the tables with numbers of ours."""
+    their models lose. claims: whether there are verdicts."""
     if trainings == 0:
         return "Nothing has been trained yet: there is no answer."
-    made = f"{_counted(trainings, 'training')} in {_counted(len(measured), 'table')}"
+    found = measured(studies)
+    made = f"{_counted(trainings, 'training')} in {_counted(len(found), 'table')}"
     whose = "settings of your own, " if own else ""
     judged = ", and verdicts on claims" if claims else ""
     told = f"This page shows {whose}{made}{judged}."
-    if own and measured:
-        return f"{_own_loss(measured[0])} {told}"
-    return f"{told} The last row of each:" if measured else told
+    if own and found:
+        return f"{_own_loss(found[0])} {told}"
+    if not found or any(_answers(study) for study in studies):
+        return told
+    return f"{told} The last row of each:"
 
 
 def _own_loss(entry: dict) -> str:
@@ -228,12 +231,30 @@ def measured(studies: list[dict]) -> list[dict]:
 
 
 def highlights(studies: list[dict], spectrum: bool) -> list[dict]:
-    """Tables, each with its last row: a line per study that the bars leave out; where
-    there are no bars, the first tables, or of several studies the first of each."""
+    """What the studies say that the bars leave out: the rows that a study names as its answers,
+    or the last rows of its first tables where none of these was measured. Of one among several
+    studies a single line."""
     told = [study for study in studies if not (spectrum and _draws_bars(study))]
-    if len(studies) > 1:
-        return [line for study in told for line in [_study_line(study)] if line]
-    shown = measured(told)[:MOST_SHOWN]
+    if len(studies) == 1:
+        return [line for study in told for line in _answers(study) or _table_lines(study)]
+    return [line for study in told for line in _answers(study)[:1] or _study_line(study)]
+
+
+def _answers(study: dict) -> list[dict]:
+    """The rows that a study names, each below its question, as far as they were measured."""
+    tables_by_name = {entry["id"]: entry for entry in measured([study])}
+    lines = []
+    for one in study.get("answer", []):
+        rows = _measured_rows(tables_by_name.get(one["table"], {"panels": []}))
+        texts = [_row(panel, row) for panel, row in rows if row["label"] == one["row"]]
+        lines += [
+            {"href": f"#{one['table']}", "title": one["asks"], "text": text} for text in texts[:1]
+        ]
+    return lines
+
+
+def _table_lines(study: dict) -> list[dict]:
+    shown = measured([study])[:MOST_SHOWN]
     return [{"href": f"#{e['id']}", "title": e["title"], "text": _last_row(e)} for e in shown]
 
 
@@ -241,28 +262,34 @@ def _draws_bars(study: dict) -> bool:
     return SPECTRUM in study["artefacts"]
 
 
-def _study_line(study: dict) -> dict | None:
-    """A study by its first table, in its own order; None: it has no table with numbers of ours."""
+def _study_line(study: dict) -> list[dict]:
+    """A study by its first table, in its own order; none where no table has numbers of ours."""
     order = study["artefacts"].index
     entry = min(measured([study]), key=lambda entry: order(entry["id"]), default=None)
     if entry is None:
-        return None
+        return []
     text = f"{entry['title']}. {_last_row(entry)}"
-    return {"href": f"#{study['id']}", "title": study["title"], "text": text}
+    return [{"href": f"#{study['id']}", "title": study["title"], "text": text}]
+
+
+def _measured_rows(entry: dict) -> list[tuple[dict, dict]]:
+    """Panels and rows with a number of ours."""
+    rows = [(panel, row) for panel in entry["panels"] for row in panel["rows"]]
+    return [(p, row) for p, row in rows if any(tables.is_measured(c) for c in row["cells"])]
 
 
 def _last_measured(entry: dict) -> tuple[dict, dict] | None:
     """The first panel with numbers of ours, and its last row with one; None: there are none."""
-    for panel in entry["panels"]:
-        for row in reversed(panel["rows"]):
-            if any(tables.is_measured(cell) for cell in row["cells"]):
-                return panel, row
-    return None
+    rows = _measured_rows(entry)
+    return next(((p, row) for p, row in reversed(rows) if p is rows[0][0]), None)
 
 
 def _last_row(entry: dict) -> str:
-    """The last row of a table with numbers of ours, in words."""
-    panel, row = _last_measured(entry)
+    return _row(*_last_measured(entry))
+
+
+def _row(panel: dict, row: dict) -> str:
+    """A row of a table in words."""
     told = [
         " ".join(filter(None, (cell["column"], cell["text"], cell["interval"])))
         for cell in row["cells"]
