@@ -6,8 +6,8 @@ from scipy import stats as scipy_stats
 
 from noiselab.answers.multiplicity import corrected, degrees
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome
-from noiselab.measures.hypotheses import detectable, holm, sides
-from noiselab.measures.statistics import Estimate
+from noiselab.measures.hypotheses import detectable, holm, holm_levels, sides
+from noiselab.measures.statistics import Estimate, t_interval
 from noiselab.planning import config
 
 PUBLISHED = config.published()
@@ -93,6 +93,39 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.6]) == pytest.approx([1, 1])
     assert holm([0.02]) == pytest.approx([0.02])
+
+
+def test_levels_of_intervals_by_hand():
+    """Of four, 0.005 and 0.012 are called against 5 % / 4 and 5 % / 3, 0.03 not against 5 % / 2."""
+    levels = holm_levels([0.03, 0.005, 0.9, 0.012])
+    assert levels == pytest.approx(1 - 0.05 / np.array([2, 4, 2, 3]))
+    assert holm_levels([0.5, 0.6, 0.7]) == pytest.approx(np.full(3, 1 - 0.05 / 3))
+    assert holm_levels([0.001]) == pytest.approx([0.95])
+
+
+def test_intervals_at_these_levels_leave_out_what_holm_calls():
+    rng = np.random.default_rng(3)
+    values = rng.normal(rng.choice([0, 1, 2], (300, 8, 1)), 1, (300, 8, 6))
+    p = scipy_stats.ttest_1samp(values, 0, axis=-1).pvalue
+    called = holm(p) <= 0.05
+    for family, own, expected in zip(values, p, called, strict=True):
+        levels = holm_levels(own)
+        ends = [t_interval(v, level) for v, level in zip(family, levels, strict=True)]
+        assert [not low <= 0 <= high for low, high, _ in ends] == list(expected)
+    assert 0.1 < called.mean() < 0.9
+
+
+def test_all_intervals_of_a_family_are_right_together():
+    """With a chance of 95 % at least; the tested value of half of the family is the true one."""
+    rng = np.random.default_rng(5)
+    means = np.repeat([0.0, 2.0], 4)
+    wrong = 0
+    for _ in range(2000):
+        values = rng.normal(means[:, None], 1, (8, 6))
+        levels = holm_levels(scipy_stats.ttest_1samp(values, 0, axis=-1).pvalue)
+        ends = [t_interval(v, level) for v, level in zip(values[:4], levels[:4], strict=True)]
+        wrong += any(not low <= 0 <= high for low, high, _ in ends)
+    assert wrong / 2000 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
 
 
 def test_holm_of_many_families_is_that_of_each():

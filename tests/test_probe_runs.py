@@ -394,6 +394,11 @@ def test_gains_are_paired_by_seed_and_corrected_for_all_cells(fitted, tmp_path):
     assert (own["ci_low"], own["ci_high"]) == pytest.approx((interval.low, interval.high))
     p = cell[cell["metric"] == "p_holm"]["ours"].iloc[0]
     assert min(1, test.pvalue) - 1e-9 <= p <= min(1, 4 * test.pvalue) + 1e-9
+    wide = cell[cell["metric"] == "gain_holm"].iloc[0]
+    assert (wide["ours"], wide["interval"]) == (own["ours"], "t_fits_holm")
+    assert (wide["ci_low"] <= 0 <= wide["ci_high"]) == (p > 0.05)
+    widest = test.confidence_interval(1 - 0.05 / 4)
+    assert widest.low - 1e-9 <= wide["ci_low"] <= own["ci_low"]
     average = table[(table["dataset"] == "average") & (table["row"] == "clean + L_gm")].iloc[0]
     assert average["ours"] == pytest.approx(gain.mean())
     assert average["ci_low"] == pytest.approx(average["ci_high"]), "both data sets have the same"

@@ -99,7 +99,8 @@ NAMES = {
 }
 NAMES |= {"sst2": "SST-2", "sst_fine": "SST-fine", "newsgroups": "20newsgroup", "cr": "CR"}
 NAMES |= {"rte": "RTE", "mrpc": "MRPC", "cola": "CoLA", "stsb": "STS-B"}
-NAMES |= {"gain": "gain over the plain fit", "p_holm": "p after Holm's correction"}
+NAMES |= {"gain": "gain over the plain fit", "gain_holm": "gain over the plain fit"}
+NAMES |= {"p_holm": "p after Holm's correction"}
 NAMES |= {"test_accuracy": "test accuracy", "validation_nll": "validation NLL"}
 NAMES |= {
     "steps_to_memory": "training until the training cases are known",
@@ -149,7 +150,7 @@ DECIMALS |= dict.fromkeys(["multiplier", "batch_size", "steps", "examples", "cle
 DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99.9"], 0)
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
 DECIMALS |= dict.fromkeys(["gains_above_0", "gains_above_own", "gains_above_both"], 0)
-DECIMALS |= {"gain": 2, "p_holm": 3, "surviving_share": 3, "half_positions": 1}
+DECIMALS |= {"gain": 2, "gain_holm": 2, "p_holm": 3, "surviving_share": 3, "half_positions": 1}
 DECIMALS |= {"positions": 0, "first_share": 2}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {
@@ -435,6 +436,8 @@ INTERVALS = {
     "t_seeds": "t-interval over trainings (seeds)",
     "log_t_seeds": "t-interval over the logarithms of trainings (seeds), around a geometric mean",
     "t_fits": "t-interval over fits of one backbone (first weights, order, noise)",
+    "t_fits_holm": "the same after Holm's correction, for all cells together",
+    "t_seeds_holm": "t-interval over trainings after Holm's correction, for all cells together",
     "t_datasets": "t-interval over data sets",
     "wilson_trainings": "Wilson interval over trainings",
     "closed_form": "closed form, no spread",

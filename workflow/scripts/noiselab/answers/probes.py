@@ -12,14 +12,14 @@ import pandas as pd
 from scipy import stats
 
 from noiselab.answers.tables import tidy
-from noiselab.measures.hypotheses import holm
+from noiselab.measures.hypotheses import holm, holm_levels
 from noiselab.measures.scores import NONE
 from noiselab.measures.statistics import t_interval
 from noiselab.planning.rates import order
 
 PLAIN = "plain"
 AVERAGE = "average"  # over data sets, in place of their names
-ACCURACY, GAIN, P = "accuracy", "gain", "p_holm"
+ACCURACY, GAIN, GAIN_HOLM, P = "accuracy", "gain", "gain_holm", "p_holm"
 HEADS = {"linear": "linear head", "mlp": "two layers"}
 METHODS = {
     PLAIN: "",
@@ -50,21 +50,33 @@ def probes_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
 
 
 def gains_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """What each method gains over the plain fit, in points, and p-values after Holm's correction
-    over all cells; then the averages over the data sets, whose interval is over these."""
+    """What each method gains over the plain fit, in points, by data set and averaged over these,
+    whose interval is over data sets; then the same cells with intervals and p-values after Holm's
+    correction over all of them."""
     rows = _of_methods(metrics, GAIN)
     cells = [_cell(own, GAIN, "points") for own in _cells(rows)]
-    adjusted = _adjusted([_values(own) for own in _cells(rows)])
-    shown = ["panel", "row", "metric", "unit", "ours", "ci_low", "ci_high", "interval"]
-    of_p = [
-        {**{key: value for key, value in cell.items() if key not in shown}, "row": cell["row"]}
-        | {"panel": f"{cell['panel']}, p", "metric": P, "unit": "", "ours": p, "interval": "none"}
-        for cell, p in zip(cells, adjusted, strict=True)
-    ]
     averages = []
     if rows["dataset"].nunique() > 1:
         averages = [_averaged(own, GAIN, "points") for own in _cells(rows, without="dataset")]
-    return tidy([*cells, *averages, *of_p])
+    return tidy([*cells, *averages, *_together([_values(own) for own in _cells(rows)], cells)])
+
+
+def _together(values: list[np.ndarray], cells: list[dict]) -> list[dict]:
+    """Cells of one family of tests, with Holm's intervals and p-values. values: of each cell."""
+    p = np.array([_p(own) for own in values], dtype=np.float64)
+    tested = ~np.isnan(p)
+    levels, adjusted = np.full(len(p), np.nan), np.full(len(p), np.nan)
+    levels[tested], adjusted[tested] = holm_levels(p[tested]), holm(p[tested])
+    wide, of_p = [], []
+    for own, cell, level, found in zip(values, cells, levels, adjusted, strict=True):
+        interval = NONE
+        if not np.isnan(level):
+            interval = t_interval(own, level)._replace(interval=f"{cell['interval']}_holm")
+        wide.append(cell | {"panel": f"{cell['panel']}, all cells together"} | interval._asdict())
+        wide[-1]["metric"] = GAIN_HOLM
+        alone = cell | NONE._asdict() | {"panel": f"{cell['panel']}, p", "unit": ""}
+        of_p.append(alone | {"metric": P, "ours": found})
+    return [*wide, *of_p]
 
 
 def _of_methods(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -133,14 +145,6 @@ def _averaged(rows: pd.DataFrame, metric: str, unit: str, spread: bool = True) -
     interval = t_interval(means)._replace(interval="t_datasets") if spread else NONE
     cell = _heads(rows.iloc[0], means, metric, unit) | interval._asdict()
     return cell | {"dataset": AVERAGE, "stands_in_for": None, "items": None, "n_seeds": None}
-
-
-def _adjusted(values: list[np.ndarray]) -> list[float]:
-    """p-values of paired t-tests of mean 0, after Holm's correction; 1 where nothing differs."""
-    found = [_p(own) for own in values]
-    known = [p for p in found if p is not None]
-    adjusted = iter(holm(known)) if known else iter(())
-    return [np.nan if p is None else float(next(adjusted)) for p in found]
 
 
 def _p(values: np.ndarray) -> float | None:

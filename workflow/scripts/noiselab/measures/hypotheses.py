@@ -55,6 +55,25 @@ def holm(p) -> np.ndarray:
     return found
 
 
+def holm_levels(p) -> np.ndarray:
+    """Confidence levels of a family of tests, float [tests], at which exactly those intervals leave
+    out the tested value that Holm's correction calls.
+
+    The i-th smallest p of m gets 1 - 5 % / (m - i + 1), as Holm compares it (Ludbrook 2000); those
+    after the first that is not called get that one's level. p: of two-sided tests, [tests].
+    """
+    p = np.asarray(p, dtype=np.float64)
+    order = np.argsort(p)
+    errors = ALPHA / np.arange(len(p), 0, -1)
+    kept = p[order] > errors
+    if kept.any():
+        first = int(kept.argmax())
+        errors[first:] = errors[first]
+    levels = np.empty_like(errors)
+    levels[order] = 1 - errors
+    return levels
+
+
 def detectable(low, high, degrees, tests: int = 1):
     """The smallest distance from a bound that is called with a probability of 80 %.
 

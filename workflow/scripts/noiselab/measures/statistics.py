@@ -26,10 +26,10 @@ def wilson_interval(successes: float, trials: float) -> Interval:
     return Interval(float(interval.low), float(interval.high), "wilson_items")
 
 
-def t_interval(values: Sequence[float]) -> Interval:
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Student-t interval of a mean: variability over seeds. Needs two values or more."""
     mean, error = np.mean(values), stats.sem(values)
-    half = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * error
+    half = stats.t.ppf(0.5 + level / 2, len(values) - 1) * error
     return Interval(float(mean - half), float(mean + half), "t_seeds")
 
 
