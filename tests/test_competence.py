@@ -176,6 +176,51 @@ def test_a_verdict_without_competence_reads_model_too_weak():
     assert decided(97.0)[1]["verdict"] == HOLDS
 
 
+def probe_rows(task, accuracy, gain):
+    """Fits of a task, most of whose items are of one class: 60 %; a seed each."""
+    about = {"run_id": task, "dataset": task, "stands_in_for": task, "head": "linear"}
+    about |= {"backbone_noise": "clean", "noise_ratio": 0.0, "batch_multiplier": 1}
+    about |= {"source_share": None, "corruption": "none", "seed": 0, "family": "probe"}
+    spread = np.array([-0.1, 0.0, 0.1])
+    values = {"plain": np.full(3, accuracy), "gradient_matching": accuracy + gain + spread}
+    rows = [{"metric": "majority_accuracy", "value": 60.0}]
+    rows += [
+        {"metric": f"accuracy_{m}", "method": m, "by_seed": " ".join(map(str, v)), "value": v[0]}
+        for m, v in values.items()
+    ]
+    return [about | row for row in [*rows, {"metric": "accuracy", "value": accuracy}]]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "value", "verdict"),
+    [
+        ([70, 70, 70, 70], 1.25, HOLDS),
+        ([70, 70, 70, 61], 1.0, HOLDS),
+        ([70, 61, 61, 61], 1.25, WEAK),
+    ],
+)
+def test_an_average_leaves_out_the_tasks_whose_models_are_too_weak(accuracies, value, verdict):
+    """Half of them at most: of one task in four, an average of tasks would say nothing."""
+    tasks = ["sst2", "sst_fine", "newsgroups", "cr"]
+    gains = [1.0, 1.0, 1.0, 2.0]
+    rows = [row for of_task in map(probe_rows, tasks, accuracies, gains) for row in of_task]
+    published = config.published(["random_noise"])
+    published |= {"claims": {"l_gm_helps": published["claims"]["l_gm_helps"]}}
+    for tier, basis in (("desk", "paper_data"), ("paper", "as_published")):
+        content = claims.decide(published, Measured(tier, {"noise_probes": pd.DataFrame(rows)}))
+        (claim,) = content["claims"]
+        (test,) = claim["tests"]
+        assert test["value"] == pytest.approx(value)
+        assert test["verdict"] == verdict
+        whole = min(accuracies) > 61
+        left_out = "without CR: cr: its accuracy, 61.0 %, is not 2 points above"
+        assert (left_out in (test["reason"] or "")) == (accuracies.count(61) == 1)
+        if verdict == HOLDS:
+            assert test["basis"] == (basis if whole else "paper_data")
+            expected = HOLDS if whole and tier == "paper" else claims.NOT_DECIDABLE
+            assert claim["verdict"] == expected
+
+
 def test_all_formats_of_claims_say_it():
     content, test = decided(20.0)
     for render in verdicts.FORMATS.values():

@@ -49,16 +49,29 @@ def decide(published: dict, measured: Measured) -> dict:
 
 
 def _tests(claim: dict, published: dict, measured: Measured) -> list[dict]:
-    """The tests of a claim, each by itself."""
-    statistic = claim["statistic"]
-    kind = STATISTICS[statistic["kind"]]
-    printed, wanted = kind.printed(statistic, published), _datasets(statistic)
+    """The tests of a claim, each by itself. An average leaves out the data sets whose models are
+    too weak, and says so."""
+    kind = STATISTICS[claim["statistic"]["kind"]]
     judge = competence.Judge(published, measured, claim)
+    left_out = judge.left_out() if kind.averages else {}
+    statistic = _without(claim["statistic"], left_out)
+    printed, wanted = kind.printed(statistic, published), _datasets(statistic)
+    tiers = claim["tiers"] if not left_out else ()  # as published, it is of all data sets
+    reason = "; ".join(f"without {_names([name])}: {why}" for name, why in left_out.items())
     return [
-        judge.judged(_judged(test, claim, printed, wanted, measured.tier))
+        judge.judged(
+            _judged(test, claim | {"tiers": tiers}, printed, wanted, measured.tier, reason)
+        )
         | {"runs": run_ids(statistic, measured, test.datasets)}
         for test in kind.tests(statistic, measured)
     ]
+
+
+def _without(statistic: dict, left_out: dict[str, str]) -> dict:
+    """A statistic without some of the data sets that it averages over."""
+    if not left_out:
+        return statistic
+    return statistic | {"of": [name for name in statistic["of"] if name not in left_out]}
 
 
 def _decided(name: str, claim: dict, published: dict, tests: list[dict], tier: str) -> dict:
@@ -104,14 +117,17 @@ def _open(claim: dict, wanted: tuple, by_basis: dict[str, str]) -> str:
     return f"{_names(wanted)}, and {as_printed}"
 
 
-def _judged(test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str) -> dict:
-    """One test as claims.json has it."""
+def _judged(
+    test: Tested, claim: dict, printed: dict, wanted: tuple, tier: str, reason: str = ""
+) -> dict:
+    """One test as claims.json has it. reason: what it leaves out, and why."""
     own = set(test.datasets) == set(wanted)
     seeds = "one training" if test.seeds == 1 else f"{test.seeds} seeds"
     where = f"{_names(test.datasets)}, tier {tier}, {seeds}" if test.datasets else NO_RUN
     published = own and (tier in claim["tiers"] or not test.datasets)
     row = {"where": where, "basis": _basis(own, published)}
-    row |= {"datasets": list(test.datasets), "seeds": test.seeds, "reason": test.reason}
+    row |= {"datasets": list(test.datasets), "seeds": test.seeds}
+    row["reason"] = test.reason or reason or None
     asked = own or claim["transfers"]
     main = next(iter(test.by_ruler), "")
     rulers = [
@@ -159,7 +175,7 @@ def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tup
     (test,) = own
     if tier not in claim["tiers"]:
         return NOT_DECIDABLE, f"needs tier {' or '.join(claim['tiers'])}; run here: {tier}"
-    if test["verdict"] in (UNDECIDED, WEAK):
+    if test["basis"] != "as_published" or test["verdict"] in (UNDECIDED, WEAK):
         return NOT_DECIDABLE, test["reason"] or "the interval includes both answers"
     return test["verdict"], f"run here: {test['where']}" if wanted else test["where"]
 

@@ -43,6 +43,22 @@ class Judge:
     def __init__(self, published: dict, measured: Measured, claim: dict):
         self.gates, self.measured, self.claim = gates(published), measured, claim
 
+    def left_out(self) -> dict[str, str]:
+        """The paper's data sets that an average has to do without, as their models are too weak,
+        and why. None of them where less than half of the data sets would be left."""
+        part = self.claim["statistic"]
+        rows = experiment_rows(self.measured, part["experiment"], part["of"])
+        found = (
+            {
+                paper: "; ".join(self._why(part, list(own["dataset"].unique())))
+                for paper, own in rows.groupby("stands_in_for", sort=False)
+            }
+            if len(rows)
+            else {}
+        )
+        weak = {paper: why for paper, why in found.items() if why}
+        return weak if 2 * len(weak) <= len(found) else {}
+
     def judged(self, test: dict) -> dict:
         """A test of claims.json, its verdicts withdrawn where a model is too weak for them."""
         why = [self._why(part, test["datasets"]) for part in _parts(self.claim["statistic"])]

@@ -31,9 +31,8 @@ def corrected(tests: list[dict]) -> None:
         row["detectable"] = float(detectable(*ends, degrees(row["interval"], seeds), len(family)))
         if p > ALPHA and row["verdict"] in (HOLDS, FAILS):
             alone, row["verdict"] = row["verdict"], UNDECIDED
-            row["reason"] = (
-                f"{alone} alone, not after the correction for {len(family)} (p = {p:.2g})"
-            )
+            why = f"{alone} alone, not after the correction for {len(family)} (p = {p:.2g})"
+            row["reason"] = "; ".join(filter(None, (why, row.get("reason"))))
 
 
 def degrees(interval: str, seeds: int) -> float | None:

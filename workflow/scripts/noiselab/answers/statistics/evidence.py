@@ -45,6 +45,7 @@ class Kind(NamedTuple):
     tests: Callable[[dict, Measured], Tests]
     printed: Callable[[dict, dict], dict[str, float]]  # ruler -> the paper's number
     sentence: Callable[[dict, dict], str]
+    averages: bool = False  # over data sets, so that one may be left out
 
 
 def same_noise(measured: Measured, published: dict) -> Measured:

@@ -82,4 +82,4 @@ def _sentence(statistic: dict, published: dict) -> str:
     return f"{gain}, {head}, {noise} language models"
 
 
-GAIN = Kind(_tests, _printed, _sentence)
+GAIN = Kind(_tests, _printed, _sentence, averages=True)
