@@ -88,7 +88,7 @@ PATTERNS = {"train": "train*.parquet", "val": "val*.parquet"}
 LARGE = (500, 375)  # ImageNet's usual size
 
 
-@benchmark(AREA, "encoded", rounds=3, on_device=False)
+@benchmark(AREA, "encoded", rounds=5, on_device=False)
 def photos(bench: Bench) -> None:
     """Training views of photos of ImageNet's kind, as they are or enlarged: an epoch from its
     start against torchvision's ImageFolder and torch's DataLoader."""

@@ -167,7 +167,7 @@ def token_scores(bench: Bench) -> None:
     )
 
 
-@benchmark(AREA, "evaluate_seq2seq", rounds=3)
+@benchmark(AREA, "evaluate_seq2seq", rounds=5)
 def sequence_nll(bench: Bench) -> None:
     """NLL of whole targets."""
     run, task = case(bench, "seq2seq")

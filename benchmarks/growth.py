@@ -68,7 +68,7 @@ def compared(bench: Bench, what: str, once) -> None:
         )
 
 
-@benchmark("growth", "growth_library", rounds=3, on_device=False)
+@benchmark("growth", "growth_library", rounds=5, on_device=False)
 def library(bench: Bench) -> None:
     """The graph of jobs, with the digests that say what is current."""
 
@@ -83,7 +83,7 @@ def library(bench: Bench) -> None:
     compared(bench, "graph of jobs and digests", once)
 
 
-@benchmark("growth", "growth_plan", rounds=3, on_device=False)
+@benchmark("growth", "growth_plan", rounds=5, on_device=False)
 def dry_run(bench: Bench) -> None:
     """`snakemake --dry-run`, from the start of Python to the end."""
 
@@ -96,7 +96,7 @@ def dry_run(bench: Bench) -> None:
     compared(bench, "snakemake --dry-run", once)
 
 
-@benchmark("growth", "growth_report", rounds=3, on_device=False)
+@benchmark("growth", "growth_report", rounds=5, on_device=False)
 def report(bench: Bench) -> None:
     """Metrics gathered, the table of them, and the page with an entry for each run."""
 

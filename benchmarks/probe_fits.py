@@ -5,18 +5,22 @@ autograd with create_graph, so that a gradient of gradients is computed by diffe
 """
 
 import itertools
+import resource
+import subprocess
+import sys
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from comparing import Bench, benchmark, seconds
+from comparing import THREADS, Bench, benchmark, seconds
 from noiselab import streams
 from noiselab.measures.probes.fits import Items, Setting, fit
 from noiselab.measures.probes.heads import head_shapes
 
 SEEDS = range(10)
 STEPS = 60  # of each fit
+LIMIT = 300  # seconds that the measurement of memory may take
 # Settings of one size of batch: with 10 seeds, 500 fits.
 SETTINGS = [
     Setting(rate, 8, penalty="gradient_matching", strength=strength, radius=radius)
@@ -50,7 +54,20 @@ def compare(bench: Bench, features: int, hidden: int | None, plain: int) -> None
     first, second = [], []
     for function, times, fits in [(ours, first, len(grid)), (theirs, second, plain)] * bench.rounds:
         times.append(seconds(function, bench.device, 1) / fits)
-    bench.add(what, "autograd, one by one", first, second)
+    note = ""
+    if bench.device.type == "cpu":
+        command = [sys.executable, __file__, str(features), str(hidden or 0)]
+        more = float(subprocess.check_output(command, text=True, timeout=LIMIT))
+        note = f"all {len(grid)} fits at once take {more:.2g} GiB"
+    bench.add(what, "autograd, one by one", first, second, note=note)
+
+
+def memory(features: int, hidden: int | None) -> float:
+    """GiB that this process takes at most for all fits at once, beyond what it has before them."""
+    train = problem(features, torch.device("cpu"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    fit(train, {}, SETTINGS, list(SEEDS), epochs=1, hidden=hidden)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
 
 
 def problem(features: int, device: torch.device, classes: int = 2) -> Items:
@@ -141,3 +158,8 @@ def head(train: Items, seed: int, hidden: int | None) -> list[nn.Linear]:
         layers.append(layer)
         start += out * width
     return layers
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(THREADS)
+    print(memory(int(sys.argv[1]), int(sys.argv[2]) or None))

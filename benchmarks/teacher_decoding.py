@@ -15,7 +15,7 @@ from training_steps import padded
 LIMIT = 256  # tokens
 
 
-@benchmark("teacher decoding", "teacher", rounds=3)
+@benchmark("teacher decoding", "teacher", rounds=5)
 def decoding(bench: Bench) -> None:
     run, task = case(bench, "seq2seq")
     # So large that outputs depend on sources, and end at all lengths.

@@ -53,7 +53,7 @@ def language_model(bench: Bench) -> None:
     of_family(bench, case(bench, "language_model", training=steps(20)), "sequences", next_token)
 
 
-@benchmark(AREA, "train_seq2seq", rounds=3)
+@benchmark(AREA, "train_seq2seq", rounds=5)
 def seq2seq(bench: Bench) -> None:
     of_family(bench, case(bench, "seq2seq", training=steps(12)), "pairs", translation)
 
@@ -284,7 +284,7 @@ TARGET = 97.0  # per cent of the test images
 LOOKS = 5  # steps between two looks
 
 
-@benchmark(AREA, "train_to_accuracy", rounds=3)
+@benchmark(AREA, "train_to_accuracy", rounds=5)
 def to_accuracy(bench: Bench) -> None:
     """The paper's network, batch and optimiser on real digits, until it is right so often."""
     longest = {"steps": 400, "schedule_steps": 400, "precision": "auto", "evaluate_every": LOOKS}
