@@ -85,9 +85,12 @@ lint: setup audit
 	$(BIN)/snakemake --lint
 
 # Two hours or so, nothing else running; NOISELAB_DATA: a folder of real photos. A part of it:
-# .venv/bin/python benchmarks/bench.py --only NAME
+# .venv/bin/python benchmarks/bench.py --only NAME. Packages that are only measured against stay apart.
+PEERS = .peers
 bench: setup
-	$(BIN)/python benchmarks/bench.py --quick
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(PEERS) -r benchmarks/peers.txt \
+	  || echo "without cleanlab and Opacus, which could not be installed"
+	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/bench.py --quick
 
 # For a tier that takes days, `make_results.py --finished results/desk` publishes what is finished so far.
 # docs/RESULTS.md and docs/results/ from results/quick and what is built of results/desk, as far as they were run;

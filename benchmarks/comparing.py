@@ -1,5 +1,6 @@
 """Side-by-side timings: measured in turns, kept as JSON lines, set as one table."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -106,6 +107,14 @@ class Bench:
         record |= {"on": self.device.type, "unit": unit, "amount": amount}
         record |= {"ours": ours, "theirs": theirs, "note": note, "reason": reason}
         self.keep(record | {"provenance": self.provenance})
+
+
+def peer(package: str) -> bool:
+    """Whether a package of peers.txt is there to be compared with."""
+    found = importlib.util.find_spec(package) is not None
+    if not found:
+        print(f"without {package}, which is not installed (benchmarks/peers.txt)")
+    return found
 
 
 def seconds(function: Callable, device: torch.device = CPU, count: int = 1) -> float:

@@ -3,11 +3,12 @@ by element, on the label tensor and on a list of Python integers; and by any mat
 noise."""
 
 import random
+from functools import partial
 
 import numpy as np
 import torch
 
-from comparing import Bench, benchmark
+from comparing import Bench, benchmark, peer
 from noiselab import streams
 from noiselab.noise.corruptions.asymmetric import Asymmetric
 from noiselab.noise.corruptions.labels import LabelCorruption, PairFlip, Symmetric, UniformLabel
@@ -69,6 +70,35 @@ def matrices(classes: int) -> dict[str, LabelCorruption]:
         "pair_flip": PairFlip(0.5, classes),
         "asymmetric": Asymmetric(0.5, classes),
     }
+
+
+@benchmark("noise injection", "cleanlab", on_device=False)
+def cleanlab_noise(bench: Bench) -> None:
+    """Labels of a known transition matrix, as cleanlab's benchmarks draw them: with the matrix's
+    counts exactly, where ours draws each label by itself. Random numbers are counted in both."""
+    if not peer("cleanlab"):
+        return
+    from cleanlab.benchmarking.noise_generation import generate_noisy_labels
+
+    classes = 10  # with many, most of its counts of pairs are rounded down to 0
+    noise = matrices(classes)["transition_matrix"]
+    columns = np.ascontiguousarray(noise.transitions.T)  # cleanlab has the given label first
+    for count in BATCHES[1:]:
+        labels = np.arange(count) % classes
+        bench.compare(
+            f"transition_matrix: corrupt {count} labels, {classes} classes",
+            "cleanlab's generate_noisy_labels",
+            lambda y=labels: noise.draw(y, streams.uniform(0, "noise", 0, len(y))),
+            lambda y=labels: generate_noisy_labels(y, columns),
+            loops=(max(1, 200_000 // count), max(1, 20_000 // count)),
+            check=partial(same_rates, labels),
+        )
+
+
+def same_rates(labels: np.ndarray, ours: tuple, theirs: np.ndarray) -> None:
+    """As many labels are wrong, but for chance."""
+    shares = [np.mean(found != labels) for found in (ours[0], theirs)]
+    np.testing.assert_allclose(*shares, atol=5 / len(labels) ** 0.5)
 
 
 def vectorised(labels: np.ndarray, classes: int):

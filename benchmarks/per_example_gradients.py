@@ -33,6 +33,8 @@ REASON = "Ours holds no gradients, only some rows of all of them, and computes t
 def small(bench: Bench) -> None:
     in_processes(bench, "small", "vmap", "torch.func.vmap of the gradient")
     in_processes(bench, "small", "one_by_one", "torch.autograd.grad, unit by unit")
+    if comparing.peer("opacus"):
+        in_processes(bench, "small", "opacus", "Opacus, which keeps the gradient of each unit")
 
 
 @benchmark("per-example gradients", "gradients_gpt2", rounds=1)
@@ -115,7 +117,30 @@ def one_by_one(model, inputs, targets, weights):
     return found @ found.T
 
 
-METHODS = {"ours": gradients.embedding_gram, "vmap": by_vmap, "one_by_one": one_by_one}
+def by_opacus(model, inputs, targets, weights):
+    """Hooks that keep each unit's gradient, as for private training."""
+    from opacus.grad_sample import GradSampleModule
+
+    embedding = model.transformer.wte.weight
+    model.requires_grad_(False)
+    embedding.requires_grad_(True)
+    for module in model.train().modules():  # its hooks keep nothing of a model in eval mode
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    kept = GradSampleModule(model, batch_first=True, loss_reduction="sum", strict=False)
+    logits = kept(inputs, use_cache=False).logits
+    losses = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    (weights.flatten() * losses).sum().backward()
+    found = embedding.grad_sample.flatten(1).double()
+    return found @ found.T
+
+
+METHODS = {
+    "ours": gradients.embedding_gram,
+    "vmap": by_vmap,
+    "one_by_one": one_by_one,
+    "opacus": by_opacus,
+}
 
 if __name__ == "__main__":
     print(json.dumps(run(sys.argv[1], torch.device(sys.argv[2]), sys.argv[3])))
