@@ -131,6 +131,17 @@ def test_answers_of_a_study_are_rows_of_its_tables(study):
         assert one["row"] in row_labels(artefacts[one["table"]] | {"name": one["table"]})
 
 
+@pytest.mark.parametrize(
+    ("only", "table"),
+    [(["mlp_uniform"], False), (["mlp_uniform", "resnet_uniform"], True)],
+)
+def test_differences_are_a_table_where_both_sides_of_one_are_planned(only, table):
+    settings = config.load({"studies": ["open_questions"], "only": only}, tier="quick")
+    found = project.plan(settings, "results/quick").graph.artefacts
+    assert "networks" in found
+    assert ("network_differences" in found) == table
+
+
 def test_a_study_without_a_page_of_its_own_has_its_name_as_title(monkeypatch, tmp_path):
     (tmp_path / "low_noise").mkdir()
     monkeypatch.setattr(config, "STUDIES", tmp_path)

@@ -81,6 +81,9 @@ def _resolved(name: str, entry: dict, config: dict, plan: Plan, audited: set[str
     enough = any if entry.get("needs") == "any" else all
     if wanted and not enough(e in plan.experiments for e in wanted):
         return None
+    pairs = [{pair["first"], pair["second"]} for pair in entry.get("contrasts", ())]
+    if pairs and not any(pair <= set(experiments) for pair in pairs):
+        return None  # nothing to set side by side
     runs: tuple[str, ...] = ()
     if "runs" in entry:
         runs = _runs(entry["runs"], experiments, config, plan, audited)
