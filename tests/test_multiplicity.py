@@ -115,8 +115,8 @@ def test_intervals_at_these_levels_leave_out_what_holm_calls():
     assert 0.1 < called.mean() < 0.9
 
 
-def test_all_intervals_of_a_family_are_right_together():
-    """With a chance of 95 % at least; the tested value of half of the family is the true one."""
+def test_intervals_at_these_levels_leave_out_no_true_value_that_is_tested():
+    """With a chance of 95 % at least in a whole family, half of which is as tested."""
     rng = np.random.default_rng(5)
     means = np.repeat([0.0, 2.0], 4)
     wrong = 0

@@ -48,14 +48,12 @@ class Judge:
         and why. None of them where less than half of the data sets would be left."""
         part = self.claim["statistic"]
         rows = experiment_rows(self.measured, part["experiment"], part["of"])
-        found = (
-            {
-                paper: "; ".join(self._why(part, list(own["dataset"].unique())))
-                for paper, own in rows.groupby("stands_in_for", sort=False)
-            }
-            if len(rows)
-            else {}
-        )
+        if len(rows) == 0:
+            return {}
+        found = {
+            paper: "; ".join(self._why(part, list(own["dataset"].unique())))
+            for paper, own in rows.groupby("stands_in_for", sort=False)
+        }
         weak = {paper: why for paper, why in found.items() if why}
         return weak if 2 * len(weak) <= len(found) else {}
 
