@@ -25,19 +25,22 @@ def audit_block(results: Path, tier: str) -> str:
 
 
 def verdicts_block(results: Path, tier: str, *names: str) -> str:
-    """Claims of these names, or all: the paper's number, and ours with the verdict on what was run,
-    as measured and above the floor."""
+    """Claims of these names, or all that were run, with the number of the others: the paper's
+    number, and ours with the verdict on what was run, as measured and above the floor."""
     table = _read(results, tier, "claims", "claim", "where", "value", "verdict_here")
     table = table.astype(object).where(table.notna(), None)
     told = config.published()["claims"]
     rows = []
-    for name in names or table["claim"].unique():
+    run = table[table["where"].notna()]["claim"].unique()
+    for name in names or run:
         own = table[table["claim"] == name]
         if name not in told or len(own) == 0:
             raise NoiselabError(f"no claim {name} ({hint(name, table['claim'])})")
         tests = own.groupby("where", sort=False, dropna=False)
         rows += [_claim(test.to_dict("records"), told[name]["claim"]) for _, test in tests]
-    return _markdown(pd.DataFrame(rows))
+    others = 0 if names else table["claim"].nunique() - len(run)
+    rest = f"\n\nFurther claims, not run here: {others}." if others else ""
+    return _markdown(pd.DataFrame(rows)) + rest
 
 
 def _claim(rulers: list[dict], sentence: str) -> dict:
