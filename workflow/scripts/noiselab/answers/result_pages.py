@@ -18,8 +18,8 @@ INDEX_HEAD = """\
 
 Written by `make results`. Each of these folders of [results/](results) has a page with its tables
 and verdicts, and the same as csv; the other folders are parts and earlier runs that a page cites.
-Trainings that no table shows yet are counted, too. Before you conclude anything from tier `quick`, read what it
-[can say, and what not](FINDINGS.md), and whether its networks
+Trainings that no table shows yet are counted, too. Before you conclude anything from tier `quick`,
+read what it [can say, and what not](FINDINGS.md), and whether its networks
 [have learned enough](FINDINGS.md#have-the-small-networks-learned-enough).
 
 | folder | data | trainings | minutes | on |
