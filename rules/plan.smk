@@ -1,6 +1,6 @@
 # From the merged configuration to jobs: no job knows the configuration but through run.json.
 from noiselab.data.kinds import DOMAINS
-from noiselab.planning import checks, project
+from noiselab.planning import checks, current, project
 from noiselab.planning.data_rules import DataRules
 from noiselab.planning.wiring import COMMAND, LOGGED, RECORD, Wiring, interpreter
 
@@ -25,6 +25,8 @@ def make_again(files):
 
 
 WIRING, DATA = Wiring(GRAPH, make_again), DataRules(GRAPH)
+if workflow.is_main_process:
+    current.settle_times(GRAPH)
 if PROJECT.note and workflow.is_main_process:
     print(f"noiselab: {PROJECT.note}", file=sys.stderr)
 

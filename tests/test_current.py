@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,18 @@ def test_a_file_that_was_cut_off_is_made_again(project, file, rule, notes):
     if not notes:
         project.forget()
     assert project.planned("table2")[rule] >= 1
+
+
+def test_files_of_the_future_hold_nothing_up(project):
+    """Snakemake refuses what is older than the files that it is made from."""
+    then = time.time() + 86_400
+    for path in project.results.rglob("*"):
+        os.utime(path, (then, then))
+    assert not project.planned("table2")
+    project.edit(TIER, "noise_ratios: [0, 1.0]}\n  table10", "noise_ratios: [0, 0.5]}\n  table10")
+    project.make("table2")
+    assert ratios(project) == [0, 0.5]
+    assert not project.planned("table2")
 
 
 def test_records_without_sizes_of_files_are_valid(project):

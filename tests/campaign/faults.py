@@ -4,7 +4,6 @@ was nothing to hit."""
 import contextlib
 import os
 import random
-import resource
 import shutil
 import signal
 import time
@@ -21,6 +20,9 @@ DAY = 86_400.0  # seconds
 HELD = (2.0, 6.0)  # seconds that a disk stays full, or a folder read-only
 NEWEST = 12  # files that were written while the clock was wrong
 APART = {"logs", "benchmarks"}  # of which nothing is made
+# What is wrong in itself, whatever the results are in the end.
+HANGS, LET_IN, FAILED = "did not end, killed", "let in", "ended with an error"
+WRONG = {HANGS, LET_IN, FAILED}
 
 
 @dataclass
@@ -122,7 +124,7 @@ def _end(workflow: Workflow) -> str:
     while workflow.running():
         if time.monotonic() > deadline:
             os.killpg(workflow.process.pid, signal.SIGKILL)
-            return "did not end, killed"
+            return HANGS
         time.sleep(0.1)
     return "ended"
 
@@ -137,8 +139,8 @@ def second_snakemake(scene: Scene) -> str | None:
         time.sleep(0.1)
     done = scene.workflow.call()
     if done.returncode == 0:  # or it came after the end of the first, and has all to itself
-        return "nothing to be done" if not scene.workflow.running() else "let in"
-    return "refused" if "lock" in (done.stdout + done.stderr).lower() else "ended with an error"
+        return "nothing to be done" if not scene.workflow.running() else LET_IN
+    return "refused" if "lock" in (done.stdout + done.stderr).lower() else FAILED
 
 
 # --------------------------------------------------------------------------------------- disks
@@ -169,13 +171,17 @@ def limited_files(scene: Scene) -> str | None:
 @contextlib.contextmanager
 def _limited(processes: list[psutil.Process], size: int) -> Iterator[None]:
     """Processes whose files have a largest size in bytes."""
-    for limit in (size, resource.RLIM_INFINITY):
-        for process in processes:
-            with contextlib.suppress(psutil.Error, OSError, ValueError):
-                hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
-                process.rlimit(psutil.RLIMIT_FSIZE, (limit, hard))
-        if limit == size:
-            yield
+    before = {}
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            before[process] = process.rlimit(psutil.RLIMIT_FSIZE)
+            process.rlimit(psutil.RLIMIT_FSIZE, (size, before[process][1]))
+    try:
+        yield
+    finally:
+        for process, limits in before.items():
+            with contextlib.suppress(psutil.Error, OSError):
+                process.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
 def read_only(scene: Scene) -> str | None:
@@ -197,12 +203,14 @@ def read_only(scene: Scene) -> str | None:
 
 def truncate(scene: Scene, keep_time: bool = False) -> str | None:
     """A file loses its end, or all of it."""
-    found = [path for path in scene.files() if path.stat().st_size]
+    found = scene.files()
     if not found:
         return None
     path, share = scene.chance.choice(found), scene.chance.choice([0, 0.5, 0.9])
     with contextlib.suppress(FileNotFoundError):  # the workflow was faster
         before = path.stat()
+        if not before.st_size:
+            return None
         os.truncate(path, int(before.st_size * share))
         if keep_time:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -2,7 +2,7 @@
 
     python tests/campaign/run.py --faults 100 --seed 0 --out docs/results/campaign
 
-A small workflow of all three studies is called again and again, as a user would, while processes
+A small workflow of three studies is called again and again, as a user would, while processes
 are killed, disks are full and files are damaged. What it has made is compared with the same
 workflow in peace. A seed gives the same faults in the same order after the same waits; what they
 hit depends on how fast the machine is. Exit code 1: something was lost, stale or different.
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -27,7 +27,7 @@ import psutil
 _TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "workflow" / "scripts")]
 
-from campaign.faults import FAULTS, Scene, obeys_modes, own_disk
+from campaign.faults import FAULTS, WRONG, Scene, obeys_modes, own_disk
 from campaign.workflow import LIMIT, TARGETS, Workflow, faults_of
 from commands import run
 
@@ -39,7 +39,7 @@ DISK = 64  # MiB: ten times what the workflow writes
 WAITS = (0.2, 4.0)  # seconds from the first job, or from the last fault, to the next
 EARLY = 0.15  # share of faults that do not wait for a job
 AT_REST = 0.7  # share of damaged files that are damaged after the end of the workflow
-STARTS = 3  # calls that may fail after a fault; then somebody would have to help
+STARTS = 3  # calls that may fail, that which the fault met among them; then somebody has to help
 RARE = {"SIGKILL of the server of warm starts"}  # a new one takes long
 SAMPLED = 2.0  # seconds between two looks at memory and descriptors
 
@@ -49,8 +49,12 @@ class Campaign:
 
     out: Path | None = None  # folder for csv files, which are written after each fault
 
-    def __init__(self, scene: Scene, expected: tuple[dict, dict], skipped: dict[str, str]):
+    def __init__(
+        self, scene: Scene, expected: tuple[dict, dict], skipped: dict[str, str], seed: int = 0
+    ):
         self.scene, self.workflow, self.expected = scene, scene.workflow, expected
+        self.seed = seed  # of waits
+        self.helped = -1  # faults when somebody had to help last
         self.skipped = skipped  # kinds of faults that cannot be tried here -> why
         self.noted = 0  # the last call of Snakemake whose end was noted
         self.log: list[dict] = []  # a row per fault
@@ -74,17 +78,22 @@ class Campaign:
     def inject(self, kind: str) -> bool:
         """One fault; whether it hit something."""
         function, running = FAULTS[kind]
-        rest = not running and self.scene.chance.random() < AT_REST
-        early = self.scene.chance.random() < EARLY
-        wait = self.scene.chance.uniform(*WAITS)
+        chance = random.Random(f"{self.seed} {len(self.log)}")  # whatever faults have drawn
+        rest = not running and chance.random() < AT_REST
+        early = chance.random() < EARLY
+        wait = chance.uniform(*WAITS)
         if rest:
             self.finish()
+            self.check()
         else:
             self.reach(wait, early)
         if not rest and not self.workflow.running():
             return False
         seconds = time.monotonic() - self.begin
-        hit = function(self.scene)
+        try:
+            hit = function(self.scene)
+        except FileNotFoundError:  # the workflow was faster
+            hit = None
         if hit:
             self.failed = 0
             if self.log and not self.log[-1]["then"]:
@@ -93,6 +102,8 @@ class Campaign:
             row = {"number": len(self.log) + 1, "second": round(seconds, 1), "kind": kind}
             self.log.append(row | {"moment": moment, "hit": hit, "then": "", "calls": 0})
             print(f"{row['number']:4} {seconds:6.0f} s  {kind} ({moment}): {hit}", flush=True)
+            if hit in WRONG:
+                self.wrong.append(f"fault {row['number']}, {kind}: {hit}")
         return bool(hit)
 
     # ---------------------------------------------------------------------- calls of Snakemake
@@ -142,7 +153,11 @@ class Campaign:
             self.log[-1]["calls"] += 1
 
     def help(self) -> None:
-        """Remove everything, as somebody would who knows no better."""
+        """Remove everything, as somebody would who knows no better. RuntimeError: that was done
+        already, and it still does not work."""
+        if self.helped == len(self.log):
+            raise RuntimeError(f"the workflow does not work at all, see {self.workflow.log}")
+        self.helped = len(self.log)
         last = self.log[-1] if self.log else {"number": 0, "kind": "nothing"}
         self.wrong.append(f"stuck after fault {last['number']}, {last['kind']}")
         print(f"{self.wrong[-1]}\n{self.workflow.log.read_text()[-4000:]}", flush=True)
@@ -193,6 +208,7 @@ class Campaign:
 
     def check(self) -> None:
         """Compare what was finished with the workflow in peace."""
+        self.workflow.settle()
         self.checks += 1
         found = faults_of(self.workflow, *self.expected)
         print(f"     check {self.checks}: {found or 'as in peace'}", flush=True)
@@ -257,7 +273,8 @@ def ended(workflow: Workflow) -> Iterator[Workflow]:
     finally:
         workflow.kill()
         for server in workflow.servers():
-            server.kill()
+            with suppress(psutil.Error):
+                server.kill()
         if workflow.folder.is_mount():
             run(["umount", "--lazy", workflow.folder])
 
@@ -318,7 +335,7 @@ def main() -> None:
             expected = in_peace(peace)
             scene = Scene(workflow, random.Random(arguments.seed))
             skipped = possible(scene, folder)
-            campaign = Campaign(scene, expected, skipped)
+            campaign = Campaign(scene, expected, skipped, arguments.seed)
             campaign.out = arguments.out
             kinds = [kind for kind in arguments.kinds if kind not in skipped]
             print(f"a disk of its own: {scene.full}; {skipped}", flush=True)
