@@ -247,6 +247,24 @@ def test_seeds_give_a_t_interval_of_paired_losses():
     assert [above[k] for k in NUMBERS] == pytest.approx([excess.mean(), low, high])
 
 
+def test_the_interval_of_a_difference_is_over_the_seeds_of_the_side_that_has_several():
+    """Four trainings against one: the t has three degrees of freedom, not those of the one."""
+    values = [60.0, 69.0, 64.0, 71.0]
+    low, high = scipy_stats.t.interval(0.95, 3, np.mean(values), scipy_stats.sem(values))
+    keys = {"of": "cifar10", "unit": "%"}
+    rows = [
+        row("table1", "digits", "consistency_relative_drop", v, seed=seed, **keys)
+        for seed, v in enumerate(values)
+    ]
+    text = {"of": "openwebtext", "half": 0.001, "unit": "%", "interval": "t_sequences"}
+    other = [row("figure1_runs", "docstrings", "nll_relative_rise", 18.0, **text)]
+    metrics = {"table1": pd.DataFrame(rows), "figure1_runs": pd.DataFrame(other)}
+    test = the_test("language_model_against_diffusion", Measured("quick", metrics))
+    assert (test["seeds"], test["spread"]) == (1, 4)
+    found = (test["ci_low"], test["ci_high"])
+    assert found == pytest.approx((low - 18, high - 18), abs=1e-3)
+
+
 def test_an_interval_of_a_difference_covers():
     rng, hits = np.random.default_rng(0), 0
     for _ in range(600):

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from noiselab.answers import claims
+from noiselab.answers.competence import WEAK
 from noiselab.answers.speedups import speedup, speedups_table
 from noiselab.answers.statistics.evidence import Measured
 
@@ -139,6 +140,19 @@ CLAIM = {
     "transfers": True,
     "tiers": ["paper"],
 }
+
+
+@pytest.mark.parametrize(("accuracy", "weak"), [(20.0, True), (96.0, False)])
+def test_plain_trainings_must_have_learned_something(accuracy, weak):
+    score = {"metric": "accuracy", "value": accuracy, "classes": 23, "interval": "t_items"}
+    score |= {"ci_low": accuracy - 1, "ci_high": accuracy + 1, "batch_multiplier": 1}
+    plain = rows([4000.0, 6000, 5000])
+    plain = pd.concat([plain, plain.assign(**score)]).assign(batch_multiplier=1)
+    published = {"claims": {"sooner": CLAIM}, "accelerations": {"addition": 1.35}}
+    published["competence"] = {"a": {"chance": 50}}
+    metrics = {"a": plain, "b": rows([2000.0, 3100, 2400])}
+    (claim,) = claims.decide(published, Measured("quick", metrics))["claims"]
+    assert (claim["tests"][0]["verdict"] == WEAK) == weak
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,12 @@ def _judged(
     published = own and (tier in claim["tiers"] or not test.datasets)
     row = {"where": where, "basis": _basis(own, published)}
     row |= {"datasets": list(test.datasets), "seeds": test.seeds}
+    row["spread"] = test.spread or test.seeds
     row["reason"] = test.reason or reason or None
     asked = own or claim["transfers"]
     main = next(iter(test.by_ruler), "")
     rulers = [
-        _by(name, ruled, claim, printed, test.seeds if asked else None, main)
+        _by(name, ruled, claim, printed, row["spread"] if asked else None, main)
         for name, ruled in test.by_ruler.items()
     ]
     keys = ("value", "ci_low", "ci_high", "interval", "p")
@@ -150,7 +151,7 @@ def _basis(own: bool, published: bool) -> str:
 def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, main: str) -> dict:
     """By the claim's own ruler, as measured and above the floor, the rule decides; other rulers
     stay numbers, as each further verdict would make all others harder to reach. A closed form is
-    certain. seeds: None where nothing is asked."""
+    certain. seeds: that an interval over seeds is of; None where nothing is asked."""
     rule, estimate, unit = claim["rule"], *ruled
     found = {"ruler": name, "unit": unit, "published": printed.get(name)} | estimate._asdict()
     decides = name in (main, f"{main}, above the floor") or estimate.interval == "closed_form"
@@ -173,7 +174,7 @@ def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tup
         ran = "; ".join(_names(test["datasets"]) for test in tests)
         return NOT_DECIDABLE, f"needs {needs}; run here: {ran}"
     (test,) = own
-    if tier not in claim["tiers"]:
+    if test["datasets"] and tier not in claim["tiers"]:
         return NOT_DECIDABLE, f"needs tier {' or '.join(claim['tiers'])}; run here: {tier}"
     if test["basis"] != "as_published" or test["verdict"] in (UNDECIDED, WEAK):
         return NOT_DECIDABLE, test["reason"] or "the interval includes both answers"

@@ -86,11 +86,16 @@ def _withdrawn(ruler: dict) -> dict:
 
 
 def _parts(statistic: dict) -> list[dict]:
-    """What a statistic is computed from: {experiment, of, ruler} each. Those that need no training
-    name no experiment."""
-    parts = [statistic.get("first"), statistic.get("second"), statistic]
+    """What a statistic is computed from: {experiment, of, ruler} each; of a speedup the plain
+    trainings, which are the first. Analyses and closed forms name no experiment."""
     ruler = {"ruler": statistic.get("ruler")}
-    return [part | ruler for part in parts if part and "experiment" in part and "of" in part]
+    found = []
+    for part in (statistic.get("first"), statistic.get("second"), statistic):
+        if part and "of" in part:
+            names = [part[key] for key in ("experiment", "minus") if key in part]
+            names += part.get("experiments", [])[:1]
+            found += [part | ruler | {"experiment": name} for name in names]
+    return found
 
 
 def gates(published: dict) -> dict[str, dict]:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NAMES
-from noiselab.answers.probes import HEADS, METHODS, PLAIN, row_label
+from noiselab.answers.probes import HEADS, METHODS, PLAIN, by_seed, row_label
 from noiselab.answers.tables import tidy
 from noiselab.families.probe.choice import chosen
 from noiselab.measures.scores import NONE
@@ -86,7 +86,7 @@ def fine_tuning_table(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
     for _, own in metrics[named].groupby(["backbone", "dataset", "method"], sort=False):
         kind = _tuned_score(own)
         row = own[own["metric"].str.startswith(kind)].iloc[0]
-        values = np.array([float(number) for number in str(row["by_seed"]).split()])
+        values = by_seed(row)
         label = TUNED.get(row["method"], row["method"].replace("_", " "))
         if row["backbone_noise"] != "clean":
             label = f"{row['backbone_noise']}: {label}"

@@ -255,12 +255,13 @@ def _columns(part: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 # Intervals over the items of one training: how trainings differ is not in them.
-ONE = ("wilson_items", "bootstrap_items", "t_sequences", "t_items", "chi2_batches", "none")
+ONE = ("wilson_items", "bootstrap_items", "t_sequences", "t_items", "chi2_batches", "t_batches")
+ONE += ("none",)
 
 
 def on_one_training(n_seeds: float, interval: str) -> bool:
     """Whether a number, by its seeds and its kind of interval, rests on one training."""
-    return n_seeds == 1 and interval in ONE
+    return n_seeds == 1 and all(kind in ONE for kind in str(interval).split(", "))
 
 
 def _of_one(row) -> bool:

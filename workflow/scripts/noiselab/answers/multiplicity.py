@@ -18,7 +18,7 @@ def corrected(tests: list[dict]) -> None:
     Each gets `p_holm` and `detectable`, the smallest distance from the rule's bound that it would
     call with a probability of 80 %, in its unit; None where it is no test.
     """
-    every = [(row, test["seeds"]) for test in tests for row in (test, *test["rulers"])]
+    every = [(row, test["spread"]) for test in tests for row in (test, *test["rulers"])]
     for row, _ in every:
         row |= {"p_holm": None, "detectable": None}
     family = [(row, seeds) for row, seeds in every if row["p"] is not None]

@@ -99,13 +99,14 @@ def _cells(rows: pd.DataFrame, without: str = "") -> Iterable[pd.DataFrame]:
     return [own for _, own in rows.groupby(by, sort=False)]
 
 
-def _by_seed(row: pd.Series) -> np.ndarray:
+def by_seed(row: pd.Series) -> np.ndarray:
+    """Numbers of a row's fits, float64 [seeds]."""
     return np.array([float(number) for number in str(row["by_seed"]).split()])
 
 
 def _values(rows: pd.DataFrame) -> np.ndarray:
     """Numbers of a cell that are independent: means of backbones, or the fits of the only one."""
-    fits = [_by_seed(row) for _, row in rows.iterrows()]
+    fits = [by_seed(row) for _, row in rows.iterrows()]
     return np.array([own.mean() for own in fits]) if len(fits) > 1 else fits[0]
 
 

@@ -45,13 +45,15 @@ def read(structure: dict) -> dict[str, dict]:
 
 
 def entries(runs: dict[str, dict], logs: str) -> list[dict]:
-    """The runs by family and data set: {title, runs: [entry]}. logs: folder of their logs."""
+    """The runs by family and data set: {title, runs: [entry]}. logs: folder with one for each
+    stage."""
     order = list(FAMILIES)
     ids = sorted(runs, key=lambda run: (order.index(runs[run]["run"]["family"]),))
     groups = []
     for key, own in groupby(ids, lambda run: run.split("/")[:2]):
         family = FAMILIES[key[0]].title
-        listed = [entry(run, runs, Path(logs) / f"{run}.log") for run in own]
+        place = Path(logs, FAMILIES[key[0]].training_stage())
+        listed = [entry(run, runs, place / f"{run}.log") for run in own]
         groups.append({"title": f"{family}: {NAMES.get(key[1], key[1])}", "runs": listed})
     return groups
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from noiselab.measures.statistics import Estimate
@@ -31,9 +32,10 @@ class Tested(NamedTuple):
     """The statistic on what was run. by_ruler: its own ruler first."""
 
     datasets: tuple[str, ...]
-    seeds: int
+    seeds: int  # of the side with the fewest
     by_ruler: dict[str, Ruled]
     reason: str | None = None  # why there is no number
+    spread: int | None = None  # seeds that an interval over seeds is of, if others
 
 
 Tests = Iterator[Tested]
@@ -84,12 +86,15 @@ def _part_rows(part: dict, measured: Measured) -> pd.DataFrame:
     """Rows of the runs that a part of a statistic is computed from."""
     if part["kind"] in STABILITY:
         return pd.DataFrame() if measured.stability is None else measured.stability
-    names = part.get("experiments") or [part[key] for key in ("experiment",) if key in part]
+    names = part.get("experiments") or [part[key] for key in ("experiment", "minus") if key in part]
     if not names:  # of gradients, which are those of clean runs
         return _clean_rows(measured, measured.gradients if part["kind"] in GRADIENTS else None)
     rows = pd.concat([experiment_rows(measured, name, part["of"]) for name in names])
     if "noise_ratio" in part:
         rows = rows[rows["noise_ratio"].isin([0, part["noise_ratio"]])]
+    if "share" in part:
+        near = [np.isclose(rows["error_rate"], share) for share in (0, part["share"])]
+        rows = rows[np.logical_or(*near)]
     return rows
 
 

@@ -82,7 +82,9 @@ def _difference_tests(statistic: dict, measured: Measured) -> Tests:
         datasets = tuple(dict.fromkeys(a.datasets + b.datasets))
         reason = a.reason or b.reason
         rulers = _first(statistic["ruler"], rulers)
-        yield Tested(datasets, min(a.seeds, b.seeds), rulers, reason)
+        seeds = a.seeds, b.seeds
+        spread = min((n for n in seeds if n > 1), default=1)  # an interval of one has its own kind
+        yield Tested(datasets, min(seeds), rulers, reason, spread)
 
 
 def _difference(a: Ruled, b: Ruled) -> Ruled:

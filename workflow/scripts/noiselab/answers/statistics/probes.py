@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from noiselab.answers.probes import HEADS, METHODS, PLAIN
+from noiselab.answers.probes import HEADS, METHODS, PLAIN, by_seed
 from noiselab.answers.statistics.evidence import (
     Kind,
     Measured,
@@ -54,7 +54,7 @@ def _of_noise(rows: pd.DataFrame, noise: str) -> pd.Series:
 def _by_seed(rows: pd.DataFrame, method: str) -> np.ndarray:
     """Accuracies of the fits by seed, the mean over the backbones, [seeds]; none: empty."""
     own = rows[(rows["method"] == method) & rows["metric"].str.startswith("accuracy")]
-    fits = [[float(number) for number in text.split()] for text in own["by_seed"]]
+    fits = [by_seed(row) for _, row in own.iterrows()]
     return np.mean(fits, axis=0) if fits else np.array([])
 
 
