@@ -71,7 +71,7 @@ def run_files(folder, name=RUN, changes=(), training=(), evaluation="abc123"):
     history = [{"step": s, "loss": 2.5 - s / 10} for s in range(1, 21)]
     history += [{"step": 20, "test_accuracy": 90.0}]
     write_text(place / "history.jsonl", "\n".join(map(json.dumps, history)) + "\n")
-    write_text(folder / "logs" / f"{name}.log", "one\r 50 %\r100 %\nthe last line\n")
+    write_text(folder / "logs" / "train" / f"{name}.log", "one\r 50 %\r100 %\nthe last line\n")
 
 
 def table_data(title="Table 2: accuracy", runs=(RUN,), label="100:100", note="A note."):

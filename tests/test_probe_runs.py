@@ -321,6 +321,9 @@ def test_all_that_was_tried_is_kept(fitted):
         "early_stopping": 2 * 3,
     }
     assert len(tried) == fits(example_run(**RUN))
+    more = METHODS | {"more_rates": {"learning_rate": [1e-4, 1e-3, 1e-2, 1e-1]}}
+    grown = fits(example_run(**RUN | {"methods": more})) - fits(example_run(**RUN))
+    assert grown == len(RUN["seeds"]) * 4 * len(RUN["grid"]["batch_size"])
     assert sorted(
         map(tuple, tried[tried["method"] == "plain"][["learning_rate", "seed"]].values)
     ) == [(rate, seed) for rate in (1e-3, 3e-2) for seed in (0, 1, 2)]

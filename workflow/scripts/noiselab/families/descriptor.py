@@ -123,6 +123,10 @@ class Family:
         """All its stages, those of special roles too."""
         return self.stages + sum(self.role_stages.values(), ())
 
+    def training_stage(self) -> str:
+        """Name of the stage that says with what its runs were trained."""
+        return next(stage.name for stage in self.stages if "summary" in stage.writes)
+
 
 def training(
     family: str,

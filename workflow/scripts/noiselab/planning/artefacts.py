@@ -41,9 +41,8 @@ class Artefact:
 
 def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
     """The artefacts whose sources are planned, in the order of the configuration. Experiments that
-    no entry names, nor the audit, have a table of their own name."""
+    none of these tables shows, nor the audit, have a table of their own name."""
     entries = config["artefacts"]
-    named = {e for entry in entries.values() for e in entry.get("experiments", ())} | audited
     found = {
         name: _resolved(name, entry, config, plan, audited)
         for name, entry in entries.items()
@@ -60,8 +59,7 @@ def planned(config: dict, plan: Plan, audited: set[str]) -> dict[str, Artefact]:
         if kind == "table":
             shown = {e for artefact in found.values() for e in artefact.experiments}
             for name, runs in plan.experiments.items():
-                alone = name not in named or (name not in shown and name not in audited)
-                if alone and name not in found:
+                if name not in shown | audited | found.keys():
                     found[name] = _own_table(name, plan.runs[runs[0]]["family"])
     order = [*entries, *plan.experiments]
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
@@ -104,7 +102,11 @@ def _sourced(artefact: Artefact, found: dict[str, Artefact]) -> Artefact | None:
     enough = any if artefact.entry.get("needs") == "any" else all
     if sources and not enough(source in found for source in sources):
         return None
-    return replace(artefact, tables=tuple(table for table in artefact.tables if table in found))
+    kept = {
+        key: tuple(source for source in getattr(artefact, key) if source in found)
+        for key in ("analyses", "tables")
+    }
+    return replace(artefact, **kept)
 
 
 def _runs(

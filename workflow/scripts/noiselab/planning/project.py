@@ -110,7 +110,7 @@ class Project:
             "tier": graph.config["tier"],
             "results": places.results,
             "workflow_report": "workflow_report.html",
-            "logs": f"{places.results}/logs/train",
+            "logs": f"{places.results}/logs",
             "studies": [configuration.about(study) for study in graph.config["studies"]],
             "items": [item for item in items if item is not front],
             "pieces": pieces | {"spectrum": front},

@@ -2,18 +2,20 @@
 
 from math import prod
 
+from noiselab.families.probe.lists import LISTS, OF_RUN
 from noiselab.families.work import Computing, Sizes, Work
 from noiselab.run import Run
 
-OF_GRID = ("strength", "radius", "weight_decay", "dropout")
 PASSES = 6  # forward passes that a step is worth: clean and noisy features, each three
 
 
 def fits(run: Run) -> int:
     """Fits of a run: of each seed, every combination of every method's values."""
-    base = len(run.grid["learning_rate"]) * len(run.grid["batch_size"])
-    values = (prod(len(m[name]) for name in OF_GRID if name in m) for m in run.methods.values())
-    return len(run.seeds) * base * sum(values)
+    lists = (run.grid | method for method in run.methods.values())
+    each = [
+        prod(len(values[name]) for name in (*OF_RUN, *LISTS) if name in values) for values in lists
+    ]
+    return len(run.seeds) * sum(each)
 
 
 def fitting(sizes: Sizes) -> Work:

@@ -2,10 +2,9 @@
 
 from itertools import product
 
+from noiselab.families.probe.lists import LISTS
 from noiselab.measures.probes.fits import Setting
 from noiselab.run import Run
-
-LISTS = ("strength", "radius", "weight_decay", "dropout")  # of a method, beside the learning rate
 
 
 def method_settings(run: Run, method: dict) -> list[Setting]:
