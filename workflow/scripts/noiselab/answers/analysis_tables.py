@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NAMES, NOISES
-from noiselab.answers.tables import DIVERGED, EXCESS, panel, tidy
-from noiselab.measures.scores import NONE
+from noiselab.answers.tables import EXCESS, panel, tidy
+from noiselab.measures.scores import DIVERGED, NONE
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
 from noiselab.noise.theory import averaged_std
 
@@ -152,7 +152,7 @@ def guided_table(measured: pd.DataFrame) -> pd.DataFrame:
         cell |= {"row": f"{NOISES.get(noise, noise)}, {way}", "metric": "consistency"}
         cell |= {"unit": "%", "panel": panel("consistency", "%"), "n_seeds": len(seeds)}
         cell |= {"ours": estimate.value, "floor": floors.mean()}
-        cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+        cell |= estimate.ends()
         cell["runs"] = " ".join(seeds["run_id"])
         if np.isnan(floors).any():
             cell["floor_reason"] = "under this noise it takes more than the share that is right"
@@ -220,5 +220,5 @@ def _stability_cell(
     cell |= {key: first[key] for key in ("budget", "noise_ratio", "error_rate")}
     cell |= {"row": first["label"], "metric": metric, "unit": unit}
     cell |= {"panel": title, "n_seeds": len(seeds), "ours": estimate.value}
-    cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    cell |= estimate.ends()
     return cell | {"runs": " ".join(seeds["run_id"])}

@@ -11,7 +11,7 @@ from noiselab.answers.layouts import NAMES, content, number_text, records, true_
 from noiselab.answers.multiplicity import effects
 from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.measures.hypotheses import ALPHA
-from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
+from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
 
 TITLE = "Audit: the published text and the published code side by side"
 COLUMNS = ["number", "difference", "dataset", "metric", "unit", "noise_ratio"]
@@ -110,7 +110,7 @@ def _empty(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
     for metric in entry["metrics"]:
         both = pd.DataFrame({"text": own[metric], "released": with_empty(own, metric)}).dropna()
         if len(both):
-            nothing = Interval(None, None, "none")
+            nothing = NONE
             sides = [over_seeds(list(both[side]), nothing) for side in both]
             effect = over_seeds(list(both["released"] - both["text"]), nothing)
             keys = {"dataset": own["dataset"].iloc[0], "metric": metric, "n_seeds": len(both)}

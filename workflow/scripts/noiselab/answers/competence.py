@@ -190,7 +190,10 @@ def _bigram(clean: pd.DataFrame, limit: float, rule, ruler) -> Tried:
         needed = None if counts is None else counts - limit
         return Tried(own, needed, "its NLL and that of bigram counts were not measured")
     single = "" if single is None else f" (of unigram counts: {single:.2f})"
-    why = f"its clean NLL of {own:.2f} is not below that of bigram counts, {counts:.2f}{single}"
+    less = f"{limit:g} " if limit else ""
+    why = (
+        f"its clean NLL of {own:.2f} is not {less}below that of bigram counts, {counts:.2f}{single}"
+    )
     return Tried(own, counts - limit, None if own < counts - limit else why)
 
 

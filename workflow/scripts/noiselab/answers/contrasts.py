@@ -105,7 +105,7 @@ def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
         cell = {key: last[key] for key in ("family", "dataset", "stands_in_for", "protocol")}
         cell |= {"panel": panel(metric, unit), "row": entry["label"], "metric": metric}
         cell |= {"unit": unit, "ours": found.effect.value, "n_seeds": found.n_seeds}
-        cell |= {key: getattr(found.effect, key) for key in ("ci_low", "ci_high", "interval")}
+        cell |= found.effect.ends()
         cells.append(cell)
     return cells
 

@@ -38,6 +38,8 @@ def _add(archive: Path, results: Path, runs: list[Path]) -> int:
     """Add runs to an archive; returns how many it has then."""
     contents = _contents(archive) if archive.exists() else {}
     for run in runs:
+        name = run.relative_to(results / "runs").as_posix()  # what it has no more is dropped
+        contents = {place: c for place, c in contents.items() if f"/{name}/" not in f"/{place}/"}
         contents |= {
             file.relative_to(results).as_posix(): file.read_bytes() for file in _files(results, run)
         }

@@ -42,7 +42,7 @@ def index(results: Path) -> str:
 def _row(folder: Path) -> str:
     found = reading.table(folder / "provenance.csv")
     names = {name for text in found["datasets"] for name in str(text).split(", ")}
-    devices = ", ".join(sorted(set(found["devices"])))
+    devices = ", ".join(sorted({name for text in found["devices"] for name in text.split(", ")}))
     cells = [f"[{folder.name}](results/{folder.name}/{PAGE})", ", ".join(sorted(names))]
     cells += [f"{found['trainings'].sum()}", f"{found['minutes'].sum():.0f}", devices]
     return f"| {' | '.join(cells)} |\n"

@@ -143,7 +143,7 @@ def _shown(found: Speedup) -> dict:
 
 
 def _numbers(estimate: Estimate) -> dict:
-    ends = {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    ends = estimate.ends()
     return {"ours": estimate.value} | ends
 
 

@@ -9,14 +9,13 @@ import pandas as pd
 
 from noiselab.answers.curves import TEXTS
 from noiselab.answers.tables import panel, run_cell, tidy
-from noiselab.measures.statistics import Interval, over_seeds
+from noiselab.measures.statistics import NONE, over_seeds
 
 # What tells cells apart, in the order of the rows.
 CELL = ["corruption", "resample", "budget", "given_tokens", "error_rate"]
 KINDS = {"none": "", "uniform_text": " uniform", "gaussian_text": " Gaussian"}
 KINDS |= {"uniform_token": " of the targets"}
 RULERS = ["dilution", "above_both", "above_low", "above_high"]  # further columns
-NONE = Interval(None, None, "none")
 # Metric -> column of the curves that has its dilution.
 DILUTIONS = {f"{prefix}nll_rise": f"{prefix}dilution" for prefix in TEXTS.values()}
 

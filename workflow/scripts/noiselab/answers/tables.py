@@ -17,7 +17,7 @@ import pandas as pd
 
 from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.rulers import LOSSES, published_loss
-from noiselab.measures.scores import UNITS
+from noiselab.measures.scores import DIVERGED, UNITS
 from noiselab.measures.statistics import Estimate, Interval, geometric_over_seeds, over_seeds
 from noiselab.planning.rates import order
 
@@ -234,7 +234,7 @@ def run_cell(group: pd.DataFrame) -> dict:
         return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
     estimate = seeds_estimate(group)
     cell["ours"] = estimate.value
-    cell |= {key: getattr(estimate, key) for key in ("ci_low", "ci_high", "interval")}
+    cell |= estimate.ends()
     if group["floor"].isna().any():
         return cell
     return cell | dict(zip(EXCESS, seeds_estimate(group, above_floor=True)[1:], strict=True))
@@ -288,9 +288,6 @@ def _published_values(published: dict, metric: str, dataset: str) -> list[float]
         if losses:
             return losses
     return (metrics.get(metric) or {}).get(dataset)
-
-
-DIVERGED = "training diverged"
 
 
 def teacher_table(decoded: list[dict]) -> pd.DataFrame:

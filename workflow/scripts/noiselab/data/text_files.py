@@ -20,7 +20,6 @@ from noiselab.data import complete
 from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
 
-DOCUMENTS = ("file", "blank_line", "line")  # what a document of a *.txt is, or what ends it
 _STRUCT = "translation"  # where the hub's translation sets keep their columns
 _HEAD = 4096  # bytes that tell how a file is encoded
 _MARKS = {

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from noiselab.measures.statistics import (
+    NONE,
     Interval,
     ratio_interval,
     sequence_interval,
@@ -38,7 +39,6 @@ UNITS |= {"recovery_steps": "steps", "recovery_share": "%"}
 UNITS |= {"majority_accuracy": "%", "gain": "points", "p_holm": ""}
 UNITS |= dict.fromkeys(["matthews", "correlation", "pearson", "spearman"], "%")
 
-NONE = Interval(None, None, "none")
 DIVERGED = "training diverged"
 CLEAN_DIVERGED = "the clean run diverged"
 

@@ -19,6 +19,9 @@ class Interval(NamedTuple):
     interval: str
 
 
+NONE = Interval(None, None, "none")
+
+
 def wilson_interval(successes: float, trials: float) -> Interval:
     """Wilson score interval of a proportion (0 to 1): variability over test items."""
     test = stats.binomtest(round(successes), round(trials))
@@ -76,7 +79,7 @@ def around(scores: np.ndarray, observed: float) -> Interval:
     """The spread of resampled scores, float [draws], around their mean, laid around the observed
     one. None where a sample has no score, as the KL of a class that was not drawn."""
     if not np.isfinite(scores).all():
-        return Interval(None, None, "none")
+        return NONE
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(scores, [tail, 1 - tail]) - np.mean(scores) + observed
     return Interval(float(low), float(high), "bootstrap_items")
@@ -90,7 +93,7 @@ def sequence_interval(values: np.ndarray, length: int) -> Interval:
     """
     whole = len(values) // length
     if whole < 2:
-        return Interval(None, None, "none")
+        return NONE
     spread = t_interval(values[: whole * length].reshape(whole, length).mean(1))
     half = (spread.ci_high - spread.ci_low) / 2
     return Interval(float(values.mean() - half), float(values.mean() + half), "t_sequences")
@@ -129,6 +132,10 @@ class Estimate(NamedTuple):
     ci_high: float | None
     interval: str
 
+    def ends(self) -> dict:
+        """The interval alone, as columns of a table."""
+        return {key: getattr(self, key) for key in Interval._fields}
+
 
 def over_seeds(values: Sequence[float], first: Interval) -> Estimate:
     """Mean over seeds with its t-interval; of one seed, its own interval `first`."""
@@ -138,7 +145,7 @@ def over_seeds(values: Sequence[float], first: Interval) -> Estimate:
 
 def geometric_over_seeds(values: Sequence[float], first: Interval) -> Estimate:
     """The same for positive numbers on the scale of their logarithms: the geometric mean."""
-    logs = over_seeds([float(np.log(value)) for value in values], Interval(None, None, "none"))
+    logs = over_seeds([float(np.log(value)) for value in values], NONE)
     if logs.ci_low is None:
         return Estimate(float(np.exp(logs.value)), *first)
     return Estimate(*(float(np.exp(number)) for number in logs[:3]), f"log_{logs.interval}")

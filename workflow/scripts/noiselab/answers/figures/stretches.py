@@ -19,12 +19,11 @@ from noiselab.answers.figures.drawing import (
 )
 from noiselab.answers.figures.vegalite import drawing, narrow, wide
 from noiselab.answers.layouts import number_text
-from noiselab.measures.statistics import Interval, over_seeds
+from noiselab.measures.statistics import NONE, over_seeds
 from noiselab.noise import mixture
 
 BEGIN = 0.1  # share of the training from which on curves are drawn: before, all fall alike
 SHORT = {"uniform_text": "uniform", "gaussian_text": "Gaussian", "uniform_token": "wrong targets"}
-NONE = Interval(None, None, "none")
 # Prefix of columns and metrics -> text out of the domain.
 OUTSIDE = {"out_of_domain_": "First text out of the domain"}
 OUTSIDE |= {"second_domain_": "Second text out of the domain"}

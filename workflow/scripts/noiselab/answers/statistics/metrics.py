@@ -14,15 +14,14 @@ from noiselab.answers.statistics.evidence import (
     missing_reason,
 )
 from noiselab.answers.tables import seeds_estimate
+from noiselab.measures.scores import DIVERGED as TRAINING_DIVERGED
 from noiselab.measures.statistics import (
+    NONE,
     Estimate,
-    Interval,
     difference,
     over_seeds,
     wilson_interval,
 )
-
-DIVERGED_REASON = "training diverged"  # as measures.metrics writes it
 
 
 def _largest_tests(statistic: dict, measured: Measured) -> Tests:
@@ -61,7 +60,7 @@ def _change_tests(statistic: dict, measured: Measured) -> Tests:
             yield Tested((dataset,), seeds, {}, f"{NAMES[metric]} was not measured")
             continue
         change = 100 * (values[statistic["noise_ratio"]] / values[0] - 1)
-        estimate = over_seeds(list(change), Interval(None, None, "none"))
+        estimate = over_seeds(list(change), NONE)
         reason = "one seed gives no interval" if seeds == 1 else None
         yield Tested((dataset,), seeds, {NAMES[metric]: Ruled(estimate, "%")}, reason)
 
@@ -102,7 +101,7 @@ def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
         if len(own) == 0:
             yield Tested((dataset,), 0, {}, "nothing was trained with so small a batch")
             continue
-        count = int((own["reason"] == DIVERGED_REASON).sum())
+        count = int((own["reason"] == TRAINING_DIVERGED).sum())
         low, high, _ = wilson_interval(count, len(own))
         share = Estimate(100 * count / len(own), 100 * low, 100 * high, "wilson_trainings")
         yield Tested((dataset,), own["seed"].nunique(), {"trainings": Ruled(share, "%")})

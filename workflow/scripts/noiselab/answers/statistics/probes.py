@@ -13,7 +13,7 @@ from noiselab.answers.statistics.evidence import (
     experiment_rows,
 )
 from noiselab.measures.scores import NONE
-from noiselab.measures.statistics import Estimate, Interval, over_seeds, t_interval
+from noiselab.measures.statistics import Estimate, over_seeds, t_interval
 
 
 def _tests(statistic: dict, measured: Measured) -> Tests:
@@ -31,7 +31,7 @@ def _tests(statistic: dict, measured: Measured) -> Tests:
     if not found:
         return
     gains = np.array(list(found.values()))  # [tasks, seeds]
-    fits = over_seeds(list(gains.mean(0)), Interval(*NONE))
+    fits = over_seeds(list(gains.mean(0)), NONE)
     fits = fits._replace(interval="t_fits") if gains.shape[1] > 1 else fits
     rulers = {"over fits": Ruled(fits, "points")}
     if len(gains) > 1:

@@ -16,7 +16,7 @@ from noiselab.answers.statistics.evidence import (
     missing_reason,
 )
 from noiselab.answers.tables import seeds_estimate
-from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
+from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
 
 COLUMNS = {
     "dilution": "rise of the clean run's NLL where it has seen as few clean tokens",
@@ -87,7 +87,7 @@ def _curve_tests(found: Callable[[dict, pd.DataFrame], float | None]) -> Callabl
             if any(value is None or not np.isfinite(value) for value in values):
                 yield Tested((dataset,), len(values), {}, "no such number on the curve")
                 continue
-            estimate = over_seeds(values, Interval(None, None, "none"))
+            estimate = over_seeds(values, NONE)
             name, unit = COLUMNS[statistic["column"]], _unit(statistic)
             reason = ONE_SEED if len(values) == 1 else None
             yield Tested((dataset,), len(values), {name: Ruled(estimate, unit)}, reason)
