@@ -93,7 +93,7 @@ def _parts(statistic: dict) -> list[dict]:
     for part in (statistic.get("first"), statistic.get("second"), statistic):
         if part and "of" in part:
             names = [part[key] for key in ("experiment", "minus") if key in part]
-            names += part.get("experiments", [])[:1]
+            names += part["experiments"][:1] if part.get("kind") == "speedup" else []
             found += [part | ruler | {"experiment": name} for name in names]
     return found
 
