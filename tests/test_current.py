@@ -109,6 +109,21 @@ def test_a_file_that_was_cut_off_is_made_again(project, file, rule, notes):
     assert project.planned("table2")[rule] >= 1
 
 
+def test_scores_that_are_gone_are_made_again_and_weights_are_not(project):
+    """Snakemake does without a file as long as all that is made from it is there. Weights may have
+    been removed to save space."""
+    folder = project.results / "runs" / "classifier" / "digits" / "clean-s0"
+    (folder / "weights.safetensors").unlink()
+    assert not project.planned(*TARGETS)
+    (folder / "metrics.json").unlink()
+    jobs = project.planned(*TARGETS)
+    assert jobs["evaluate_classifier"] == 1
+    assert jobs["train_classifier"] == 0
+    project.make(*TARGETS)
+    assert (folder / "metrics.json").exists()
+    assert not project.planned(*TARGETS)
+
+
 def test_files_of_the_future_hold_nothing_up(project):
     """Snakemake refuses what is older than the files that it is made from."""
     then = time.time() + 86_400

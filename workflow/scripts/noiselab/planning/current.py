@@ -45,10 +45,12 @@ def settle_times(graph: Graph) -> None:
 
 
 def is_stale(graph: Graph, job: Job) -> bool:
-    """Whether a job's outputs are there, but not made from what is planned."""
+    """Whether a job's outputs are there, but not made from what is planned. What is cheap is stale
+    where it was made and is gone, too: Snakemake would do without it as long as all that is made
+    from it is there."""
     there = [Path(file) for file in job.outputs.values() if Path(file).exists()]
     if not there:
-        return False
+        return bool(job.code) and Path(record(graph, job)).exists()
     if job.rule in ("run_config", "resolved_config"):  # what they are made from is what they say
         return not _has_content(there[0], job.content)
     made_from, sizes = records.read(Path(record(graph, job)))
