@@ -5,7 +5,6 @@ import gc
 import importlib.metadata
 import importlib.util
 import itertools
-import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from noiselab.data import text_files
+from noiselab.data.process_pool import begin, process_pool
 from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
-from noiselab.processes import follow_parent
 
 _SHORTEST_DOCSTRING = 40  # characters; shorter ones are labels rather than text
 LICENSES = ("LICENSE", "LICENCE", "COPYING")  # how names of such files begin
@@ -82,20 +81,20 @@ def map_sources(function: Callable[[Path], list], packages: list[str]) -> Iterat
     """What `function` gives for each source file of installed packages, in their order.
 
     It is called in several processes, which import its module. NoiselabError, with the first
-    file, where a package is not installed.
+    file, where a package is not installed, or where a process was killed.
     """
     sources = [_source_files(package) for package in packages]
-    # Started afresh, as forking a process that has threads (torch's, say) can hang. Without
-    # garbage collection it takes half the time: syntax trees have no cycles.
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(min(_cores(), 8), initializer=_begin) as pool:
+    with process_pool(min(_cores(), 8), _begin) as pool:
         for files in sources:  # one at a time: who wants little text need not wait for all
-            yield from pool.imap(function, files, chunksize=32)
+            if pool is None:
+                yield from map(function, files)
+            else:
+                yield from pool.map(function, files, chunksize=32)
 
 
 def _begin() -> None:
-    follow_parent()
-    gc.disable()
+    begin()
+    gc.disable()  # it takes half the time: syntax trees have no cycles
 
 
 def file_documents(

@@ -16,8 +16,9 @@ from noiselab import items, progress
 from noiselab.data import complete, decoding, encoded
 from noiselab.data.encoded import FILES, PACKED
 from noiselab.data.image_files import folders, parquet
-from noiselab.data.image_files.processes import AHEAD, in_order, processes
+from noiselab.data.image_files.processes import AHEAD, in_order
 from noiselab.data.image_files.source import Item, chosen
+from noiselab.data.process_pool import process_pool
 from noiselab.errors import NoiselabError
 from noiselab.files import whole_file, write_json
 
@@ -39,7 +40,7 @@ def prepare(spec: dict, source: Path, threads: int, out: Path) -> None:
     in_place = reader is folders and spec.get("resize") is None
     store = _path if in_place else partial(_content, spec.get("resize"))
     sha256 = {}
-    with processes(threads) as pool:
+    with process_pool(threads) as pool:
         for split, images in splits.items():
             stored = in_order(pool, store, images.items, AHEAD * threads)
             sha256 |= write_split(out, split, stored, images.labels)

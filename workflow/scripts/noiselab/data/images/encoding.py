@@ -13,10 +13,11 @@ from noiselab import items
 from noiselab.data.encoded import FILES, square_view, with_shorter_side
 from noiselab.data.image_files import parquet
 from noiselab.data.image_files.preparation import QUALITY, description, write_split
-from noiselab.data.image_files.processes import AHEAD, in_order, processes
+from noiselab.data.image_files.processes import AHEAD, in_order
 from noiselab.data.image_files.source import Item, chosen
 from noiselab.data.images import pictures
 from noiselab.data.images.found import archive, completed, reader
+from noiselab.data.process_pool import process_pool
 from noiselab.errors import NoiselabError
 from noiselab.files import write_json
 
@@ -37,7 +38,7 @@ def encode(spec: dict, source: Path, threads: int, out: Path) -> None:
     there = kind.found(spec, source)
     in_place = kind is not parquet and spec.get("resize") is None
     sha256, marks, total = {}, {}, {}
-    with processes(threads) as pool:
+    with process_pool(threads) as pool:
         for split, images in chosen(spec, source, there).items():
             made = in_order(pool, partial(_kept, spec, in_place), images.items, AHEAD * threads)
             total[split] = np.zeros((spec["channels"], 256), dtype=np.int64)
