@@ -295,4 +295,6 @@ def _row(panel: dict, row: dict) -> str:
         for cell in row["cells"]
         if cell["text"] and cell["kind"] != "paper"
     ]
-    return f"{panel['title']}, {row['label']}: {', '.join(told)}".removeprefix(", ")
+    title = panel["title"]  # of columns of several kinds it says no more than whose they are
+    named = [row["label"]] if title.startswith("ours") else [title, row["label"]]
+    return f"{', '.join(filter(None, named))}: {', '.join(told)}"
