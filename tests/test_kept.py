@@ -76,6 +76,25 @@ def test_settings_that_are_others_now_are_trained_again(archive, bare):
     assert bare.planned("table2")["train_classifier"] == len(archived)
 
 
+def test_scores_of_earlier_code_stay_where_only_a_training_could_make_them_anew(
+    made, archive, bare, tmp_path
+):
+    kept.restore(archive, bare.results)
+    whole = made.copy(tmp_path / "whole")
+    for project in (bare, whole):
+        scoring = project.folder / "workflow/scripts/noiselab/measures/metrics.py"
+        scoring.write_text(scoring.read_text() + "\nADDED = 1\n", encoding="utf-8")
+    assert whole.planned("table2")["evaluate_classifier"]
+    assert not whole.planned("table2")["train_classifier"]
+    jobs = bare.planned("table2")
+    assert jobs["table2"] == 1
+    assert not jobs["train_classifier"]
+    assert jobs["evaluate_classifier"] == 1  # the clean run, whose predictions are kept
+    (scores,) = (bare.results / "runs").rglob("uniform_label*/metrics.json")
+    scores.write_text(scores.read_text()[:-2], encoding="utf-8")  # cut off: that is another matter
+    assert bare.planned("table2")["train_classifier"] == 1
+
+
 def test_an_archive_grows_and_is_the_same_for_the_same_runs(made, archive, tmp_path):
     (again,) = kept.keep(made.results, tmp_path / "kept").items()
     with open(archive, "rb") as first, open(again[0], "rb") as second:

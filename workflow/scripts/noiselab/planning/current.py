@@ -54,10 +54,10 @@ def is_stale(graph: Graph, job: Job) -> bool:
     if job.rule in ("run_config", "resolved_config"):  # what they are made from is what they say
         return not _has_content(there[0], job.content)
     made_from, sizes = records.read(Path(record(graph, job)))
-    if made_from != graph.digest(job.name):
-        return True
     if any(str(file) in sizes and _size(file) != sizes[str(file)] for file in there):
         return True
+    if made_from != graph.digest(job.name):
+        return not _is_kept(graph, job)
     if job.name.startswith("prepare/"):
         return _replaced(graph, job)
     return "summary" in job.outputs and _other_data(graph, job)
@@ -69,6 +69,16 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def _is_kept(graph: Graph, job: Job) -> bool:
+    """Whether these are scores by earlier code of the planned run, whose weights are gone, as of
+    one from an archive: only another training could score it anew."""
+    before = [graph.jobs[name] for name in graph.needs(job.name)]
+    recorded = [one for one in before if one.rule != "run_config"]  # trainings' digests have that
+    if not (job.run and job.code) or all(Path(file).exists() for file in job.files):
+        return False
+    return all(records.read(Path(record(graph, b)))[0] == graph.digest(b.name) for b in recorded)
 
 
 def _has_content(path: Path, content: object) -> bool:
