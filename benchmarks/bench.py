@@ -20,8 +20,9 @@ import comparing
 from comparing import BENCHMARKS, Bench
 
 # Their order is that of the table.
-MODULES = ["noise_injection", "data_loading", "training_steps", "desk_steps", "evaluation"]
+MODULES = ["noise_injection", "data_loading", "training_steps", "desk_steps", "algorithmic_steps"]
 MODULES += [
+    "evaluation",
     "teacher_decoding",
     "diffusion_sampling",
     "per_example_gradients",

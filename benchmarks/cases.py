@@ -8,6 +8,7 @@ import torch
 
 from comparing import CPU, Bench
 from noiselab.data import pairs, prepared, text
+from noiselab.families.algorithmic import task as algorithmic
 from noiselab.families.classifier import task as classifier
 from noiselab.families.diffusion import task as diffusion
 from noiselab.families.language_model import task as language_model
@@ -23,6 +24,7 @@ FAMILIES = {
     "diffusion": (diffusion, "table1"),
     "language_model": (language_model, "table7"),
     "seq2seq": (seq2seq, "table9"),
+    "algorithmic": (algorithmic, "addition"),
 }
 # Translation as in the paper, with a network for a CPU.
 SEQ2SEQ = {"model": {"layers": 2, "heads": 4, "width": 192, "feedforward": 768, "dropout": 0.1}}
@@ -30,7 +32,8 @@ OVERLAYS = {
     "seq2seq": {
         "datasets": {"wmt14": {"vocabulary": 8192}},
         "experiments": {"table9": {"datasets": ["wmt14"], "training": SEQ2SEQ}},
-    }
+    },
+    "algorithmic": {"studies": ["noise_stability"]},
 }
 NETWORKS = {
     "seq2seq": "2 + 2 layers, width 192, vocabulary 8192; sources and targets as long as WMT's "
