@@ -12,11 +12,14 @@ import torch
 import measure_model_stability as script
 from noiselab.answers.analysis_tables import model_stability_table
 from noiselab.answers.figures import FIGURES
-from noiselab.families.noisy_outputs import MEASURED, Measured, measured
+from noiselab.data import prepared
+from noiselab.families.diffusion import task as diffusion
+from noiselab.families.noisy_outputs import MEASURED, ImagesOfClasses, Measured, measured
 from noiselab.measures.stability.estimates import surviving_share
 from noiselab.planning import choices, config, runs
 from noiselab.run import Run
 from noiselab.training.input_noise import Images, Tokens
+from noiselab.training.weights import load_weights
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -78,6 +81,9 @@ def smoke_runs(smoke, family):
     return [file for file in files if (file.parent / "weights.safetensors").exists()]
 
 
+KINDS = {"classifier": Images, "vision_transformer": Images, "diffusion": ImagesOfClasses}
+
+
 @pytest.mark.parametrize("family", [name for name in MEASURED if name != "algorithmic"])
 def test_models_of_every_family_can_be_measured(smoke, family, monkeypatch):
     monkeypatch.chdir(smoke.folder)
@@ -88,9 +94,8 @@ def test_models_of_every_family_can_be_measured(smoke, family, monkeypatch):
     with torch.no_grad():
         usual = script.outputs(model, model.inputs)
         again = model.outputs(model.inputs[:2])
-    assert usual.sum(1).numpy() == pytest.approx(
-        np.ones(len(usual)), abs=0.2
-    )  # a vocabulary is padded
+    if family != "diffusion":  # whose outputs are images; a vocabulary is padded
+        assert usual.sum(1).numpy() == pytest.approx(np.ones(len(usual)), abs=0.2)
     torch.testing.assert_close(again, usual[:2], atol=1e-5, rtol=1e-4)
     rng = np.random.default_rng(0)
 
@@ -100,10 +105,10 @@ def test_models_of_every_family_can_be_measured(smoke, family, monkeypatch):
     settings = {"rho": 0.5, "keep": 0.5}
     noisy = model.noise.noisy(model.inputs, settings, draw)
     assert noisy.shape == model.inputs.shape
-    kind = Images if family in ("classifier", "vision_transformer") else Tokens
+    kind = KINDS.get(family, Tokens)
     assert isinstance(model.noise, kind)
     differ = (noisy != model.inputs).double().mean()
-    assert differ > (0.9 if kind is Images else 0.3)
+    assert differ > {Images: 0.9, ImagesOfClasses: 0.4, Tokens: 0.3}[kind]
     with torch.no_grad():
         assert not torch.equal(script.outputs(model, noisy), usual)
 
@@ -147,6 +152,26 @@ def test_a_seq2seq_model_reads_the_words_that_noise_changes(smoke, monkeypatch):
     assert shares.sum() == pytest.approx(1)
 
 
+def test_a_diffusion_model_denoises_images_of_the_class_that_noise_leaves_alone(smoke, monkeypatch):
+    """What is measured is what the denoiser says of the same noisy images and their classes."""
+    monkeypatch.chdir(smoke.folder)
+    file = smoke_runs(smoke, "diffusion")[0]
+    run = Run.read(file)
+    model = measured(run, file.with_name("weights.safetensors"), 12, CPU)
+    noisy = model.noise.noisy(model.inputs, {"rho": 0.0}, lambda n: np.full((12, n), 0.5))
+    assert torch.equal(noisy[:, -1], model.inputs[:, -1])
+    # Of no correlation and the noise 0, all that is left is the mean.
+    assert float(noisy[:, :-1].var()) == pytest.approx(0, abs=1e-9)
+    assert float(noisy[:, :-1].mean() - model.inputs[:, :-1].mean()) == pytest.approx(0, abs=1e-5)
+    _, _, test = prepared.read_run(run)
+    network = load_weights(file.with_name("weights.safetensors"), diffusion.build(run), CPU).eval()
+    condition = diffusion.condition(torch.from_numpy(test.y[:12].copy()), run)
+    sigma = torch.full((12,), float(np.exp(-1.2)))  # the median of EDM's levels
+    with torch.no_grad():
+        expected = network(model.inputs[:, :-1], sigma, condition).flatten(1)
+        torch.testing.assert_close(model.outputs(model.inputs), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_the_script_measures_and_says_what_noise_costs(smoke, monkeypatch, tmp_path):
     monkeypatch.chdir(smoke.folder)
     files = [smoke_runs(smoke, family)[0] for family in ("classifier", "language_model")]
@@ -172,6 +197,14 @@ def test_the_script_measures_and_says_what_noise_costs(smoke, monkeypatch, tmp_p
     [
         ({"accuracy": {"value": 80.0, "floor": 85.0, "unit": "%"}}, ("points", 5.0)),
         ({"nll": {"value": 3.5, "floor": 3.25, "unit": "nats/token"}}, ("nats/token", 0.25)),
+        (
+            {
+                "judge_accuracy": {"value": 1.0, "floor": 2.0, "unit": "%"},
+                "accuracy": {"value": 1.0, "floor": 2.0, "unit": "%"},
+                "consistency": {"value": 40.0, "floor": 47.0, "unit": "%"},
+            },
+            ("points", 7.0),
+        ),
         ({"accuracy": {"value": 80.0, "floor": None, "unit": "%"}}, ("points", None)),
     ],
 )

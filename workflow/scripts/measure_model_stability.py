@@ -23,7 +23,7 @@ from noiselab.training.input_noise import Tokens
 KEYS = ["run_id", "family", "dataset", "stands_in_for", "corruption", "budget", "protocol"]
 KEYS += ["noise_ratio", "error_rate", "seed", "tier"]
 TOGETHER = 250  # inputs at a time
-SCORES = {"accuracy": -1, "nll": 1}  # score of a family -> sign of what is worse
+SCORES = {"consistency": -1, "accuracy": -1, "nll": 1}  # score of a family -> sign of what is worse
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""What a trained model says of inputs and of their noisy copies, for every family that predicts
-classes or tokens.
+"""What a trained model says of inputs and of their noisy copies, for every family but those of
+probes.
 
 For each family: how to read the model, inputs that it was not trained on, what noise does to them,
-and a function from inputs to probabilities.
+and a function from inputs to probabilities; of a diffusion model, to denoised images.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from noiselab.data.pair_batches import source_rows, target_rows
 from noiselab.data.pairs import END, PAD
 from noiselab.families.algorithmic import task as algorithmic
 from noiselab.families.classifier import task as classifier
+from noiselab.families.diffusion import task as diffusion
 from noiselab.families.language_model import task as language_model
 from noiselab.families.seq2seq import task as seq2seq
 from noiselab.families.vision_transformer import task as vision_transformer
@@ -31,9 +32,19 @@ SYMBOLS = max(PAD, END) + 1  # numbers below are no words
 class Measured(NamedTuple):
     """A model with its inputs."""
 
-    outputs: Callable[[Tensor], Tensor]  # inputs to probabilities float [n, C]
+    outputs: Callable[[Tensor], Tensor]  # inputs to probabilities, or others, float [n, C]
     inputs: Tensor  # [n, …]
-    noise: Images | Tokens
+    noise: "Images | ImagesOfClasses | Tokens"
+
+
+class ImagesOfClasses(NamedTuple):
+    """Images [n, c + 1, h, w] with their class in the last channel, which noise leaves alone."""
+
+    images: Images
+
+    def noisy(self, inputs: Tensor, settings: dict, draw: Callable) -> Tensor:
+        """As of images."""
+        return torch.cat([self.images.noisy(inputs[:, :-1], settings, draw), inputs[:, -1:]], 1)
 
 
 def measured(run: Run, weights: Path, count: int, device: torch.device) -> Measured:
@@ -61,6 +72,25 @@ def _algorithmic(run: Run, weights: Path, count: int, device: torch.device) -> M
     inputs = torch.from_numpy(np.array(test.x[:count])).to(device)
     noise = Tokens(min(run["letters"], run.classes), run["noised"])
     return Measured(lambda tokens: model(tokens).float().softmax(-1), inputs, noise)
+
+
+def _diffusion(run: Run, weights: Path, count: int, device: torch.device) -> Measured:
+    """The denoised image, [n, c h w], of one of the middle noise level of training and its right
+    class."""
+    _, _, test = prepared.read_run(run)
+    model = load_weights(weights, diffusion.build(run), device, run.run_id).eval()
+    batch = diffusion.held_out_batch(run, test, count, device)
+    sigma = diffusion.parametrisation(run).noise_levels(torch.tensor(0.5)).to(device)
+    images = batch.inputs.images + sigma * batch.inputs.noise
+    labels = batch.targets[:, None, None, None].expand_as(images[:, :1])
+
+    def outputs(inputs: Tensor) -> Tensor:
+        condition = diffusion.condition(inputs[:, -1, 0, 0].long(), run)
+        return model(inputs[:, :-1], sigma.expand(len(inputs)), condition).float().flatten(1)
+
+    mean, std = images.mean((0, 2, 3)), images.std((0, 2, 3))
+    noise = Images(mean[:, None, None], std[:, None, None])
+    return Measured(outputs, torch.cat([images, labels], 1), ImagesOfClasses(noise))
 
 
 def _language_model(run: Run, weights: Path, count: int, device: torch.device) -> Measured:
@@ -108,6 +138,7 @@ MEASURED = {
     "classifier": _images(classifier.build),
     "vision_transformer": _images(vision_transformer.build),
     "algorithmic": _algorithmic,
+    "diffusion": _diffusion,
     "language_model": _language_model,
     "seq2seq": _seq2seq,
 }

@@ -4,7 +4,14 @@ from noiselab.families.descriptor import CLEAN, JUDGE, TEACHER
 from noiselab.planning.rates import order
 from noiselab.planning.runs import Plan
 
-NOISY_INPUTS = ("classifier", "vision_transformer", "language_model", "seq2seq", "algorithmic")
+NOISY_INPUTS = (
+    "classifier",
+    "vision_transformer",
+    "diffusion",
+    "language_model",
+    "seq2seq",
+    "algorithmic",
+)
 
 
 def _noise(plan: Plan, run: str) -> tuple[bool, float]:

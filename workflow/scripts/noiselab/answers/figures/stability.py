@@ -120,6 +120,7 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
 FAMILIES = {
     "classifier": "classifiers",
     "vision_transformer": "vision transformers",
+    "diffusion": "diffusion models",
     "language_model": "language models",
     "seq2seq": "sequence to sequence",
     "algorithmic": "algorithmic tasks",
