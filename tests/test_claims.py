@@ -260,7 +260,7 @@ def test_the_interval_of_a_difference_is_over_the_seeds_of_the_side_that_has_sev
     other = [row("figure1_runs", "docstrings", "nll_relative_rise", 18.0, **text)]
     metrics = {"table1": pd.DataFrame(rows), "figure1_runs": pd.DataFrame(other)}
     test = the_test("language_model_against_diffusion", Measured("quick", metrics))
-    assert (test["seeds"], test["spread"]) == (1, 4)
+    assert (test["seeds"], test["interval_seeds"]) == (1, 4)
     found = (test["ci_low"], test["ci_high"])
     assert found == pytest.approx((low - 18, high - 18), abs=1e-3)
 

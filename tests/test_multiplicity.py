@@ -235,7 +235,7 @@ def judged(values):
     """Tests with the rule "above 0" whose standard error is 1."""
     found = [estimate(value, 1.96) for value in values]
     judged = [outcome({"above": 0}, e, np.inf)._asdict() | e._asdict() for e in found]
-    return [j | {"seeds": 1, "spread": 1, "rulers": [], "reason": None} for j in judged]
+    return [j | {"seeds": 1, "interval_seeds": 1, "rulers": [], "reason": None} for j in judged]
 
 
 def test_a_verdict_that_does_not_survive_says_so():
@@ -261,7 +261,14 @@ def test_what_is_no_test_is_not_in_the_family():
     assert degrees("closed_form", 0) is None
     assert degrees("t_seeds, wilson_items", 3) == 2
     assert degrees("wilson_items", 1) == np.inf
-    certain = {"verdict": HOLDS, "p": None, "seeds": 0, "spread": 0, "rulers": [], "reason": None}
+    certain = {
+        "verdict": HOLDS,
+        "p": None,
+        "seeds": 0,
+        "interval_seeds": 0,
+        "rulers": [],
+        "reason": None,
+    }
     tests = [certain, *judged([2.1])]
     corrected(tests)
     assert [t["verdict"] for t in tests] == [HOLDS, HOLDS]

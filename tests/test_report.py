@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from noiselab.answers import layouts, report, verdicts
-from noiselab.answers.report import chapters, claims, facts, runs
+from noiselab.answers.report import chapters, claims, facts, first, runs
 from noiselab.files import write_json
 from report_files import (
     CLAIM,
@@ -381,6 +381,23 @@ def test_a_study_is_told_by_the_rows_that_answer_its_questions(structure, tmp_pa
     text = report.render(structure)
     assert text.index(shown) < text.index("And this?")
     assert "The last row of each" not in text
+
+
+def test_a_bound_is_told_where_there_is_no_number():
+    ours = {"kind": "ours", "interval": "", "mark": "", "href": None}
+    cells = [
+        ours | {"column": "times sooner", "text": "—", "note": "at most 1.44: 1 of 5 pairs"},
+        ours | {"column": "a step", "text": "2.00", "note": ""},
+        ours | {"column": "in seconds", "text": "—", "note": ""},
+    ]
+    panel = {"title": "", "rows": [{"label": "stable", "cells": cells}]}
+    entry = {"id": "speedups", "kind": "table", "title": "How much sooner", "panels": [panel]}
+    answer = {"asks": "Is it sooner?", "table": "speedups", "row": "stable"}
+    study = {"artefacts": ["speedups"], "families": [{"entries": [entry]}], "answer": [answer]}
+    (line,) = first.highlights([study], spectrum=False)
+    assert line["text"] == (
+        "stable: times sooner at most 1.44: 1 of 5 pairs, a step 2.00, in seconds —"
+    )
 
 
 CAPTIONS = sorted(chapters.CAPTIONS.glob("**/*.rst"))

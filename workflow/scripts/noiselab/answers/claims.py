@@ -127,12 +127,12 @@ def _judged(
     published = own and (tier in claim["tiers"] or not test.datasets)
     row = {"where": where, "basis": _basis(own, published)}
     row |= {"datasets": list(test.datasets), "seeds": test.seeds}
-    row["spread"] = test.spread or test.seeds
+    row["interval_seeds"] = test.interval_seeds or test.seeds
     row["reason"] = test.reason or reason or None
     asked = own or claim["transfers"]
     main = next(iter(test.by_ruler), "")
     rulers = [
-        _by(name, ruled, claim, printed, row["spread"] if asked else None, main)
+        _by(name, ruled, claim, printed, row["interval_seeds"] if asked else None, main)
         for name, ruled in test.by_ruler.items()
     ]
     keys = ("value", "ci_low", "ci_high", "interval", "p")
@@ -158,10 +158,10 @@ def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, 
     if seeds is None or not decides:
         return found | {"verdict": None, "p": None}
     smallest = claim.get("smallest_effect", 0)
-    spread = degrees(estimate.interval, seeds)
-    if spread is None:
+    free = degrees(estimate.interval, seeds)
+    if free is None:
         return found | {"verdict": apply_rule(rule, estimate, smallest), "p": None}
-    return found | outcome(rule, estimate, spread, smallest)._asdict()
+    return found | outcome(rule, estimate, free, smallest)._asdict()
 
 
 def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ def corrected(tests: list[dict]) -> None:
     Each gets `p_holm` and `detectable`, the smallest distance from the rule's bound that it would
     call with a probability of 80 %, in its unit; None where it is no test.
     """
-    every = [(row, test["spread"]) for test in tests for row in (test, *test["rulers"])]
+    every = [(row, test["interval_seeds"]) for test in tests for row in (test, *test["rulers"])]
     for row, _ in every:
         row |= {"p_holm": None, "detectable": None}
     family = [(row, seeds) for row, seeds in every if row["p"] is not None]
@@ -47,8 +47,8 @@ def degrees(interval: str, seeds: int) -> float | None:
 def effects(table: pd.DataFrame, value: str, low: str, high: str) -> pd.Series:
     """p-values of effects that are not 0, after Holm's correction over all rows of a table; not a
     number where nothing is tested. value, low, high: columns of the effects and their intervals."""
-    spread = [degrees(str(row.interval), row.n_seeds) for row in table.itertuples()]
-    free = pd.Series(spread, table.index, dtype=np.float64)
+    found = [degrees(str(row.interval), row.n_seeds) for row in table.itertuples()]
+    free = pd.Series(found, table.index, dtype=np.float64)
     own = table[table[low].notna() & free.notna()]
     p = pd.Series(np.nan, table.index)
     if len(own):

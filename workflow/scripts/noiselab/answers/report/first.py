@@ -291,10 +291,15 @@ def _last_row(entry: dict) -> str:
 def _row(panel: dict, row: dict) -> str:
     """A row of a table in words."""
     told = [
-        " ".join(filter(None, (cell["column"], cell["text"], cell["interval"])))
+        " ".join(filter(None, (cell["column"], _told(cell), cell["interval"])))
         for cell in row["cells"]
         if cell["text"] and cell["kind"] != "paper"
     ]
     title = panel["title"]  # of columns of several kinds it says no more than whose they are
     named = [row["label"]] if title.startswith("ours") else [title, row["label"]]
     return f"{', '.join(filter(None, named))}: {', '.join(told)}"
+
+
+def _told(cell: dict) -> str:
+    """A cell's number; where there is none, what stands in its place, such as a bound."""
+    return cell["note"] or cell["text"] if cell["text"] == "—" else cell["text"]

@@ -35,7 +35,7 @@ class Tested(NamedTuple):
     seeds: int  # of the side with the fewest
     by_ruler: dict[str, Ruled]
     reason: str | None = None  # why there is no number
-    spread: int | None = None  # seeds that an interval over seeds is of, if others
+    interval_seeds: int | None = None  # seeds that an interval over seeds is of, if others
 
 
 Tests = Iterator[Tested]

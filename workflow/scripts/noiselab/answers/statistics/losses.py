@@ -83,8 +83,9 @@ def _difference_tests(statistic: dict, measured: Measured) -> Tests:
         reason = a.reason or b.reason
         rulers = _first(statistic["ruler"], rulers)
         seeds = a.seeds, b.seeds
-        spread = min((n for n in seeds if n > 1), default=1)  # an interval of one has its own kind
-        yield Tested(datasets, min(seeds), rulers, reason, spread)
+        # An interval of one training has a kind of its own.
+        of_interval = min((n for n in seeds if n > 1), default=1)
+        yield Tested(datasets, min(seeds), rulers, reason, of_interval)
 
 
 def _difference(a: Ruled, b: Ruled) -> Ruled:

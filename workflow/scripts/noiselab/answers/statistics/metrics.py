@@ -14,7 +14,7 @@ from noiselab.answers.statistics.evidence import (
     missing_reason,
 )
 from noiselab.answers.tables import seeds_estimate
-from noiselab.measures.scores import DIVERGED as TRAINING_DIVERGED
+from noiselab.measures import scores
 from noiselab.measures.statistics import (
     NONE,
     Estimate,
@@ -101,7 +101,7 @@ def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
         if len(own) == 0:
             yield Tested((dataset,), 0, {}, "nothing was trained with so small a batch")
             continue
-        count = int((own["reason"] == TRAINING_DIVERGED).sum())
+        count = int((own["reason"] == scores.DIVERGED).sum())
         low, high, _ = wilson_interval(count, len(own))
         share = Estimate(100 * count / len(own), 100 * low, 100 * high, "wilson_trainings")
         yield Tested((dataset,), own["seed"].nunique(), {"trainings": Ruled(share, "%")})
