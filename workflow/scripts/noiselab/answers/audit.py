@@ -110,9 +110,8 @@ def _empty(entry: dict, gradients: pd.DataFrame) -> Iterator[dict]:
     for metric in entry["metrics"]:
         both = pd.DataFrame({"text": own[metric], "released": with_empty(own, metric)}).dropna()
         if len(both):
-            nothing = NONE
-            sides = [over_seeds(list(both[side]), nothing) for side in both]
-            effect = over_seeds(list(both["released"] - both["text"]), nothing)
+            sides = [over_seeds(list(both[side]), NONE) for side in both]
+            effect = over_seeds(list(both["released"] - both["text"]), NONE)
             keys = {"dataset": own["dataset"].iloc[0], "metric": metric, "n_seeds": len(both)}
             yield keys | _numbers(*sides, effect)
 

@@ -132,5 +132,4 @@ def _cell(block: str, named: tuple, rows: pd.DataFrame) -> dict:
         missing = int(values.isna().sum())
         return cell | {"reason": f"not reached by {missing} of {len(values)} trainings"}
     estimate = over_seeds(list(values), NONE)
-    ends = estimate.ends()
-    return cell | {"ours": estimate.value} | ends
+    return cell | {"ours": estimate.value} | estimate.ends()

@@ -143,8 +143,7 @@ def _shown(found: Speedup) -> dict:
 
 
 def _numbers(estimate: Estimate) -> dict:
-    ends = estimate.ends()
-    return {"ours": estimate.value} | ends
+    return {"ours": estimate.value} | estimate.ends()
 
 
 def in_words(found: Speedup) -> str:
