@@ -3,14 +3,12 @@
 import os
 import re
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from commands import run
+from commands import ROOT, snakemake
 
-ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "config", "workflow", "profiles", "envs", "requirements.txt")
 
 
@@ -30,8 +28,7 @@ class Project:
 
     def call(self, *arguments, check=True) -> CompletedProcess:
         """Run Snakemake on two cores at tier smoke, unless `arguments` say otherwise."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments)]
-        return run(command, check=check, cwd=self.folder, env=os.environ | {"COLUMNS": "200"})
+        return snakemake("--cores", "2", *arguments, check=check, cwd=self.folder)
 
     def make(self, *targets, **options) -> CompletedProcess:
         """Make targets at tier smoke."""

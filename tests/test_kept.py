@@ -35,14 +35,20 @@ def archive(made):
     return archive
 
 
-@pytest.fixture
-def bare(made, archive, tmp_path):
+@pytest.fixture(scope="module")
+def prepared(made, archive, tmp_path_factory):
     """The same project on a computer where only the data were prepared."""
-    project = made.copy(tmp_path / "project")
+    project = made.copy(tmp_path_factory.mktemp("prepared") / "project")
     shutil.rmtree(project.results)
     project.forget()
     project.make("datasets")
     return project
+
+
+@pytest.fixture
+def bare(prepared, tmp_path):
+    """A copy of it, for a test to change."""
+    return prepared.copy(tmp_path / "project")
 
 
 def test_a_table_is_made_again_without_a_training(made, archive, bare):

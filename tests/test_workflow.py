@@ -2,10 +2,8 @@
 
 import html
 import json
-import os
 import re
 import shutil
-import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ import pandas as pd
 import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
+import commands
 from commands import run
 from test_crate import faults
 
@@ -22,10 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def snakemake(*arguments, cwd, check=True):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--workflow-profile", str(ROOT / "profiles" / "default"), *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "200"}
-    return run(command, check=check, cwd=cwd, env=environment)
+    files = ["--snakefile", ROOT / "Snakefile"]
+    files += ["--workflow-profile", ROOT / "profiles" / "default"]
+    return commands.snakemake(*files, *arguments, check=check, cwd=cwd)
 
 
 def planned(*arguments, cwd):
