@@ -6,8 +6,8 @@ from scipy import stats as scipy_stats
 
 from noiselab.answers.multiplicity import corrected, degrees
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome
-from noiselab.measures.hypotheses import detectable, holm, holm_levels, sides
-from noiselab.measures.statistics import Estimate, t_interval
+from noiselab.measures.hypotheses import detectable, holm, holm_levels, sides, sign_sides
+from noiselab.measures.statistics import Estimate, median_interval, t_interval
 from noiselab.planning import config
 
 PUBLISHED = config.published()
@@ -52,6 +52,54 @@ def test_a_p_value_is_below_five_per_cent_exactly_where_there_is_a_verdict(rule,
 def test_an_interval_that_is_not_symmetric_counts_by_the_side_of_the_bound():
     assert sides(2, 1, 9, 0.9, np.inf).above < 0.025 < sides(2, 1, 9, 1.1, np.inf).above
     assert sides(2, 1, 9, 9.1, np.inf).below < 0.025 < sides(2, 1, 9, 8.9, np.inf).below
+
+
+def with_unknown_ends(rng, values):
+    """Values of which some are known to lie above 2 or below 0.2 only."""
+    unknown = rng.random(values.shape) < 0.3
+    low = np.where(unknown & (values > 2), 2, np.where(unknown & (values < 0.2), -np.inf, values))
+    high = np.where(unknown & (values > 2), np.inf, np.where(unknown & (values < 0.2), 0.2, values))
+    return low, high
+
+
+@pytest.mark.parametrize("count", [6, 9, 20])
+def test_an_interval_of_a_median_covers_whatever_the_distribution(count):
+    """Of exponential values, some of which are cut off; it is never too narrow."""
+    rng = np.random.default_rng(count)
+    found = [
+        median_interval(*with_unknown_ends(rng, rng.exponential(size=count))) for _ in range(4000)
+    ]
+    inside = np.mean([i.ci_low <= np.log(2) <= i.ci_high for i in found])
+    assert inside >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 4000)
+    assert median_interval([1.0] * 5, [1.0] * 5).ci_low is None
+
+
+def test_ends_of_the_interval_of_a_median_by_hand():
+    """Tables of the sign test: of 20, the 6th from each end."""
+    for count, first in ((6, 1), (8, 1), (9, 2), (12, 3), (20, 6), (30, 10)):
+        values = np.arange(1.0, count + 1)
+        assert median_interval(values, values)[:2] == (first, count + 1 - first)
+
+
+def test_the_sign_test_calls_exactly_what_the_interval_of_the_median_leaves_out():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        low, high = with_unknown_ends(rng, rng.exponential(size=rng.integers(6, 25)))
+        for bound in (0.1, 0.3, 0.7, 1.5, 3.0):
+            ends, p = median_interval(low, high), sign_sides(low, high, bound)
+            assert (p.above <= 0.025) == (ends.ci_low > bound)
+            assert (p.below <= 0.025) == (ends.ci_high < bound)
+
+
+def test_a_verdict_may_have_the_p_value_of_another_test():
+    values = np.arange(1.1, 2.1, 0.1)
+    estimate = Estimate(1.5, *median_interval(values, values))
+
+    def test(bound):
+        return sign_sides(values, values, bound)
+
+    found = outcome({"above": 1}, estimate, np.inf, 0.05, test)
+    assert (found.verdict, found.p) == (HOLDS, pytest.approx(2 / 2**10))
 
 
 def test_no_spread_is_certain():

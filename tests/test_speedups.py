@@ -11,6 +11,7 @@ from noiselab.answers import claims
 from noiselab.answers.competence import WEAK
 from noiselab.answers.speedups import speedup, speedups_table
 from noiselab.answers.statistics.evidence import Measured
+from noiselab.answers.tables import run_cell
 
 LIMIT = 8000
 
@@ -69,6 +70,72 @@ def test_where_both_sides_have_losses_nothing_is_said():
     found = speedup(rows([NEVER, 4000.0, 5000.0, NEVER]), rows([3000.0, NEVER, 6000.0, NEVER]))
     assert (found.estimate, found.lost) == (None, 3)
     assert (found.sooner, found.later) == (1, 2)  # of two that never came there, neither
+
+
+def seen(steps):
+    """What is known of trainings that stop after so many steps."""
+    return np.where(steps > LIMIT, NEVER, steps)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_of_many_pairs_the_median_does_not_ask_how_late_the_late_ones_are(seed):
+    """The number is that of trainings without an end, and their interval is within its interval."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.lognormal(8.4, 0.6, (2, 11))
+    ratios = np.sort(first / second)
+    found = speedup(rows(seen(first)), rows(seen(second)))
+    if not found.lost:
+        assert found.estimate.interval == "log_t_seeds"
+    elif found.bound == "at most":
+        assert np.median(ratios) <= found.estimate.value
+    elif found.bound == "at least":
+        assert np.median(ratios) >= found.estimate.value
+    elif found.estimate:
+        assert found.estimate.value == pytest.approx(np.median(ratios))
+        assert found.estimate.interval == "median_seeds"
+    if found.lost and found.estimate:
+        # Of eleven, two to ten: 1 - 2 * 12 / 2048.
+        assert found.estimate.ci_low <= ratios[1] + 1e-9
+        assert found.estimate.ci_high >= ratios[9] - 1e-9
+
+
+def test_of_a_median_the_sign_test_decides():
+    """Seven of eight are sooner: 2 * 9 / 256. The one that never comes there may be as late as it
+    likes."""
+    first, second = [4000.0] * 8, [3000.0, 2900, 3100, 3050, 2800, 2700, 2600, NEVER]
+    found = speedup(rows(first), rows(second))
+    assert found.estimate.value == pytest.approx(np.median([4000 / s for s in second[:7]] + [0]))
+    assert found.estimate[1:3] == (0, pytest.approx(4000 / 2600))
+    exact = stats.binomtest(7, 8, 0.5, alternative="greater").pvalue
+    assert found.test(1).above == pytest.approx(exact)
+    assert found.test(1).below == pytest.approx(stats.binomtest(1, 8, 0.5, "greater").pvalue)
+
+
+def test_what_may_be_on_either_side_speaks_for_neither():
+    found = speedup(rows([NEVER] * 3 + [4000.0] * 5), rows([NEVER] * 3 + [2000.0] * 5))
+    assert found.test(1).above == pytest.approx(stats.binomtest(5, 8, 0.5, "greater").pvalue)
+    assert found.test(1).below == pytest.approx(1)
+
+
+def told(values):
+    """The cell of a table of steps, of trainings where they never come there after LIMIT."""
+    own = rows(values).assign(unit="steps", floor=np.nan, items=1, measured_error_rate=0.0)
+    own = own.assign(ci_low=np.nan, ci_high=np.nan, interval="none", n_seeds=1)
+    own.loc[own["value"].isna(), "reason"] = "not within 8,000 steps"
+    return run_cell(own)
+
+
+def test_a_table_of_steps_has_their_median_where_few_never_come_there():
+    cell = told([3000.0, NEVER, 5000.0, 2000.0, 7000.0, 1000.0, 6000.0, 4000.0, 2500.0])
+    assert (cell["ours"], cell["ci_low"], cell["ci_high"]) == (4000, 2000, 7000)
+    assert (cell["n_seeds"], cell["reason"], cell["interval"]) == (9, None, "median_seeds")
+    for values in ([3000.0, NEVER] * 4, [3000.0, 2000.0, 1000.0, 2500.0, NEVER]):
+        cell = told(values)
+        assert np.isnan(cell["ours"])
+        assert cell["reason"] == "not within 8,000 steps"
+    cell = told([1000.0] * 4 + [4000.0] * 4)
+    assert cell["ours"] == pytest.approx(2000)  # all came there: the geometric mean
+    assert cell["interval"] == "log_t_seeds"
 
 
 ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}

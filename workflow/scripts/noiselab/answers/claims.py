@@ -152,7 +152,7 @@ def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, 
     """By the claim's own ruler, as measured and above the floor, the rule decides; other rulers
     stay numbers, as each further verdict would make all others harder to reach. A closed form is
     certain. seeds: that an interval over seeds is of; None where nothing is asked."""
-    rule, estimate, unit = claim["rule"], *ruled
+    rule, (estimate, unit, test) = claim["rule"], ruled
     found = {"ruler": name, "unit": unit, "published": printed.get(name)} | estimate._asdict()
     decides = name in (main, f"{main}, above the floor") or estimate.interval == "closed_form"
     if seeds is None or not decides:
@@ -161,7 +161,7 @@ def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, 
     free = degrees(estimate.interval, seeds)
     if free is None:
         return found | {"verdict": apply_rule(rule, estimate, smallest), "p": None}
-    return found | outcome(rule, estimate, free, smallest)._asdict()
+    return found | outcome(rule, estimate, free, smallest, test)._asdict()
 
 
 def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tuple[str, str]:

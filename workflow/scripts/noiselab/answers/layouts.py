@@ -436,6 +436,7 @@ INTERVALS = {
     "chi2_batches": "chi-squared interval over macro-batches, one training",
     "t_seeds": "t-interval over trainings (seeds)",
     "log_t_seeds": "t-interval over the logarithms of trainings (seeds), around a geometric mean",
+    "median_seeds": "of the median over trainings (seeds), as some never come there (sign test)",
     "t_fits": "t-interval over fits of one backbone (first weights, order, noise)",
     "t_fits_holm": "the same after Holm's correction, for all cells together",
     "t_seeds_holm": "t-interval over trainings after Holm's correction, for all cells together",

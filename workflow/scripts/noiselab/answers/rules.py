@@ -6,11 +6,13 @@ all of it within the smallest effect of it; it does not hold where the whole int
 bound plus the smallest effect. Other rules have that margin in their bounds.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from noiselab.measures.hypotheses import sides
+from noiselab.measures.hypotheses import Sides, sides
 from noiselab.measures.statistics import Estimate
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -31,25 +33,32 @@ class Outcome(NamedTuple):
     p: float | None
 
 
-def outcome(rule: dict, estimate: Estimate, degrees: float, smallest_effect: float = 0) -> Outcome:
-    """What an estimate says by itself. degrees: of freedom of its interval's t."""
+def outcome(
+    rule: dict,
+    estimate: Estimate,
+    degrees: float,
+    smallest_effect: float = 0,
+    test: Callable[[float], Sides] | None = None,
+) -> Outcome:
+    """What an estimate says by itself. degrees: of freedom of its interval's t; test: p-values
+    against a bound, where they are not those of a t."""
     verdict = apply_rule(rule, estimate, smallest_effect)
     if estimate.ci_low is None:
         return Outcome(verdict, None)
-    inside, outside = _p_values(rule, estimate, degrees, smallest_effect)
+    against = test or partial(sides, *estimate[:3], degrees=degrees)
+    inside, outside = _p_values(rule, against, smallest_effect)
     p = {HOLDS: inside, FAILS: outside, UNDECIDED: min(inside, outside)}[verdict]
     return Outcome(verdict, min(1.0, 2 * p))
 
 
-def _p_values(rule: dict, estimate: Estimate, degrees: float, smallest: float):
+def _p_values(rule: dict, against: Callable[..., Sides], smallest: float) -> tuple[float, float]:
     """One-sided p-values of "it does not hold" and of "it holds"."""
     low, high = bounds(rule)
     fails_below = low + smallest if "above" in rule else low
-    ends = estimate[:3]
-    above_low = sides(*ends, low, degrees).above if np.isfinite(low) else 0.0
-    below_high = sides(*ends, high, degrees).below if np.isfinite(high) else 0.0
-    below_low = sides(*ends, fails_below, degrees).below if np.isfinite(low) else 1.0
-    above_high = sides(*ends, high, degrees).above if np.isfinite(high) else 1.0
+    above_low = against(bound=low).above if np.isfinite(low) else 0.0
+    below_high = against(bound=high).below if np.isfinite(high) else 0.0
+    below_low = against(bound=fails_below).below if np.isfinite(low) else 1.0
+    above_high = against(bound=high).above if np.isfinite(high) else 1.0
     return float(max(above_low, below_high)), float(min(below_low, above_high))
 
 

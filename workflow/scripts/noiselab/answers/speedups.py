@@ -1,9 +1,13 @@
 """How much sooner a training comes to its goal than another, pair by pair of the same seed.
 
 A training that never came there was stopped at its last step. Its pair then has a bound: with 600
-steps against more than 2,000, the second is at most 0.3 times as fast.
+steps against more than 2,000, the second is at most 0.3 times as fast. Of few pairs, their
+geometric mean then has a bound, too; of six or more the median is taken, for which it does not
+matter how far away the largest and the smallest are.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +15,9 @@ import pandas as pd
 
 from noiselab.answers.contrasts import chosen
 from noiselab.answers.tables import panel, tidy
+from noiselab.measures.hypotheses import Sides, sign_sides
 from noiselab.measures.scores import NONE
-from noiselab.measures.statistics import Estimate, geometric_over_seeds
+from noiselab.measures.statistics import FEWEST, Estimate, geometric_over_seeds, median_interval
 
 KEYS = ("family", "stands_in_for", "protocol")
 
@@ -27,11 +32,13 @@ class Speedup(NamedTuple):
     limit: int  # most steps of those that never came there; 0: all did
     sooner: int  # pairs in which the second comes there sooner than the first
     later: int
+    test: Callable[[float], Sides] | None = None  # of a median, against a bound
 
 
 def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
-    """From rows of the steps to a goal, of the seeds that both have: the geometric mean with its
-    interval over seeds. value: steps, or not a number; steps: of the whole training."""
+    """From rows of the steps to a goal, of the seeds that both have: the geometric mean, or the
+    median, with its interval over seeds. value: steps, or not a number; steps: of the whole
+    training."""
     sides = [side.set_index("seed") for side in (plain, changed)]
     seeds = sides[0].index.intersection(sides[1].index)
     values = np.array([side.loc[seeds, "value"] for side in sides], dtype=np.float64)
@@ -39,19 +46,35 @@ def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
     never = np.isnan(values)
     lost, limit = int(never.any(0).sum()), int(steps[never].max(initial=0))
     # Who never came there is later than who did.
-    first, second = np.where(never, np.inf, values)
-    order = int((second < first).sum()), int((second > first).sum())
+    latest, earliest = np.where(never, np.inf, values), np.where(never, steps, values)
+    order = int((latest[1] < latest[0]).sum()), int((latest[1] > latest[0]).sum())
     whole = Speedup(None, "", len(seeds), lost, limit, *order)
+    if lost and len(seeds) >= FEWEST:
+        return _median(whole, earliest[0] / latest[1], latest[0] / earliest[1])
     # One side only: a mean of bounds of both kinds is none.
     if len(seeds) == 0 or never.any(1).all():
         return whole
-    ratios = np.where(never, steps, values)
-    estimate = geometric_over_seeds(list(ratios[0] / ratios[1]), NONE)
+    estimate = geometric_over_seeds(list(earliest[0] / earliest[1]), NONE)
     if lost == 0:
         return whole._replace(estimate=estimate)
     if never[1].any():
         return whole._replace(estimate=_open(estimate, ci_low=0.0), bound="at most")
     return whole._replace(estimate=_open(estimate, ci_high=np.inf), bound="at least")
+
+
+def _median(whole: Speedup, low: np.ndarray, high: np.ndarray) -> Speedup:
+    """Of the ratios of pairs between two ends, float [pairs] each: the median with its interval,
+    or a bound, where one of both is not known."""
+    interval = median_interval(low, high)
+    least, most = float(np.median(low)), float(np.median(high))
+    whole = whole._replace(test=partial(sign_sides, low, high))
+    if least == most and np.isfinite(interval.ci_high):
+        return whole._replace(estimate=Estimate(most, *interval))
+    if np.isfinite(interval.ci_high):
+        return whole._replace(estimate=Estimate(most, *interval), bound="at most")
+    if interval.ci_low > 0:
+        return whole._replace(estimate=Estimate(least, *interval), bound="at least")
+    return whole
 
 
 def _open(estimate: Estimate, **end: float) -> Estimate:
@@ -85,9 +108,10 @@ def speedups_table(
             costs = _costs(first, second, passes)
             for name, estimate in costs.items():
                 blocks[name].append(cell | _numbers(estimate))
-            if not found.lost and "step_seconds" in costs:
+            if "step_seconds" in costs:
                 seconds = speedup(_in_seconds(first), _in_seconds(second))
-                blocks["speedup_seconds"].append(cell | _numbers(seconds.estimate))
+                if _is_number(seconds):
+                    blocks["speedup_seconds"].append(cell | _numbers(seconds.estimate))
     return tidy(
         [cell | {"metric": name, "panel": panel(name)} for name in BLOCKS for cell in blocks[name]]
     )
@@ -139,7 +163,11 @@ def _cell(entry: dict, row: pd.Series, pairs: int) -> dict:
 
 def _shown(found: Speedup) -> dict:
     """The number, or what is known in words."""
-    return {"reason": in_words(found)} if found.lost else _numbers(found.estimate)
+    return _numbers(found.estimate) if _is_number(found) else {"reason": in_words(found)}
+
+
+def _is_number(found: Speedup) -> bool:
+    return found.estimate is not None and not found.bound
 
 
 def _numbers(estimate: Estimate) -> dict:
@@ -150,7 +178,7 @@ def in_words(found: Speedup) -> str:
     """What is known where some trainings never came there."""
     lost = f"in {found.lost} of {found.pairs} pairs, one is not there after {found.limit:,} steps"
     lost = f"{lost}; sooner in {found.sooner}, later in {found.later}"
-    if found.estimate is None:
+    if not found.bound:
         return lost
     low, high = found.estimate.ci_low, found.estimate.ci_high
     known = {"at most": high, "at least": low}[found.bound]

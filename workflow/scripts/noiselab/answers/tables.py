@@ -18,7 +18,13 @@ import pandas as pd
 from noiselab.answers.layouts import BUDGETS, NAMES
 from noiselab.answers.rulers import LOSSES, published_loss
 from noiselab.measures.scores import DIVERGED, UNITS
-from noiselab.measures.statistics import Estimate, Interval, geometric_over_seeds, over_seeds
+from noiselab.measures.statistics import (
+    Estimate,
+    Interval,
+    geometric_over_seeds,
+    median_interval,
+    over_seeds,
+)
 from noiselab.planning.rates import order
 
 KEYS = ["family", "dataset", "stands_in_for", "corruption", "resample", "budget", "protocol"]
@@ -230,6 +236,8 @@ def run_cell(group: pd.DataFrame) -> dict:
         "reason": "; ".join(sorted(set(missing))) or None,
         "runs": " ".join(dict.fromkeys(group["run_id"])) if "run_id" in group else None,
     }
+    if len(missing) and (steps := _median_steps(group)):
+        return cell | {"ours": steps.value, "n_seeds": len(group), "reason": None} | steps.ends()
     if len(missing):
         return cell | {key: first[key] for key in ("ci_low", "ci_high", "interval")}
     estimate = seeds_estimate(group)
@@ -255,6 +263,19 @@ def seeds_estimate(rows: pd.DataFrame, above_floor: bool = False) -> Estimate:
         ends = [*shifted, ends[2]] if paired[0] is None else paired
     mean = geometric_over_seeds if first.get("unit") == UNITS["steps_to_goal"] else over_seeds
     return mean(list(values), Interval(*ends))
+
+
+def _median_steps(rows: pd.DataFrame) -> Estimate | None:
+    """Of steps until something happens, which it did not in some trainings: the median over seeds,
+    where these are enough for it and its interval to be known."""
+    if rows["unit"].iloc[0] != UNITS["steps_to_goal"] or "steps" not in rows:
+        return None
+    values = rows["value"].astype(np.float64)
+    low, high = values.fillna(rows["steps"]), values.fillna(np.inf)
+    interval = median_interval(low, high)
+    if interval.ci_high is None or not np.isfinite(interval.ci_high):
+        return None
+    return Estimate(float(np.median(high)), *interval)
 
 
 def _given(row: pd.Series, key: str):

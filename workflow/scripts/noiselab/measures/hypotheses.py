@@ -40,6 +40,14 @@ def sides(value, low, high, bound, degrees) -> Sides:
     return Sides(stats.t.sf(t, degrees), stats.t.cdf(t, degrees))
 
 
+def sign_sides(low, high, bound: float) -> Sides:
+    """p-values of the median of values of which only two ends are known, float [n] each, against a
+    bound: the sign test. What may be on either side of it speaks for neither."""
+    count = len(low)
+    above, below = np.sum(np.asarray(low) > bound), np.sum(np.asarray(high) < bound)
+    return Sides(*(stats.binom.sf(number - 1, count, 0.5) for number in (above, below)))
+
+
 def holm(p) -> np.ndarray:
     """Adjusted p-values (Holm 1979) of each family, the last axis; float of that shape.
 

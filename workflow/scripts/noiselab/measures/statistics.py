@@ -151,6 +151,21 @@ def geometric_over_seeds(values: Sequence[float], first: Interval) -> Estimate:
     return Estimate(*(float(np.exp(number)) for number in logs[:3]), f"log_{logs.interval}")
 
 
+FEWEST = 6  # values whose smallest and largest are a 95 % interval of the median
+
+
+def median_interval(low: Sequence[float], high: Sequence[float]) -> Interval:
+    """Interval of the median of values of which only two ends are known, float [n] each, infinite
+    ones among them: between two of the ordered ends, as the sign test has it, whatever the values
+    are distributed like. None of fewer than six."""
+    count = len(low)
+    if count < FEWEST:
+        return NONE
+    left_out = int(stats.binom.ppf((1 - LEVEL) / 2, count, 0.5))  # at each end
+    ends = float(np.sort(low)[left_out - 1]), float(np.sort(high)[count - left_out])
+    return Interval(*ends, "median_seeds")
+
+
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b of independent estimates: their distances to the interval's ends add up in quadrature
     (method of variance estimates recovery; Zou and Donner 2008)."""

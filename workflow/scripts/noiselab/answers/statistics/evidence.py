@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noiselab.measures.hypotheses import Sides
 from noiselab.measures.statistics import Estimate
 
 
@@ -26,6 +27,7 @@ class Ruled(NamedTuple):
 
     estimate: Estimate
     unit: str
+    test: Callable[[float], Sides] | None = None  # against a bound; None: by the interval's t
 
 
 class Tested(NamedTuple):
