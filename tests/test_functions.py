@@ -8,7 +8,7 @@ import pytest
 
 from noiselab.data import pairs, text
 from noiselab.streams import permutation
-from test_pairs import FUNCTIONS, SPLITS, prepare
+from pair_samples import FUNCTIONS, SPLITS, prepare
 
 MODULE = '''
 """A module is not a function."""

@@ -20,14 +20,20 @@ from noiselab.noise.corruptions.tokens import (
     derangement,
 )
 from noiselab.planning import config, runs
-from test_seq2seq import both, folder  # noqa: F401  a fixture
+from seq2seq_samples import both, random_pairs
 
+torch.set_num_threads(1)
 CPU = torch.device("cpu")
 KINDS = {"uniform_token": UniformToken, "permuted_token": PermutedToken}
 V = 9
 
 
-def run_of(folder, corruption="permuted_token", ratio=1.0, **changes):  # noqa: F811
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return random_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+def run_of(folder, corruption="permuted_token", ratio=1.0, **changes):
     experiment = {"corruption": corruption, "noise_ratios": [ratio], "datasets": ["name2doc"]}
     experiment |= {"resample": "fresh"} | changes
     settings = config.load({"experiments": {"table9": experiment}}, tier="smoke")
@@ -93,7 +99,7 @@ def test_draws_have_the_frequencies_of_the_matrix(name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_labels_are_wrong_and_what_the_decoder_reads_is_not(folder, name):  # noqa: F811
+def test_labels_are_wrong_and_what_the_decoder_reads_is_not(folder, name):
     text = both(folder)
     noisy = PairBatches(run_of(folder, name), text, CPU)
     clean = PairBatches(run_of(folder, name, ratio=0), text, CPU)
@@ -111,7 +117,7 @@ def test_labels_are_wrong_and_what_the_decoder_reads_is_not(folder, name):  # no
         assert 0.2 < ours.corrupted.float().mean() < 0.8  # e = 1/2
 
 
-def test_noise_does_not_depend_on_how_a_batch_is_cut_and_fresh_noise_differs_by_visit(folder):  # noqa: F811
+def test_noise_does_not_depend_on_how_a_batch_is_cut_and_fresh_noise_differs_by_visit(folder):
     text = both(folder)
     for resample in ("fresh", "fixed"):
         batches = PairBatches(run_of(folder, resample=resample), text, CPU)
@@ -136,7 +142,7 @@ def test_noise_does_not_depend_on_how_a_batch_is_cut_and_fresh_noise_differs_by_
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("ratio", [0.5, 1.0])
-def test_the_floor_is_that_of_the_whole_distributions_mixed_by_the_matrix(folder, name, ratio):  # noqa: F811
+def test_the_floor_is_that_of_the_whole_distributions_mixed_by_the_matrix(folder, name, ratio):
     """Token by token, from a network's softmax over all tokens: no short cut of the scores."""
     run, text = run_of(folder, name, ratio=ratio), both(folder, "validation")
     model = seq2seq.build(run).eval()
@@ -175,7 +181,7 @@ def test_the_floor_is_that_of_the_whole_distributions_mixed_by_the_matrix(folder
     assert plain["nll"]["floor"] == pytest.approx(plain["nll"]["value"])
 
 
-def test_old_predictions_of_a_clean_run_are_told(folder, tmp_path):  # noqa: F811
+def test_old_predictions_of_a_clean_run_are_told(folder, tmp_path):
     path, kept = tmp_path / "predictions.npz", {"tokens": np.array([2, 3])}
     np.savez(path, **kept)
     with pytest.raises(NoiselabError, match=r"no token_p.*--forcerun train_seq2seq"):
