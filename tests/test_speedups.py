@@ -91,7 +91,10 @@ def test_of_many_pairs_the_median_does_not_ask_how_late_the_late_ones_are(seed):
     elif found.bound == "at least":
         assert np.median(ratios) >= found.estimate.value
     elif found.estimate:
-        assert found.estimate.value == pytest.approx(np.median(ratios))
+        least = np.median(first.clip(max=LIMIT) / np.where(second > LIMIT, np.inf, second))
+        most = np.median(np.where(first > LIMIT, np.inf, first) / second.clip(max=LIMIT))
+        assert found.estimate.value == pytest.approx(np.sqrt(least * most))
+        assert least - 1e-9 <= np.median(ratios) <= most + 1e-9
         assert found.estimate.interval == "median_seeds"
     if found.lost and found.estimate:
         # Of eleven, two to ten: 1 - 2 * 12 / 2048.
@@ -136,6 +139,19 @@ def test_a_table_of_steps_has_their_median_where_few_never_come_there():
     cell = told([1000.0] * 4 + [4000.0] * 4)
     assert cell["ours"] == pytest.approx(2000)  # all came there: the geometric mean
     assert cell["interval"] == "log_t_seeds"
+
+
+def test_pairs_that_may_be_on_either_side_of_the_median_leave_its_middle():
+    """Of eight, the interval is from the smallest to the largest; of twelve, from the third."""
+    second = [1000.0, 1100, 1200, 1300, 1400, 1500]
+    found = speedup(rows([2000.0] * 6 + [NEVER] * 2), rows([*second, NEVER, NEVER]))
+    assert not found.estimate
+    second = [1000.0 + 100 * i for i in range(11)]
+    found = speedup(rows([2000.0] * 11 + [NEVER]), rows([*second, NEVER]))
+    ratios = np.sort(2000 / np.array(second))
+    ends = ratios[4:6].mean(), ratios[5:7].mean()
+    assert found.estimate.value == pytest.approx(np.sqrt(np.prod(ends)))
+    assert found.estimate[1:3] == pytest.approx((ratios[1], ratios[9]))
 
 
 ENTRY = {"label": "x", "first": "a", "second": "b", "metric": "steps_to_rule", "noise_ratio": 0}

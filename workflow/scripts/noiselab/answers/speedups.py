@@ -64,12 +64,13 @@ def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
 
 def _median(whole: Speedup, low: np.ndarray, high: np.ndarray) -> Speedup:
     """Of the ratios of pairs between two ends, float [pairs] each: the median with its interval,
-    or a bound, where one of both is not known."""
+    or a bound, where one of both is not known. Where single pairs may be on either side of it, the
+    middle of what it may be, on the scale of logarithms."""
     interval = median_interval(low, high)
     least, most = float(np.median(low)), float(np.median(high))
     whole = whole._replace(test=partial(sign_sides, low, high))
-    if least == most and np.isfinite(interval.ci_high):
-        return whole._replace(estimate=Estimate(most, *interval))
+    if least > 0 and np.isfinite(interval.ci_high):
+        return whole._replace(estimate=Estimate(float(np.sqrt(least * most)), *interval))
     if np.isfinite(interval.ci_high):
         return whole._replace(estimate=Estimate(most, *interval), bound="at most")
     if interval.ci_low > 0:
