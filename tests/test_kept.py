@@ -112,6 +112,17 @@ def test_an_archive_grows_and_is_the_same_for_the_same_runs(made, archive, tmp_p
     assert kept.keep(few, tmp_path / "kept") == {again[0]: again[1]}
 
 
+def test_large_predictions_are_left_out(made, tmp_path, monkeypatch):
+    """As of thousands of test cases with a hundred classes each, in hundreds of runs."""
+    (small,) = kept.keep(made.results, tmp_path / "small")
+    monkeypatch.setattr(kept, "LARGEST_PREDICTIONS", 10)
+    (large,) = kept.keep(made.results, tmp_path / "large")
+    names = [set(zipfile.ZipFile(archive).namelist()) for archive in (small, large)]
+    left_out = names[0] - names[1]
+    assert names[1] < names[0]
+    assert {name.rpartition("/")[2] for name in left_out} == {"predictions.npz"}
+
+
 def test_runs_of_other_data_are_left_out(archive, bare):
     described = bare.folder / DATA
     described.write_text(json.dumps(json.loads(described.read_text()) | {"changed": 1}))

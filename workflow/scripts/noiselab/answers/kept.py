@@ -2,8 +2,9 @@
 
 An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
 tables, and the records from which the workflow knows that they are current. Of runs on clean data
-it has the predictions too: floors of other runs come from them. So tables can be made where nothing
-was trained, and a plan goes on with what is new. What needs weights of a kept run trains it again.
+it has the predictions too, unless they are large: floors of other runs come from them. So tables
+can be made where nothing was trained, and a plan goes on with what is new. What needs weights of a
+kept run trains it again.
 """
 
 import json
@@ -21,6 +22,7 @@ from noiselab.reading import BROKEN
 KEPT = {".json", ".jsonl", ".csv"}  # endings of what is kept of a run
 PARTS = ("runs", "records")  # folders of a tier that archives have files of
 LARGEST = 2**28  # bytes that an archive may unpack to
+LARGEST_PREDICTIONS = 2**20  # bytes of a run's predictions that are kept
 
 
 def keep(results: Path, folder: Path) -> dict[str, int]:
@@ -51,7 +53,8 @@ def _files(results: Path, run: Path) -> Iterator[Path]:
     """What an archive keeps of a run."""
     clean = read_json(run / RUN).get("corruption") == "none"
     for file in sorted(run.iterdir()):
-        if file.suffix in KEPT or (clean and file.name == PREDICTIONS):
+        small = file.name == PREDICTIONS and file.stat().st_size <= LARGEST_PREDICTIONS
+        if file.suffix in KEPT or (clean and small):
             yield file
     name = run.relative_to(results / "runs")
     yield from (results / "records").glob(f"*/{name}")
