@@ -29,14 +29,6 @@ from noiselab.training.weights import load_weights
 SYMBOLS = max(PAD, END) + 1  # numbers below are no words
 
 
-class Measured(NamedTuple):
-    """A model with its inputs."""
-
-    outputs: Callable[[Tensor], Tensor]  # inputs to probabilities, or others, float [n, C]
-    inputs: Tensor  # [n, …]
-    noise: "Images | ImagesOfClasses | Tokens"
-
-
 class ImagesOfClasses(NamedTuple):
     """Images [n, c + 1, h, w] with their class in the last channel, which noise leaves alone."""
 
@@ -45,6 +37,14 @@ class ImagesOfClasses(NamedTuple):
     def noisy(self, inputs: Tensor, settings: dict, draw: Callable) -> Tensor:
         """As of images."""
         return torch.cat([self.images.noisy(inputs[:, :-1], settings, draw), inputs[:, -1:]], 1)
+
+
+class Measured(NamedTuple):
+    """A model with its inputs."""
+
+    outputs: Callable[[Tensor], Tensor]  # inputs to probabilities, or others, float [n, C]
+    inputs: Tensor  # [n, …]
+    noise: Images | ImagesOfClasses | Tokens
 
 
 def measured(run: Run, weights: Path, count: int, device: torch.device) -> Measured:

@@ -161,8 +161,8 @@ def median_interval(low: Sequence[float], high: Sequence[float]) -> Interval:
     count = len(low)
     if count < FEWEST:
         return NONE
-    left_out = int(stats.binom.ppf((1 - LEVEL) / 2, count, 0.5))  # at each end
-    ends = float(np.sort(low)[left_out - 1]), float(np.sort(high)[count - left_out])
+    place = int(stats.binom.ppf((1 - LEVEL) / 2, count, 0.5))  # counted from each end
+    ends = float(np.sort(low)[place - 1]), float(np.sort(high)[count - place])
     return Interval(*ends, "median_seeds")
 
 

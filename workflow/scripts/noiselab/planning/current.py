@@ -57,7 +57,7 @@ def is_stale(graph: Graph, job: Job) -> bool:
     if any(str(file) in sizes and _size(file) != sizes[str(file)] for file in there):
         return True
     if made_from != graph.digest(job.name):
-        return not _is_kept(graph, job)
+        return made_from is None or not _is_kept(graph, job)
     if job.name.startswith("prepare/"):
         return _replaced(graph, job)
     return "summary" in job.outputs and _other_data(graph, job)
@@ -76,7 +76,8 @@ def _is_kept(graph: Graph, job: Job) -> bool:
     one from an archive: only another training could score it anew."""
     before = [graph.jobs[name] for name in graph.needs(job.name)]
     recorded = [one for one in before if one.rule != "run_config"]  # trainings' digests have that
-    if not (job.run and job.code) or all(Path(file).exists() for file in job.files):
+    is_score = job.run and job.code and job.content is None  # of settings in run.json alone
+    if not is_score or all(Path(file).exists() for file in job.files):
         return False
     return all(records.read(Path(record(graph, b)))[0] == graph.digest(b.name) for b in recorded)
 
