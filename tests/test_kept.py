@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import sys
 import zipfile
 
 import pytest
 
+import commands
 from noiselab.answers import kept
 from noiselab.errors import NoiselabError
 from project import Project
 
+SCRIPTS = commands.ROOT / "workflow" / "scripts"
 TIER = "config/studies/low_quality_data/tiers/smoke.yaml"
 ONE = "table2: {datasets: [digits, glyphs-10], noise_ratios: [0, 1.0]}"
 MADE, MORE = (
@@ -137,6 +140,23 @@ def test_runs_of_other_data_are_left_out(archive, bare):
     described.unlink()
     with pytest.raises(NoiselabError, match=r"first prepare the data.* -- datasets"):
         kept.restore(archive, bare.results)
+
+
+def test_archives_of_other_data_do_not_keep_runs_from_being_restored(archive, bare, tmp_path):
+    other, run = tmp_path / "a.zip", "runs/classifier/elsewhere/clean-s0"
+    texts = {
+        "run.json": {"data": "results/smoke/data/elsewhere"},
+        "training.json": {"digests": {"data": ""}},
+        "metrics.json": {},
+    }
+    with zipfile.ZipFile(other, "w") as file:
+        for name, text in texts.items():
+            file.writestr(f"{run}/{name}", json.dumps(text))
+    command = [sys.executable, SCRIPTS / "restore_runs.py", "--results", bare.results]
+    done = commands.run([*command, other, archive], check=True)
+    assert f"{archive}: 2 runs restored" in done.stdout
+    assert f"left out: {other}: there is no {bare.results}/data/elsewhere" in done.stdout
+    assert commands.run([*command, other]).returncode == 1
 
 
 @pytest.mark.parametrize(

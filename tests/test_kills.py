@@ -10,6 +10,7 @@ import time
 import psutil
 
 import commands
+from campaign.workflow import descendants
 from project import Project
 
 KILLS, OF_SNAKEMAKE = 50, 5
@@ -22,20 +23,10 @@ def tables(results):
     return {file.name: file.read_bytes() for file in files}
 
 
-def descendants(process):
-    """What a process has started, jobs that a warm server runs for it among them."""
-    found = process.children(recursive=True)
-    for other in psutil.process_iter(["cmdline", "cwd"]):
-        with contextlib.suppress(psutil.Error):
-            if "--serve" in (other.info["cmdline"] or []) and other.cwd() == process.cwd():
-                found += other.children()
-    return found
-
-
-def kill_one(snakemake, choice):
+def kill_one(snakemake, folder, choice):
     """Kill a process of a job, if there is any; whether one was killed."""
     with contextlib.suppress(psutil.Error):
-        jobs = descendants(psutil.Process(snakemake.pid))
+        jobs = descendants(psutil.Process(snakemake.pid), folder)
         if jobs:
             choice.choice(jobs).kill()
             return True
@@ -58,7 +49,7 @@ def test_fifty_random_kills_leave_no_other_table(smoke, tmp_path):
                     snakemake.kill()
                     kills += 1
                 else:
-                    kills += kill_one(snakemake, choice)
+                    kills += kill_one(snakemake, project.folder, choice)
         if snakemake.poll() == 0 and kills < KILLS:  # the machine was faster: once more
             shutil.rmtree(project.results)
     commands.run(unlock, check=True, cwd=project.folder)

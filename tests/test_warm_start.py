@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,17 @@ def test_many_at_once_share_a_server(place):
     for i, client in enumerate(clients):
         assert client.communicate(timeout=LIMIT) == (b"%d\n" % i, b"")
         assert client.returncode == i
+    assert len(servers(place)) == 1
+
+
+def test_copies_of_a_project_share_a_server(place, monkeypatch):
+    """The workflow's PYTHON names the folder of the project; nothing that is preloaded reads it."""
+    path = script(place, "print(os.environ['PYTHON'])")
+    for folder in ("one", "other"):
+        shutil.copytree(SCRIPTS, place / folder, ignore=shutil.ignore_patterns("noiselab"))
+        launcher = (sys.executable, str(place / folder / "warm_start.py"))
+        monkeypatch.setenv("PYTHON", " ".join(launcher))
+        assert call(launcher, path).stdout == " ".join(launcher) + "\n"
     assert len(servers(place)) == 1
 
 

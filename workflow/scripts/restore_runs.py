@@ -1,4 +1,7 @@
-"""Restore scored runs from archives, where their data are prepared. What is there stays."""
+"""Restore scored runs from archives, where their data are prepared. What is there stays.
+
+An archive whose data are not prepared is left out. That is an error if it holds for all.
+"""
 
 import argparse
 from pathlib import Path
@@ -12,11 +15,20 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of the tier")
     parser.add_argument("archives", type=Path, nargs="+", metavar="ARCHIVE")
     arguments = parser.parse_args()
+    missing = []
     for archive in arguments.archives:
-        restored, other = kept.restore(archive, arguments.results)
+        try:
+            restored, other = kept.restore(archive, arguments.results)
+        except kept.DataMissing as error:
+            missing.append(error)
+            continue
         print(f"{archive}: {len(restored)} runs restored")
         for run in other:
             print(f"left out, trained on other data than are there: {run}")
+    if len(missing) == len(arguments.archives):
+        raise missing[0]
+    for error in missing:
+        print(f"left out: {error}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ jsonschema jinja2.ext tabulate pyarrow.parquet PIL.ImageDraw PIL.ImageFont matpl
 pytorch_fid.inception
 """
 # Python and the packages read these when they start, numbers of threads above all. Another value
-# gets another server: a number of threads that is set later does not give the same bits.
+# gets another server: a number of threads that is set later does not give the same bits. PYTHON
+# itself is the workflow's, and names this file: copies of a project share one server.
 SETTINGS = ("CUDA", "GOMP_", "GOTO_", "HF_", "HOME", "KMP_", "LANG", "LC_", "LD_", "MKL_", "MPL")
 SETTINGS += ("NOISELAB_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TORCH")
 SETTINGS += ("TRANSFORMERS_", "XDG_")
@@ -78,7 +79,8 @@ def private_folder() -> Path:
         raise FileNotFoundError
     os.close(os.pidfd_open(os.getpid()))  # an OSError on older kernels
     identity = [sys.executable, sys.version, Path(__file__).read_text(encoding="utf-8")]
-    identity += sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS))
+    settings = {name for name in os.environ if name.startswith(SETTINGS)} - {"PYTHON"}
+    identity += [(name, os.environ[name]) for name in sorted(settings)]
     # What the server hands down to the script as it was when the server started.
     proc = [Path("/proc/self", name).read_text() for name in ("cgroup", "limits", "status")]
     lines = [line for line in proc.pop().splitlines() if line.startswith(("Umask", "Cpus_all"))]
