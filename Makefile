@@ -61,7 +61,7 @@ browser:
 test-slurm: setup
 	$(BIN)/pytest tests/slurm -rs
 
-# Random faults in a small workflow on this machine (docs/RELIABILITY.md), half an hour or so on two free
+# Random faults in a small workflow on this machine (docs/RELIABILITY.md), a quarter to half an hour on two free
 # cores. A seed gives the same faults again; nightly: ten times as many, from a seed of the day.
 FAULTS ?= 100
 SEED ?= 0

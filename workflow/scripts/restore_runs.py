@@ -19,7 +19,7 @@ def main() -> None:
     for archive in arguments.archives:
         try:
             restored, other = kept.restore(archive, arguments.results)
-        except kept.DataMissing as error:
+        except kept.DataMissingError as error:
             missing.append(error)
             continue
         print(f"{archive}: {len(restored)} runs restored")

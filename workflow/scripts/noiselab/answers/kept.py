@@ -60,14 +60,14 @@ def _files(results: Path, run: Path) -> Iterator[Path]:
     yield from (results / "records").glob(f"*/{name}")
 
 
-class DataMissing(NoiselabError):
+class DataMissingError(NoiselabError):
     """The data that runs were trained on are not prepared here."""
 
 
 def restore(archive: Path, results: Path) -> tuple[list[str], list[str]]:
     """Put the runs of an archive where a tier has no scores of them. Their times are of now, so
     that the data, which must be there, are older. Returns the runs that were restored, and those
-    that were trained on other data than are there. DataMissing: there are none of that name;
+    that were trained on other data than are there. DataMissingError: there are none of that name;
     NoiselabError: this is no such archive."""
     contents = _contents(archive)
     runs = sorted(str(PurePosixPath(p).parent) for p in contents if p.endswith(f"/{METRICS}"))
@@ -100,7 +100,7 @@ def _same_data(contents: dict[str, bytes], run: str, archive: Path, results: Pat
     except (KeyError, ValueError, TypeError) as error:
         raise NoiselabError(f"{archive}: {run} is not whole") from error
     if not described.is_file():
-        raise DataMissing(
+        raise DataMissingError(
             f"{archive}: there is no {described}; first prepare the data, with the options of your"
             " plan: snakemake … -- datasets"
         )

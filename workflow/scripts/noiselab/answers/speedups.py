@@ -1,9 +1,10 @@
 """How much sooner a training comes to its goal than another, pair by pair of the same seed.
 
-A training that never came there was stopped at its last step. Its pair then has a bound: with 600
-steps against more than 2,000, the second is at most 0.3 times as fast. Of few pairs, their
-geometric mean then has a bound, too; of six or more the median is taken, for which it does not
-matter how far away the largest and the smallest are.
+A training that never came there was stopped at its last step. What its pair has is a bound: with
+600 steps against more than 2,000, the second is at most 0.3 times as fast. Then the median is
+taken, for which it does not matter how far away the largest and the smallest are. Its interval
+takes six pairs. Fewer have only their signs: how far apart they are, and so an interval of their
+mean, depends on steps that nobody has seen.
 """
 
 from collections.abc import Callable
@@ -25,14 +26,14 @@ KEYS = ("family", "stands_in_for", "protocol")
 class Speedup(NamedTuple):
     """Steps of plain training, the first, over steps of the changed one, the second."""
 
-    estimate: Estimate | None  # None: in some pair nothing is known
+    estimate: Estimate | None  # None: there are only signs
     bound: str  # "": the number itself; "at most" or "at least": it is a bound of it
     pairs: int
     lost: int  # pairs in which one never came there
     limit: int  # most steps of those that never came there; 0: all did
     sooner: int  # pairs in which the second comes there sooner than the first
     later: int
-    test: Callable[[float], Sides] | None = None  # of a median, against a bound
+    test: Callable[[float], Sides] | None = None  # of the median, against a bound; if some are lost
 
 
 def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
@@ -47,28 +48,24 @@ def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
     lost, limit = int(never.any(0).sum()), int(steps[never].max(initial=0))
     # Who never came there is later than who did.
     latest, earliest = np.where(never, np.inf, values), np.where(never, steps, values)
-    order = int((latest[1] < latest[0]).sum()), int((latest[1] > latest[0]).sum())
+    order = int((latest[1] < earliest[0]).sum()), int((earliest[1] > latest[0]).sum())
     whole = Speedup(None, "", len(seeds), lost, limit, *order)
-    if lost and len(seeds) >= FEWEST:
+    if lost:
         return _median(whole, earliest[0] / latest[1], latest[0] / earliest[1])
-    # One side only: a mean of bounds of both kinds is none.
-    if len(seeds) == 0 or never.any(1).all():
+    if len(seeds) == 0:
         return whole
-    estimate = geometric_over_seeds(list(earliest[0] / earliest[1]), NONE)
-    if lost == 0:
-        return whole._replace(estimate=estimate)
-    if never[1].any():
-        return whole._replace(estimate=_open(estimate, ci_low=0.0), bound="at most")
-    return whole._replace(estimate=_open(estimate, ci_high=np.inf), bound="at least")
+    return whole._replace(estimate=geometric_over_seeds(list(values[0] / values[1]), NONE))
 
 
 def _median(whole: Speedup, low: np.ndarray, high: np.ndarray) -> Speedup:
     """Of the ratios of pairs between two ends, float [pairs] each: the median with its interval,
-    or a bound, where one of both is not known. Where single pairs may be on either side of it, the
-    middle of what it may be, on the scale of logarithms."""
+    or a bound, where one of both is not known; of few pairs only the test. Where single pairs may
+    be on either side of it, the middle of what it may be, on the scale of logarithms."""
+    whole = whole._replace(test=partial(sign_sides, low, high))
+    if whole.pairs < FEWEST:
+        return whole
     interval = median_interval(low, high)
     least, most = float(np.median(low)), float(np.median(high))
-    whole = whole._replace(test=partial(sign_sides, low, high))
     if least > 0 and np.isfinite(interval.ci_high):
         return whole._replace(estimate=Estimate(float(np.sqrt(least * most)), *interval))
     if np.isfinite(interval.ci_high):
@@ -78,11 +75,6 @@ def _median(whole: Speedup, low: np.ndarray, high: np.ndarray) -> Speedup:
     return whole
 
 
-def _open(estimate: Estimate, **end: float) -> Estimate:
-    """An interval without its end on the side that no bound is of."""
-    return estimate if estimate.ci_low is None else estimate._replace(**end)
-
-
 def speedups_table(
     metrics: dict[str, pd.DataFrame], entries: list[dict], passes: dict[str, int] | None = None
 ) -> pd.DataFrame:
@@ -90,7 +82,7 @@ def speedups_table(
     step computes and takes, over those of the first; how much sooner it is in seconds.
 
     metrics, entries: as for `contrasts_table`; passes: run -> passes of a step through its batch,
-    None: unknown. Where a training never came there, there is a bound in words instead of a number.
+    None: unknown. Where a training never came there, words may be all there is.
     """
     blocks: dict[str, list[dict]] = {name: [] for name in BLOCKS}
     for entry in entries:
@@ -178,9 +170,9 @@ def _numbers(estimate: Estimate) -> dict:
 def in_words(found: Speedup) -> str:
     """What is known where some trainings never came there."""
     lost = f"in {found.lost} of {found.pairs} pairs, one is not there after {found.limit:,} steps"
-    lost = f"{lost}; sooner in {found.sooner}, later in {found.later}"
+    p = min(1.0, 2 * float(min(found.test(1))))
+    lost = f"{lost}; sooner in {found.sooner}, later in {found.later} (sign test: p = {p:.2g})"
     if not found.bound:
         return lost
-    low, high = found.estimate.ci_low, found.estimate.ci_high
-    known = {"at most": high, "at least": low}[found.bound]
-    return f"{found.bound} {found.estimate.value if known is None else known:.2f}: {lost}"
+    known = {"at most": found.estimate.ci_high, "at least": found.estimate.ci_low}[found.bound]
+    return f"{found.bound} {known:.2f}: {lost}"

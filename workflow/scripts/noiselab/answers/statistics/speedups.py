@@ -16,9 +16,9 @@ TIMES = "times sooner"
 
 
 def _tests(statistic: dict, measured: Measured) -> Tests:
-    """Of the second of two experiments against the first. Where some of its trainings never came
-    there, the interval is that of a bound from above, which can refute; a bound from below has no
-    upper end, so it is told in words."""
+    """Of the second of two experiments against the first. Where some trainings never came there,
+    the interval may be that of a bound from above, which can refute. A bound from below has no
+    upper end, so it is told in words, as are the signs of few pairs."""
     names = statistic["experiments"]
     rows = (experiment_rows(measured, name, statistic["of"]) for name in names)
     first, second = (chosen(side, statistic, noisy=False) for side in rows)
