@@ -76,6 +76,7 @@ TIER = """\
 - {runs} scored trainings, {minutes:.0f} minutes in all, on {devices}. Judges have no scores.
 - Code revision {revisions}.
 """
+FLOATS = "%.12g"  # processors differ in the digits after these
 CURVE = 10  # losses of a learning curve that are published
 
 
@@ -137,7 +138,7 @@ def _write(results: Path, name: str, table: pd.DataFrame) -> None:
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
     with whole_file(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, float_format=FLOATS)
 
 
 def _write_results(folders: list[Path]) -> None:
