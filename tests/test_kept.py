@@ -4,7 +4,9 @@ import json
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import commands
@@ -159,6 +161,38 @@ def test_archives_of_other_data_do_not_keep_runs_from_being_restored(archive, ba
     assert commands.run([*command, other]).returncode == 1
 
 
+def test_a_run_that_was_trained_here_stays(archive, bare):
+    """Its weights are not those that the archive's scores are of."""
+    (mine, *_) = (p for p in zipfile.ZipFile(archive).namelist() if p.endswith("/training.json"))
+    weights = (bare.results / mine).with_name("weights.safetensors")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    restored, other = kept.restore(archive, bare.results)
+    assert mine.rpartition("/")[0] in other
+    assert restored
+    assert list(weights.parent.iterdir()) == [weights]
+
+
+def test_a_stopped_restore_is_taken_up(archive, bare, monkeypatch):
+    whole, written = kept.whole_file, []
+
+    def stopped(path):
+        if len(written) == 6:
+            raise KeyboardInterrupt
+        written.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(kept, "whole_file", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        kept.restore(archive, bare.results)
+    monkeypatch.undo()
+    assert not list(bare.results.rglob("metrics.json"))
+    assert len(list(bare.results.rglob("runs/**/*.*"))) > 1
+    restored, other = kept.restore(archive, bare.results)
+    assert len(restored) == 2
+    assert not other
+
+
 @pytest.mark.parametrize(
     "place",
     [
@@ -178,6 +212,24 @@ def test_an_archive_writes_nowhere_else(place, tmp_path):
     with pytest.raises(NoiselabError, match="is no file of a run"):
         kept.restore(archive, tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+def test_an_archive_that_could_not_be_restored_is_not_written(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "LARGEST", 10_000)
+    with pytest.raises(NoiselabError, match="more than 10,000"):
+        kept.keep(made.results, tmp_path)
+    assert not list(tmp_path.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_archive_is_a_line(archive, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    content = bytearray(Path(archive).read_bytes())
+    for place in rng.integers(0, len(content), 20):
+        content[place] = rng.integers(256)
+    (tmp_path / "runs.zip").write_bytes(content)
+    with pytest.raises(NoiselabError):
+        kept.restore(tmp_path / "runs.zip", tmp_path / "results")
 
 
 def test_a_broken_archive_is_a_line(tmp_path):

@@ -201,6 +201,9 @@ def test_a_curve_goes_through_means_of_neighbours_inside_its_box(tmp_path):
     assert len({y for _, y in points}) == 1  # each is the mean of as many zeros as ones
     assert curve["last"] == "0.5"
     assert runs.curves(tmp_path / "none.jsonl") == []
+    path.write_text('{"step": 1, "lo')
+    with pytest.raises(NoiselabError, match="line 1: broken"):
+        runs.curves(path)
 
 
 def test_a_score_that_is_missing_says_why():

@@ -28,6 +28,10 @@ from report_files import SVG
         "<foreignObject><body/></foreignObject>",
         '<use href="other.svg#x"/>',
         '<animate attributeName="href" to="javascript:alert(1)"/>',
+        '<style>@import "https://example.org/seen.css";</style>',
+        "<style>g { fill: URL( https://example.org/seen.svg) }</style>",
+        r"<style>g { fill: \75rl(https://example.org/seen.svg) }</style>",
+        """<g fill="url('https://example.org/seen.svg#x')"/>""",
     ],
 )
 def test_a_drawing_that_does_more_is_refused(tmp_path, harm):
@@ -37,6 +41,13 @@ def test_a_drawing_that_does_more_is_refused(tmp_path, harm):
     path.write_text(SVG.replace("</svg>", f"{harm}</svg>"), encoding="utf-8")
     with pytest.raises(NoiselabError, match="more than draw; remove it"):
         figures.drawing(path)
+
+
+def test_a_drawing_may_point_into_itself(tmp_path):
+    path = tmp_path / "a.svg"
+    own = '<style>g { clip-path: url( "#a") }</style><g fill="url(#b)"><text>url(x)</text></g>'
+    path.write_text(SVG.replace("</svg>", f"{own}</svg>"), encoding="utf-8")
+    assert "url(x)" in figures.drawing(path)
 
 
 @pytest.mark.parametrize(

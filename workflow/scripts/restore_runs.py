@@ -24,7 +24,7 @@ def main() -> None:
             continue
         print(f"{archive}: {len(restored)} runs restored")
         for run in other:
-            print(f"left out, trained on other data than are there: {run}")
+            print(f"left out, trained on other data than are there, or anew here: {run}")
     if len(missing) == len(arguments.archives):
         raise missing[0]
     for error in missing:

@@ -11,23 +11,26 @@ import json
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from noiselab.errors import NoiselabError
-from noiselab.families.descriptor import METRICS, PREDICTIONS, RUN, SUMMARY
+from noiselab.families.descriptor import METRICS, PREDICTIONS, RUN, SUMMARY, WEIGHTS
 from noiselab.files import digest, read_json, whole_file, write_zip
 from noiselab.reading import BROKEN
 
 KEPT = {".json", ".jsonl", ".csv"}  # endings of what is kept of a run
 PARTS = ("runs", "records")  # folders of a tier that archives have files of
 LARGEST = 2**28  # bytes that an archive may unpack to
+DAMAGED = (zlib.error, RuntimeError, NotImplementedError)  # or encrypted
 LARGEST_PREDICTIONS = 2**20  # bytes of a run's predictions that are kept
 
 
 def keep(results: Path, folder: Path) -> dict[str, int]:
     """Put the scored runs of a tier into archives, next to those that are in them already: one of
-    each family and data set, folder/<family>/<data set>.zip. Returns archive -> its runs."""
+    each family and data set, folder/<family>/<data set>.zip. Returns archive -> its runs.
+    NoiselabError: one of the archives is broken, or would be too large to be restored."""
     runs = sorted(path.parent for path in (results / "runs").rglob(METRICS))
     sets = {}
     for run in runs:
@@ -45,6 +48,8 @@ def _add(archive: Path, results: Path, runs: list[Path]) -> int:
         contents |= {
             file.relative_to(results).as_posix(): file.read_bytes() for file in _files(results, run)
         }
+    if (size := sum(map(len, contents.values()))) > LARGEST:
+        raise NoiselabError(f"{archive}: its runs have {size:,} bytes, more than {LARGEST:,}")
     write_zip(archive, contents)
     return sum(PurePosixPath(place).name == METRICS for place in contents)
 
@@ -65,23 +70,27 @@ class DataMissingError(NoiselabError):
 
 
 def restore(archive: Path, results: Path) -> tuple[list[str], list[str]]:
-    """Put the runs of an archive where a tier has no scores of them. Their times are of now, so
-    that the data, which must be there, are older. Returns the runs that were restored, and those
-    that were trained on other data than are there. DataMissingError: there are none of that name;
-    NoiselabError: this is no such archive."""
+    """Put the runs of an archive where a tier has neither scores nor a training of them. Their
+    times are of now, so that the data, which must be there, are older. Returns the runs that were
+    restored, and those that were not: trained on other data than are there, or anew. The scores of
+    each run come last: who is stopped on the way restores it again. DataMissingError: there are no
+    data of that name; NoiselabError: this is no such archive."""
     contents = _contents(archive)
     runs = sorted(str(PurePosixPath(p).parent) for p in contents if p.endswith(f"/{METRICS}"))
     wanted = [run for run in runs if not (results / run / METRICS).exists()]
-    other = [run for run in wanted if not _same_data(contents, run, archive, results)]
-    restored = [run for run in wanted if run not in other]
-    names = {run.removeprefix("runs/") for run in restored}
+    other = [
+        run
+        for run in wanted
+        if (results / run / WEIGHTS).exists() or not _same_data(contents, run, archive, results)
+    ]
+    names = {run.removeprefix("runs/") for run in wanted if run not in other}
     now = time.time()
-    for place, content in contents.items():
+    for place in sorted(contents, key=lambda place: place.endswith(f"/{METRICS}")):
         if _run_name(place) in names:
             with whole_file(results / place) as temporary:
-                temporary.write_bytes(content)
+                temporary.write_bytes(contents[place])
                 os.utime(temporary, (now, now))  # none of them looks newer than another
-    return restored, other
+    return [run for run in wanted if run not in other], other
 
 
 def _run_name(place: str) -> str:
@@ -118,7 +127,7 @@ def _contents(archive: Path) -> dict[str, bytes]:
             if strange := [entry.filename for entry in entries if not _has_place(entry.filename)]:
                 raise ValueError(f"{strange[0]} is no file of a run")
             return {entry.filename: file.read(entry) for entry in entries}
-    except BROKEN as error:
+    except (*BROKEN, *DAMAGED) as error:
         raise NoiselabError(f"{archive}: no archive of runs ({error})") from error
 
 

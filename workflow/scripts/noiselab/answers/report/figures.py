@@ -8,6 +8,7 @@ Vega-Lite, from which a browser with scripts draws it again.
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -29,6 +30,7 @@ MIME = {
 DRAWN = {"svg", "g", "path", "rect", "circle", "line", "text", "tspan", "image", "use", "symbol"}
 DRAWN |= {"title", "desc", "defs", "clipPath", "linearGradient", "stop", "style"}
 WITHIN = ("#", "data:image/png", "data:image/jpeg")
+FETCHES = re.compile(r"@import|url\s*\((?!\s*[\"']?#)|\\", re.IGNORECASE)  # or hides it behind \
 SIZES = {"wide": ".svg", "narrow": "_narrow.svg"}
 
 
@@ -62,7 +64,9 @@ def _only_draws(element: ElementTree.Element) -> bool:
     names = {_local(name): value.strip() for name, value in element.attrib.items()}
     address = names.get("href", "#")
     acts = any(name.lower().startswith("on") for name in names)
-    return _local(element.tag) in DRAWN and not acts and address.startswith(WITHIN)
+    styles = [element.text or ""] if _local(element.tag) == "style" else []
+    fetches = any(map(FETCHES.search, [*styles, *names.values()]))
+    return _local(element.tag) in DRAWN and not (acts or fetches) and address.startswith(WITHIN)
 
 
 def _local(name: str) -> str:

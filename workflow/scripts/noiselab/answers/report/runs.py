@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noiselab import reading
 from noiselab.answers.layouts import NAMES, Cell, loss_above_floor, number_text, true_minus
 from noiselab.answers.report.facts import duration
 from noiselab.families import FAMILIES
@@ -146,7 +147,7 @@ def curves(history: Path) -> list[dict]:
     value, and a sentence that says the course."""
     if not history.is_file():
         return []
-    rows = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    rows = reading.rows(history)
     found = []
     for key, title in SERIES.items():
         pairs = [(row["step"], row[key]) for row in rows if _is_number(row.get(key))]
