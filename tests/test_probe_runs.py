@@ -82,6 +82,8 @@ def test_backbones_are_planned_with_their_parents_though_only_their_probes_are_a
         ({"backbone": {"experiment": "table2"}}, "docstring_package has texts, which classifier/"),
         ({"datasets": ["docstrings"]}, "docstrings is not for a probe"),
         ({"noise_ratios": [0.1]}, "noise_ratios: not of a probe"),
+        ({"init": {"experiment": "table7"}}, "probes.init: not of a probe"),
+        ({"init": {"weights": "missing.safetensors"}}, "probes.init: not of a probe"),
         ({"backbone": None}, "experiments.probes.backbone: is missing"),
         ({"training": {"methods": {"plain": {"penalty": "norm"}}}}, "methods.plain.penalty: no"),
     ],

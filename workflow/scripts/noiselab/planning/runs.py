@@ -117,9 +117,11 @@ def plan(config: dict, results: str) -> Plan:
 
 def _planned(config: dict, results: str, name: str, experiment: dict) -> Iterator[tuple]:
     """(data set, run, its parents) of the runs of an experiment."""
-    find = _probed if FAMILIES[experiment["family"]].backbones else _asked
+    probed = FAMILIES[experiment["family"]].backbones
+    find = _probed if probed else _asked
     experiment = _located(experiment, config["data"]["root"])
-    experiment = experiment | _initial(config, results, name, experiment)
+    if not probed:  # a probe starts nowhere, and says so of an `init`
+        experiment = experiment | _initial(config, results, name, experiment)
     for dataset in experiment["datasets"]:
         spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
         check_dataset(spec)
