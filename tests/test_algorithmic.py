@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from noiselab import streams
 from noiselab.data import prepared
 from noiselab.data.algorithmic import splits
 from noiselab.errors import NoiselabError
@@ -54,8 +55,25 @@ def test_parity_is_that_of_few_bits_at_fixed_places():
 
 
 @pytest.mark.parametrize(
+    ("bits", "train", "test"),
+    [(4, 6, 10), (10, 400, 600), (20, 400, 1000), (40, 1000, 1000)],
+)
+def test_no_case_of_parity_is_there_twice(bits, train, test):
+    """The cases are the rows of one stream in their order, without those that came before."""
+    spec = {"kind": "sparse_parity", "bits": bits, "relevant": 3}
+    parts = splits(spec | {"train_size": train, "test_size": test})[:2]
+    cases = [tuple(row) for part in parts for row in part.x[:, :, 0, 0].tolist()]
+    assert [len(part.y) for part in parts] == [train, test]
+    assert len(set(cases)) == len(cases)
+    stream = streams.uniform(0, "parity-bits", 0, 20 * (train + test) * bits) < 0.5
+    rows = dict.fromkeys(map(tuple, stream.reshape(-1, bits).astype(int).tolist()))
+    assert cases == list(rows)[: train + test]
+
+
+@pytest.mark.parametrize(
     ("spec", "message"),
     [
+        ({"kind": "sparse_parity", "bits": 4, "relevant": 2}, "bits: 4 bits have 16 cases, but"),
         ({"kind": "sparse_parity", "bits": 4, "relevant": 5}, "relevant: 5 of 4 bits"),
         ({"kind": "modular_addition", "modulus": 300, "train_share": 0.5}, "300 is greater than"),
         ({"kind": "modular_addition", "modulus": 5}, "train_share.*(missing|required)"),

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,6 +61,54 @@ def test_what_fits_takes_the_first_free_place():
     expected = [Slot("a", 0, 4), Slot("b", 0, 3), Slot("c", 3, 6), Slot("e", 4, 6)]
     assert slots == expected  # d is too long
     assert burst.schedule("abcde", seconds.__getitem__, 2, 0.0) == []
+
+
+def test_a_run_waits_for_its_parents():
+    """And is left out where one of them is."""
+    parents = {"clean": [], "noisy": ["clean"], "other": []}.__getitem__
+    seconds = {"clean": 50.0, "noisy": 40.0, "other": 30.0}.__getitem__
+    runs = ["clean", "noisy", "other"]
+    beside = [Slot("clean", 0, 50), Slot("other", 0, 30)]
+    assert burst.schedule(runs, seconds, 2, 60.0, parents) == beside
+    after = [Slot("clean", 0, 50), Slot("noisy", 50, 90), Slot("other", 0, 30)]
+    assert burst.schedule(runs, seconds, 2, 90.0, parents) == after
+    assert burst.schedule(runs, seconds, 1, 45.0, parents) == [Slot("other", 0, 30)]
+    seconds = {"clean": 50.0, "noisy": 40.0, "other": 30.0, "second": 20.0}.__getitem__
+    needed = {"clean": [], "noisy": ["clean"], "second": ["clean"], "other": []}.__getitem__
+    full = burst.schedule(["clean", "noisy", "second", "other"], seconds, 2, 90.0, needed)
+    # What is wanted less fills the time in which others wait.
+    assert full == [*after[:2], Slot("second", 50, 70), Slot("other", 0, 30)]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 12])
+def test_no_schedule_breaks_its_rules(at_once):
+    """Families at random: parents end first, places are not shared, and the limit holds."""
+    draw = np.random.default_rng(at_once)
+    for _ in range(200):
+        count = int(draw.integers(1, 12))
+        length = draw.integers(1, 9, count).astype(float)
+        above = {i: [p for p in range(i) if draw.random() < 0.3] for i in range(count)}
+        limit = float(draw.integers(5, 30))
+        slots = burst.schedule(range(count), length.__getitem__, at_once, limit, above.__getitem__)
+        ends = {slot.run: slot.ends for slot in slots}
+        for name, begins, end in slots:
+            assert end == begins + length[name] <= limit
+            assert all(ends[parent] <= begins for parent in above[name])
+            assert sum(slot.begins <= begins < slot.ends for slot in slots) <= at_once
+        if at_once >= count:  # nothing waits but for its parents
+            longest: dict[int, float] = {}
+            for name in range(count):
+                longest[name] = length[name] + max((longest[p] for p in above[name]), default=0.0)
+            assert ends == {name: end for name, end in longest.items() if end <= limit}
+
+
+def test_parents_that_are_there_are_not_waited_for():
+    planned = plan(table2={"seeds": [0]})
+    noisy = planned.experiments["table2"][-1]
+    clean = planned.runs[noisy].parents["clean"]
+    assert burst.parents(planned, [clean, noisy])(noisy) == [clean]
+    assert burst.parents(planned, [noisy])(noisy) == []
+    assert burst.parents(planned, [clean, noisy])(clean) == []
 
 
 def test_a_training_that_is_stopped_can_save_before_it_ends(tmp_path):

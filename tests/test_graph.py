@@ -4,10 +4,12 @@ import os
 import re
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from commands import run
+from noiselab.answers.report import claims
 from noiselab.files import ROOT
 from noiselab.planning import config, project
 from noiselab.planning.wiring import Wiring, interpreter
@@ -135,3 +137,31 @@ def test_longer_chains_begin_first_and_what_is_cheap_last():
     assert first["decode_teacher"] == first["train_seq2seq"]
     assert first["sample_images"] == first["train_diffusion"]
     assert first["evaluate_classifier"] == first["evaluate_diffusion"] == 0
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Files of settings that are read, as a set that grows."""
+    found, usual = set(), config.read_yaml
+
+    def remembered(path):
+        found.add(Path(path))
+        return usual(path)
+
+    for module in (config, claims):
+        monkeypatch.setattr(module, "read_yaml", remembered)
+    return found
+
+
+@pytest.mark.parametrize("job", ["claims", "tables/audit", "tables/table2", "figures/figure3"])
+def test_answers_follow_all_files_of_published_numbers_that_they_read(graph, read, job):
+    config.published()
+    config.audit()
+    assert {file.name for file in read} >= {"artefacts.yaml", "claims.yaml", "published.yaml"}
+    assert read <= set(graph.jobs[job].code)
+
+
+def test_the_report_follows_the_file_whose_authors_it_names(graph, read):
+    assert claims._citation()["authors"]
+    assert len(read) == 1
+    assert read <= set(graph.jobs["report"].code)

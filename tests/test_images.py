@@ -205,15 +205,25 @@ def test_files_of_labels_that_do_not_fit(fault, tree, tmp_path):
     assert message in refused(tmp_path / "root", labels="labels.csv")
 
 
-def test_labels_that_are_numbers_keep_their_order(tmp_path):
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_labels_that_are_numbers_keep_their_order(form, tmp_path):
     """Text would put 10 before 2."""
-    source = folder(tmp_path / "tree", names=tuple(map(str, range(12))), train=1, test=1)
-    source = flat(tmp_path / "root" / "pets", source)
-    spec = resolved(tmp_path / "root", labels="labels.csv")
-    description, train, _ = write_arrays(spec, source, tmp_path / "out")
+    tree = folder(tmp_path / "tree", names=tuple(map(str, range(12))), train=1, test=1)
+    place, named = tmp_path / "root" / "pets", {}
+    if form == "csv":
+        flat(place, tree)
+        named = {"labels": "labels.csv"}
+    else:
+        place.mkdir(parents=True)
+        for split in ("train", "test"):
+            files = sorted((tree / split).rglob("*.png"))
+            columns = {"image": [file.read_bytes() for file in files]}
+            columns["label"] = [file.parent.name for file in files]
+            pq.write_table(pa.table(columns), place / f"{split}.parquet")
+    description, train, _ = write_arrays(resolved(place.parent, **named), place, tmp_path / "out")
     assert description["class_names"] == [str(i) for i in range(12)]
-    names = [Path(item).stem[:-1] for item in items.read(tmp_path / "out")]
-    assert train.y.tolist() == list(map(int, names))
+    given = sorted(map(str, range(12)))  # one image each, in the order of the folders
+    assert train.y.tolist() == list(map(int, given))
 
 
 def test_an_archive_is_what_it_is_known_to_be(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from scipy import stats
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from helpers import example_run, random_images, small_vit
+from noiselab import streams
 from noiselab.answers import probes as tables
 from noiselab.answers.statistics.evidence import Measured
 from noiselab.answers.statistics.probes import GAIN
@@ -81,6 +82,8 @@ def test_backbones_are_planned_with_their_parents_though_only_their_probes_are_a
         ({"backbone": {"experiment": "table2"}}, "docstring_package has texts, which classifier/"),
         ({"datasets": ["docstrings"]}, "docstrings is not for a probe"),
         ({"noise_ratios": [0.1]}, "noise_ratios: not of a probe"),
+        ({"init": {"experiment": "table7"}}, "probes.init: not of a probe"),
+        ({"init": {"weights": "missing.safetensors"}}, "probes.init: not of a probe"),
         ({"backbone": None}, "experiments.probes.backbone: is missing"),
         ({"training": {"methods": {"plain": {"penalty": "norm"}}}}, "methods.plain.penalty: no"),
     ],
@@ -122,8 +125,85 @@ def test_a_prompt_is_filled_in_and_copies_are_on_one_side(source, tmp_path):
             number = int(text.partition(":")[0].removeprefix("t"))
             assert text == f"t{number}: text {number} It is"
             assert label == number % 2
-    both = set(found["train"].texts) & set(found["test"].texts)
-    assert len(both) <= 1, "the boundary may part the copies of one text"
+    assert described["copies"] == 0
+
+
+def labelled(rows, folder, name="all"):
+    """Rows (text, label) as folder/name.csv."""
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(folder / f"{name}.csv", index=False)
+
+
+TEXTS = SPEC | {"prompt": "{text}"}
+
+
+def drawn(folder, **changes):
+    """dataset.json of TEXTS with changes, and the splits."""
+    labelled_texts.prepare(TEXTS | changes, folder, folder / "out")
+    return labelled_texts.read(folder / "out")
+
+
+COPIES = ((1, 12), (2, 6), (4, 4))  # so many copies each of so many texts
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+def test_no_boundary_parts_the_copies_of_a_text(tmp_path, size):
+    texts = [f"{n}-{i}" for n, count in COPIES for i in range(count) for _ in range(n)]
+    labelled([(text, i % 2) for i, text in enumerate(texts)], tmp_path)
+    _, found = drawn(tmp_path, test_size=size, train_size=len(texts) - size)
+    assert not set(found["train"].texts) & set(found["test"].texts)
+    assert sorted(found["train"].texts + found["test"].texts) == sorted(texts)
+    assert len(found["test"].texts) == size
+
+
+def test_without_copies_a_split_is_the_beginning_of_a_fixed_order(tmp_path):
+    labelled([(f"t{i}", i % 2) for i in range(40)], tmp_path)
+    _, found = drawn(tmp_path)
+    order = streams.permutation(0, "labelled-texts", 0, 40)
+    parts = {"test": order[:10], "train": order[10:]}
+    for split, places in parts.items():
+        assert found[split].texts == [f"t{i}" for i in sorted(places)]
+
+
+def test_copies_that_fit_nowhere_are_told(tmp_path):
+    labelled([("a", 1)] * 4 + [("b", 0), ("c", 0)], tmp_path)
+    message = "test_size: 3 texts are asked for, but copies of a text stay together, and only 2 fit"
+    with pytest.raises(NoiselabError, match=message):
+        drawn(tmp_path, train_size=3, test_size=3)
+
+
+def test_given_test_texts_that_are_trained_on_are_counted(tmp_path, capsys):
+    labelled([(f"t{i}", i % 2) for i in range(8)], tmp_path)
+    labelled([(f"t{i}", i % 2) for i in (0, 3, 9, 10)], tmp_path, "test")
+    described, _ = drawn(tmp_path, test_files="test.csv", train_size=8, test_size=4)
+    assert described["copies"] == 2
+    assert "reviews: 2 of 4 test texts are training texts, too" in capsys.readouterr().err
+
+
+def test_labels_are_read_alike_from_all_files(tmp_path):
+    """Space around them and the format of a file make no other class, and an empty cell none."""
+    labelled([("a", " pos"), ("b", "pos "), ("c", ""), ("d", "  "), ("e", "neg")], tmp_path)
+    described, found = drawn(tmp_path, train_files="all.csv", train_size=2, test_size=1)
+    assert described["class_names"] == ["neg", "pos"]
+    assert {text for own in found.values() for text in own.texts} == {"a", "b", "e"}
+    lines = [{"text": f"x{i}", "label": label} for i, label in enumerate((-1, 0, 1, 1))]
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    labelled([("y0", "-1"), ("y1", "+1"), ("y2", "00")], tmp_path, "test")
+    files = {"train_files": "all.jsonl", "test_files": "test.csv"}
+    described, found = drawn(tmp_path, **files, classes=3, train_size=4, test_size=3)
+    assert described["class_names"] == ["-1", "0", "1"]
+    assert found["train"].labels.tolist() == [0, 1, 2, 2]
+    assert found["test"].labels.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_class_that_training_lacks_is_refused(tmp_path, split):
+    labelled([("a", "pos"), ("b", "neg"), ("c", "pos")], tmp_path)
+    for name in ("test", "validation"):
+        labelled([("d", "pos"), ("e", "other" if name == split else "neg")], tmp_path, name)
+    files = {"test_files": "test.csv", "validation_files": "validation.csv"}
+    message = f"train_size: {split} texts have label 'other', which none of the 3 training texts"
+    with pytest.raises(NoiselabError, match=message):
+        drawn(tmp_path, **files, classes=3, train_size=3, test_size=2)
 
 
 def test_given_splits_stay_as_they_are(source, tmp_path):

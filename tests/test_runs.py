@@ -399,3 +399,39 @@ def test_a_replica_starts_from_the_run_of_its_own_seed():
 def test_a_teacher_has_no_seed_of_a_replica():
     with pytest.raises(NoiselabError, match=r"teacher.seed: 100 is a student's seed, too"):
         plan({"experiments": {"table9": {"replicas": {"1.0": [100]}}}})
+
+
+def taught(**training):
+    """Students of a teacher whose experiment changes the recipe, and the plan's runs."""
+    mine = {"family": "seq2seq", "datasets": ["name2doc"], "corruption": "teacher", "seeds": [0]}
+    mine |= {"resample": "fixed", "budget": "fixed_total", "noise_ratios": [0, 1.0]}
+    mine |= {"protocol": "text", "training": training}
+    result = whole({"experiments": {"mine": mine}}, tier="quick")
+    return [result.runs[run] for run in result.experiments["mine"]], result.runs
+
+
+@pytest.mark.parametrize(
+    ("training", "clean", "teacher"),
+    [
+        ({"batch_size": 32}, "usual", "usual"),  # what the tier has
+        ({"schedule": {"length": "total"}}, "usual", "usual"),
+        ({"teacher": {"step": 77}}, "usual", "own"),  # which the teacher alone notices
+        ({"batch_size": 16}, "own", "own"),
+    ],
+)
+def test_a_student_names_the_teacher_that_is_planned(training, clean, teacher):
+    (floor, student), planned = taught(**training)
+    place = student.parents["teacher"]
+    assert student.parents["clean"] == floor.run_id
+    assert student.teacher_targets == f"results/quick/runs/{place}/targets"
+    assert ("-x" in floor.run_id, "-x" in place) == (clean == "own", teacher == "own")
+    if "teacher" in training:
+        assert planned[place].training["steps"] == training["teacher"]["step"]
+    if teacher == "usual":
+        assert planned[place] == taught()[1]["seq2seq/name2doc/teacher-s100"]
+
+
+def test_a_run_whose_parent_is_not_planned_is_named(monkeypatch):
+    monkeypatch.setattr(runs, "_parents", lambda *_: ())
+    with pytest.raises(NoiselabError, match=r"-s0 needs \S+/clean-s0, which is not planned"):
+        plan({"experiments": {"table2": {"noise_ratios": [1.0]}}, "only": ["table2"]})

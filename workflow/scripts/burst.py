@@ -113,7 +113,7 @@ def _fitting(graph, to_do: list[str], own: dict, deadline: float, measuring: flo
     usable = [run for run in to_do if rates[workload(plan.runs[run])]]
     seconds = _seconds(estimate, {k: rate / at_once for k, rate in rates.items() if rate})
     left = deadline - STOPPING - time.monotonic()
-    slots = burst.schedule(usable, seconds, at_once, left)
+    slots = burst.schedule(usable, seconds, at_once, left, burst.parents(plan, to_do))
     fits = [slot.run for slot in slots]
     print(f"In the {left:.0f} s that are left, {len(fits)} of {len(to_do)} trainings fit:")
     for name in own["order"]:

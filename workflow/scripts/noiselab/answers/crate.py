@@ -33,6 +33,7 @@ from noiselab.families import stages
 from noiselab.families.descriptor import SUMMARY
 from noiselab.files import ROOT, read_json, sha256
 from noiselab.planning import current
+from noiselab.planning.code import CITATION
 from noiselab.planning.graph import Job
 from noiselab.planning.project import GOALS, Project
 from noiselab.planning.provenance import PACKAGES, code_revision
@@ -368,7 +369,7 @@ class Crate:
 
     @cached_property
     def _citation(self) -> dict:
-        return yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+        return yaml.safe_load(CITATION.read_text(encoding="utf-8"))
 
     @property
     def citations(self) -> list[tuple[str, str]]:

@@ -31,10 +31,23 @@ def _modular_addition(spec: dict) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def _sparse_parity(spec: dict) -> tuple[np.ndarray, np.ndarray, str]:
-    """Random bits, and the parity of some of them, whose places are fixed and random."""
+    """Random bits, no two cases alike, and the parity of some of them, whose places are fixed and
+    random."""
     count, bits = spec["train_size"] + spec["test_size"], spec["bits"]
-    u = streams.uniform(0, "parity-bits", 0, count * bits).reshape(count, bits)
-    values = (u < 0.5).astype(np.int64)
+    values = _distinct_bits(count, bits)
     places = np.sort(streams.permutation(0, "parity-places", bits, bits)[: spec["relevant"]])
     told = ", ".join(map(str, places))
     return values, values[:, places].sum(1) % 2, f"random bits; the parity of those at {told}"
+
+
+def _distinct_bits(count: int, bits: int) -> np.ndarray:
+    """The first `count` rows of a stream of random bits without those that were there before,
+    int64 [count, bits]. count: at most 2^bits."""
+    rows, place = np.empty((0, bits), dtype=np.int64), 0
+    while len(rows) < count:
+        u = streams.uniform(0, "parity-bits", place, place + count * bits)
+        place += count * bits
+        rows = np.concatenate([rows, (u < 0.5).astype(np.int64).reshape(count, bits)])
+        packed = np.packbits(rows.astype(np.uint8), axis=1)
+        rows = rows[np.sort(np.unique(packed, axis=0, return_index=True)[1])]
+    return rows[:count]

@@ -4,7 +4,8 @@ A prepared folder has `texts.parquet`, a row per text: `split` (train, test, and
 the data set has one), `text`, the prompt with the columns of the data set filled in, `label`, int64
 from 0 on, or a float64 where the target is a number; and `dataset.json`: name, kind, origin,
 classes, class_names, prompt, texts of each split, share of each class among those for training,
-what differs from the usual splits, SHA-256 of the file. In place of what it says of classes stand
+what differs from the usual splits, how many texts for tests are texts for training, too (copies),
+SHA-256 of the file. In place of what it says of classes stand
 target_range, and target_mean and target_std of the texts for training, where the target is a
 number. Written last, it says the rest is whole.
 """
@@ -21,13 +22,14 @@ import pyarrow
 import pyarrow.parquet
 
 from noiselab import streams
-from noiselab.data import complete, labelled_docstrings, text_files, text_sources
+from noiselab.data import complete, copies, labelled_docstrings, text_files, text_sources
 from noiselab.data.kinds import LABELLED, is_numeric
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json, sha256, whole_file, write_json
 
 SPLITS = ("train", "validation", "test")
 _COLUMN = re.compile(r"\{(\w+)\}")  # in a prompt
+_WHOLE = re.compile(r"[+-]?\d+")
 
 Row = tuple[str, str | int | float]  # a text, and its label as the source has it
 
@@ -84,6 +86,9 @@ def prepare(spec: dict, source: Path | None, out: Path) -> None:
         "origin": origin,
         "unit": "texts",
         **facts,
+        "copies": copies.count(
+            spec["name"], "texts", *([text for text, _ in splits[s]] for s in ("train", "test"))
+        ),
         "differs": spec.get("differs"),
         "sha256": {LABELLED[0]: sha256(out / LABELLED[0])},
     }
@@ -93,6 +98,7 @@ def prepare(spec: dict, source: Path | None, out: Path) -> None:
 def _classes(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[int], dict]:
     """Numbers of the classes of all rows, and what dataset.json says of the classes. NoiselabError:
     there are not as many as `spec` says."""
+    _check_labels(spec, splits)
     labels = {label for rows in splits.values() for _, label in rows}
     # In the order of their numbers: as numbers, or else as words.
     found = sorted(labels, key=lambda label: (isinstance(label, str), label))
@@ -108,6 +114,18 @@ def _classes(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[int], dict]
         "class_names": [str(name) for name in found],
         "class_shares": [counts[name] / len(splits["train"]) for name in found],
     }
+
+
+def _check_labels(spec: dict, splits: dict[str, list[Row]]) -> None:
+    """NoiselabError: a split has a label that no text for training has, which nothing can learn."""
+    known = {label for _, label in splits["train"]}
+    for split, rows in splits.items():
+        if other := {label for _, label in rows} - known:
+            raise NoiselabError(
+                f"config key datasets.{spec['name']}.train_size: {split} texts have label "
+                f"{min(other, key=str)!r}, which none of the {len(splits['train'])} training texts "
+                "has; take more of these, or leave that label out of the files"
+            )
 
 
 def _numbers(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[float], dict]:
@@ -130,21 +148,38 @@ def _numbers(spec: dict, splits: dict[str, list[Row]]) -> tuple[list[float], dic
 
 def _chosen(spec: dict, rows: list[Row], sizes: dict[str, int]) -> dict[str, list[Row]]:
     """Seeded subsets of these sizes, one after the other. Copies of a text stay together, so that
-    what is tested is not trained on. NoiselabError: there are too few rows."""
+    what is tested is not trained on: those that do not fit whole are left for the next subset, and
+    the last alone may leave some out. NoiselabError: there are too few rows."""
+    key = f"config key datasets.{spec['name']}."
     if len(rows) < sum(sizes.values()):
-        split = next(reversed(sizes))
         raise NoiselabError(
-            f"config key datasets.{spec['name']}.{split}_size: {sum(sizes.values())} texts are "
-            f"asked for, but there are only {len(rows)}"
+            f"{key}{next(reversed(sizes))}_size: {sum(sizes.values())} texts are asked for, but "
+            f"there are only {len(rows)}"
         )
-    texts = {text: i for i, text in enumerate(dict.fromkeys(text for text, _ in rows))}
-    place = np.argsort(streams.permutation(0, "labelled-texts", 0, len(texts)))
-    order = np.argsort([place[texts[text]] for text, _ in rows], kind="stable")
-    found, start = {}, 0
+    rest, found = _groups(rows), {}
     for split, size in sizes.items():
-        found[split] = [rows[i] for i in np.sort(order[start : start + size])]
-        start += size
+        last = len(found) == len(sizes) - 1
+        taken: list[int] = []
+        left: list[list[int]] = []
+        for group in rest:
+            fits = last or len(taken) + len(group) <= size
+            (taken.extend if fits else left.append)(group)
+        if len(taken) < size:
+            raise NoiselabError(
+                f"{key}{split}_size: {size} texts are asked for, but copies of a text stay "
+                f"together, and only {len(taken)} fit; choose another size"
+            )
+        found[split], rest = [rows[i] for i in sorted(taken[:size])], left
     return found
+
+
+def _groups(rows: list[Row]) -> list[list[int]]:
+    """Places of the rows of each text, the texts in an order that is random and fixed."""
+    places: dict[str, list[int]] = {}
+    for i, (text, _) in enumerate(rows):
+        places.setdefault(text, []).append(i)
+    groups = list(places.values())
+    return [groups[i] for i in streams.permutation(0, "labelled-texts", 0, len(groups))]
 
 
 # --------------------------------------------------------------------------- docstrings
@@ -207,7 +242,7 @@ def _rows(spec: dict, files: list[Path]) -> Iterator[Row]:
             text_files.check_text(file, place, columns[:-1], values)
             if label is None or not any(value and not value.isspace() for value in values):
                 continue
-            if is_numeric(spec) and isinstance(label, str) and not label.strip():
+            if isinstance(label, str) and not label.strip():
                 continue  # an empty cell of a csv file
             try:
                 found = _target(label, spec["target_range"]) if is_numeric(spec) else _class(label)
@@ -218,11 +253,13 @@ def _rows(spec: dict, files: list[Path]) -> Iterator[Row]:
 
 
 def _class(label) -> str | int:
-    """A label as a number where it is one: tables of text have no others. ValueError: it is neither
-    text nor a whole number."""
+    """A label as a number where it is one, since tables of text have no others, or else without the
+    space around it. ValueError: it is neither text nor a whole number."""
     if not isinstance(label, str | int):
         raise ValueError("is neither text nor a whole number; target_range is for numbers")
-    return int(label) if isinstance(label, str) and label.strip().isdecimal() else label
+    if isinstance(label, int):
+        return label
+    return int(label) if _WHOLE.fullmatch(label.strip()) else label.strip()
 
 
 def _target(label, limits: list[float]) -> float:

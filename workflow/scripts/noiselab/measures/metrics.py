@@ -105,15 +105,8 @@ def tolerance(clean_p: np.ndarray, tie: float) -> np.ndarray:
     return tie * (first - second)[:, None]
 
 
-def confusion_matrix(
-    p: np.ndarray, labels: np.ndarray, tie: float | np.ndarray = 0.0
-) -> np.ndarray:
-    """Weighted counts [C, C] of (true class, decision). p: float [n, C], labels: int [n]; tie: as
-    for `decisions`."""
-    return _confusion(decisions(p, tie), labels)
-
-
-def _confusion(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def confusion_matrix(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Weighted counts [C, C] of (true class, decision). decided: `decisions`, labels: int [n]."""
     confusion = np.zeros((decided.shape[1], decided.shape[1]))
     np.add.at(confusion, labels, decided)
     return confusion
@@ -165,7 +158,7 @@ def _decided_scores(
     [n, C], or None where there are none. labels: int [n]."""
     values, floors = _scores(own, labels), _scores(floor, labels)
     paired = {} if own is None or floor is None else _paired(own, floor, labels)
-    bias = {} if own is None else {"kl": {"bias": kl_bias(_confusion(own, labels))}}
+    bias = {} if own is None else {"kl": {"bias": kl_bias(confusion_matrix(own, labels))}}
     return {
         name: {
             "value": values[name],
@@ -290,14 +283,14 @@ def _scores(decided: np.ndarray | None, labels: np.ndarray) -> dict[str, float |
     """decided: weights [n, C] or None."""
     if decided is None:
         return dict.fromkeys(SCORES)
-    confusion = _confusion(decided, labels)
+    confusion = confusion_matrix(decided, labels)
     return {name: float(score(confusion)) for name, score in SCORES.items()}
 
 
 def _interval(name: str, decided: np.ndarray | None, labels: np.ndarray) -> Interval:
     if decided is None:
         return NONE
-    confusion = _confusion(decided, labels)
+    confusion = confusion_matrix(decided, labels)
     if name == "accuracy":
         low, high, kind = wilson_interval(np.trace(confusion), confusion.sum())
         return Interval(100 * low, 100 * high, kind)

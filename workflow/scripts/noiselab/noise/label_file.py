@@ -103,6 +103,13 @@ def _is_number(label: str) -> bool:
     return label.isascii() and label.isdigit()
 
 
+def in_order(labels: Iterable[str]) -> list[str]:
+    """The different labels: numbers in their order, which as text begin with 0, 1, 10, 11, or else
+    names in that of text."""
+    names = sorted(set(labels))
+    return sorted(names, key=int) if all(map(_is_number, names)) else names
+
+
 def check_names(where: object, labels: Iterable[str]) -> None:
     """NoiselabError where labels that are numbers throughout are not whole ones from 0, or one of
     them is written in two ways."""

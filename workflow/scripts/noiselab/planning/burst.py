@@ -1,7 +1,7 @@
 """What of a plan fits into a few minutes of one GPU, in the order in which it is wanted."""
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from noiselab.planning.runs import Plan
@@ -41,18 +41,50 @@ def _with_parents(plan: Plan, run: Run) -> Iterator[str]:
     yield run.run_id
 
 
+def parents(plan: Plan, to_do: Iterable[str]) -> Callable[[str], list[str]]:
+    """Run -> ids of the parents that it waits for: others are there already."""
+    waiting = set(to_do)
+
+    def found(run: str) -> list[str]:
+        return [p for p in plan.runs[run].parents.values() if p != run and p in waiting]
+
+    return found
+
+
 def schedule(
-    runs: Iterable[str], seconds: Callable[[str], float], at_once: int, limit: float
+    runs: Iterable[str],
+    seconds: Callable[[str], float],
+    at_once: int,
+    limit: float,
+    parents: Callable[[str], Iterable[str]] = lambda run: (),
 ) -> list[Slot]:
-    """What fits before `limit` seconds, each at the first place that is free. seconds: of a run's
-    training and scores, while `at_once` train. What does not fit is left out, and what is wanted
-    less may still fit."""
-    free = [0.0] * at_once
-    slots = []
+    """What fits before `limit` seconds, each as soon as its parents have ended and a place is free.
+    runs: parents first. seconds: of a run's training and scores, while `at_once` train. What does
+    not fit is left out with all that needs it, and what is wanted less may still fit."""
+    places: list[list[Slot]] = [[] for _ in range(at_once)]
+    ends: dict[str, float] = {}
     for run in runs:
-        begins = free[0]
-        ends = begins + seconds(run)
-        if ends <= limit:
-            heapq.heapreplace(free, ends)
-            slots.append(Slot(run, begins, ends))
-    return slots
+        needed = list(parents(run))
+        if any(parent not in ends for parent in needed):
+            continue
+        ready = max((ends[parent] for parent in needed), default=0.0)
+        length = seconds(run)
+        begins, place = min((_begins(place, ready, length), i) for i, place in enumerate(places))
+        if begins + length <= limit:
+            ends[run] = begins + length
+            places[place] = sorted([*places[place], Slot(run, begins, ends[run])], key=_BEGINS)
+    slots = {slot.run: slot for place in places for slot in place}
+    return [slots[run] for run in ends]
+
+
+_BEGINS = attrgetter("begins")
+
+
+def _begins(place: list[Slot], ready: float, length: float) -> float:
+    """The first time from `ready` on at which a place is free for so long. place: its slots."""
+    begins = ready
+    for slot in place:
+        if begins + length <= slot.begins:
+            break
+        begins = max(begins, slot.ends)
+    return begins

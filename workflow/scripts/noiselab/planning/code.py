@@ -9,6 +9,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[2]
 ROOT = SCRIPTS.parents[1]
 STUDIES = ROOT / "config" / "studies"
+CITATION = ROOT / "CITATION.cff"
 # What a published result has a copy of: all that is needed to repeat it.
 REPOSITORY = ("Snakefile", "rules", "config", "workflow", "profiles", "slurm", "envs", "Makefile")
 REPOSITORY += ("requirements.txt", "requirements.in", "pyproject.toml", "LICENSE", "CITATION.cff")
@@ -76,12 +77,10 @@ def script(name: str, *modules: str) -> tuple[Path, ...]:
 
 
 def published() -> tuple[Path, ...]:
-    """The studies' published numbers, claims and audits."""
-    return tuple(
-        sorted(
-            file for n in ("published", "claims", "audit") for file in STUDIES.glob(f"*/{n}.yaml")
-        )
-    )
+    """The studies' published numbers, claims, audits, and artefacts, whose place and title stand
+    beside these."""
+    names = ("published", "claims", "audit", "artefacts")
+    return tuple(sorted(file for name in names for file in STUDIES.glob(f"*/{name}.yaml")))
 
 
 @cache

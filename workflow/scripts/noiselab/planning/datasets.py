@@ -60,6 +60,11 @@ def _of_a_rule(spec: dict, name: str) -> dict:
             raise NoiselabError(
                 f"config key datasets.{name}.relevant: {spec['relevant']} of {spec['bits']} bits"
             )
+        if (cases := spec["train_size"] + spec["test_size"]) > 2 ** spec["bits"]:
+            raise NoiselabError(
+                f"config key datasets.{name}.bits: {spec['bits']} bits have {2 ** spec['bits']} "
+                f"cases, but train_size and test_size ask for {cases}; choose more bits"
+            )
     return {**spec, **found, "size": 1}
 
 

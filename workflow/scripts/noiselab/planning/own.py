@@ -6,9 +6,10 @@ own, so that no experiment of one's own costs the tier what it has.
 
 from dataclasses import dataclass, replace
 
-from noiselab.families.descriptor import ANNOTATION
+from noiselab.families.descriptor import ANNOTATION, TEACHER
 from noiselab.files import digest
 from noiselab.planning import config as configuration
+from noiselab.planning.run_ids import teacher_targets
 from noiselab.planning.runs import Plan, plan, planned_experiments
 from noiselab.run import Run
 
@@ -156,7 +157,7 @@ def _named(run: Run, names: dict[str, str], results: str) -> Run:
     parents = {role: names.get(parent, parent) for role, parent in run.parents.items()}
     changes = {"run_id": names.get(run.run_id, run.run_id), "parents": parents}
     if "teacher_targets" in run:
-        changes["teacher_targets"] = f"{results}/runs/{parents['teacher']}/targets"
+        changes["teacher_targets"] = teacher_targets(results, parents[TEACHER])
     if "annotation" in run:
         changes["annotation"] = f"{results}/runs/{parents['annotator']}/{ANNOTATION}"
     return run | changes

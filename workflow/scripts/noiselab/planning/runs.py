@@ -5,7 +5,7 @@ makes it different from its siblings, so that experiments which need the same ru
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -30,6 +30,7 @@ from noiselab.planning.image_sets import resolved
 from noiselab.planning.probes import backbone, check, chosen_backbones, probes
 from noiselab.planning.rates import CLEAN_RATE, Rate, check_budget, rates
 from noiselab.planning.recipes import all_seeds, batch_multiplier, paced, recipe, seeds, training
+from noiselab.planning.run_ids import annotator_id, noise_name, teacher_targets, variant
 from noiselab.run import Run
 
 
@@ -106,6 +107,8 @@ def plan(config: dict, results: str) -> Plan:
                 _check_shared(needed, runs.setdefault(needed.run_id, needed), name)
     for run in runs.values():
         check_run(run)
+        if lacking := [parent for parent in run.parents.values() if parent not in runs]:
+            raise NoiselabError(f"{run.run_id} needs {lacking[0]}, which is not planned")
     for run in runs.values():  # what a training starts from may be of another data set
         if run.dataset not in datasets:
             datasets[run.dataset] = resolved(config, results, run.dataset, "init.dataset")
@@ -114,9 +117,11 @@ def plan(config: dict, results: str) -> Plan:
 
 def _planned(config: dict, results: str, name: str, experiment: dict) -> Iterator[tuple]:
     """(data set, run, its parents) of the runs of an experiment."""
-    find = _probed if FAMILIES[experiment["family"]].backbones else _asked
+    probed = FAMILIES[experiment["family"]].backbones
+    find = _probed if probed else _asked
     experiment = _located(experiment, config["data"]["root"])
-    experiment = experiment | _initial(config, results, name, experiment)
+    if not probed:  # a probe starts nowhere, and says so of an `init`
+        experiment = experiment | _initial(config, results, name, experiment)
     for dataset in experiment["datasets"]:
         spec = resolved(config, results, dataset, f"experiments.{name}.datasets")
         check_dataset(spec)
@@ -295,22 +300,35 @@ def _content(path: str, key: str) -> str:
 
 
 def _run(config, results, experiment, spec, place: Place) -> Run:
-    """A run of an experiment. A clean one that the experiment's own changes of the recipe leave as
-    it is, such as a schedule that only longer runs notice, is the run without them."""
+    """A run of an experiment, whose parents have the ids that they are planned under."""
+    if place.rate.error_rate == 0:
+        return _usual(lambda own: _own_run(config, results, own, spec, place), experiment)
     run = _own_run(config, results, experiment, spec, place)
     if not experiment.get("training"):
         return run
-    if place.rate.error_rate == 0:
-        try:
-            usual = _own_run(config, results, experiment | {"training": {}}, spec, place)
-        except NoiselabError:  # without the changes it could not be
-            return run
-        same = {key: usual[key] for key in ("run_id", "parents")}
-        return usual if (run | same).content() == usual.content() else run
-    if run.parents[CLEAN] == run.run_id:  # there is nothing that it could be compared with
+    parents, changes = dict(run.parents), {}
+    if parents[CLEAN] != run.run_id:  # or there is nothing that it could be compared with
+        clean = Place(CLEAN_RATE, place.seed, place.axes, 1)
+        parents[CLEAN] = _run(config, results, experiment, spec, clean).run_id
+    if TEACHER in parents:
+        parents[TEACHER] = _teacher(config, results, experiment, spec).run_id
+        changes["teacher_targets"] = teacher_targets(results, parents[TEACHER])
+    return run | changes | {"parents": parents}
+
+
+def _usual(make: Callable[[dict], Run], experiment: dict) -> Run:
+    """The run that `make` plans of an experiment. One that the experiment's own changes of the
+    recipe leave as it is, such as a schedule that only longer runs notice, is the run without
+    them."""
+    run = make(experiment)
+    if not experiment.get("training"):
         return run
-    clean = _run(config, results, experiment, spec, Place(CLEAN_RATE, place.seed, place.axes, 1))
-    return run | {"parents": {**run.parents, CLEAN: clean.run_id}}
+    try:
+        usual = make(experiment | {"training": {}})
+    except NoiselabError:  # without the changes it could not be
+        return run
+    same = {key: usual[key] for key in ("run_id", "parents")}
+    return usual if (run | same).content() == usual.content() else run
 
 
 def _own_run(config, results, experiment, spec, place: Place) -> Run:
@@ -331,21 +349,21 @@ def _own_run(config, results, experiment, spec, place: Place) -> Run:
         **({"correction": own["correction"]} if "correction" in own and not clean else {}),
     }
     part = "".join(axis.label(value) for axis, value in place.axes)
-    usual = _variant(protocol, experiment.get("training", {}))  # of a teacher, too
+    ending = variant(protocol, experiment.get("training", {}))  # of a teacher, too
     start = experiment.get("initial", {}).get(place.seed)
-    variant = usual + (f"-i{digest(start.content)[:6]}" if start else "")
-    run_id = f"{family}/{dataset}/{_noise_name(noise, rate)}{part}-s{place.seed}{variant}"
-    parents = {CLEAN: f"{family}/{dataset}/clean{part}-s{place.seed}{variant}"}
+    own_ending = ending + (f"-i{digest(start.content)[:6]}" if start else "")
+    run_id = f"{family}/{dataset}/{noise_name(noise, rate)}{part}-s{place.seed}{own_ending}"
+    parents = {CLEAN: f"{family}/{dataset}/clean{part}-s{place.seed}{own_ending}"}
     if not spec.get("clean_labels", True):
         parents[CLEAN] = run_id  # there is nothing that it could be compared with
     if kind.judge:
         parents[JUDGE] = f"{kind.judge}/{dataset}/clean-s{place.seed}"
     if CORRUPTIONS[noise["corruption"]].target == "sequence":
-        parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{usual}"
-        noise["teacher_targets"] = f"{results}/runs/{parents[TEACHER]}/targets"
+        parents[TEACHER] = f"{family}/{dataset}/teacher-s{own['teacher']['seed']}{ending}"
+        noise["teacher_targets"] = teacher_targets(results, parents[TEACHER])
     if CORRUPTIONS[noise["corruption"]].annotated:
         annotator = kind.judge or family, dataset, noise["annotator"]
-        parents[ANNOTATOR] = _annotator_id(*annotator)
+        parents[ANNOTATOR] = annotator_id(*annotator)
         noise["annotation"] = f"{results}/runs/{parents[ANNOTATOR]}/{ANNOTATION}"
     if start and start.runs:
         parents[INIT] = start.runs[0].run_id
@@ -375,13 +393,12 @@ def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run)
     trained = _trained("", experiment, spec)
     axes = FAMILIES[run.family].experiment.values()
     same = tuple((axis, run[axis.key]) for axis in axes)
-    plain = tuple((axis, axis.default) for axis in axes)
     if run.parents[CLEAN] != run.run_id:
         yield _run(config, results, trained, spec, Place(CLEAN_RATE, run.seed, same, 1))
     if ANNOTATOR in run.parents:
         yield _annotator(config, results, spec, run)
     if TEACHER in run.parents:
-        yield _teacher(config, results, trained, spec, plain)
+        yield _teacher(config, results, trained, spec)
     if INIT in run.parents:
         yield from experiment["initial"][run.seed].runs
     if JUDGE in run.parents:
@@ -389,30 +406,34 @@ def _parents(config: dict, results: str, experiment: dict, spec: dict, run: Run)
         yield _run(config, results, judged, spec, Place(CLEAN_RATE, run.seed))
 
 
-def _teacher(config: dict, results: str, experiment: dict, spec: dict, axes: tuple) -> Run:
+def _teacher(config: dict, results: str, experiment: dict, spec: dict) -> Run:
     """The noisy teacher (Appendix K.3): a clean run, stopped early, of a seed of its own, so that
     a student shares neither initial weights nor order with it."""
-    own = recipe(config, experiment, spec)
-    step, seed = own["teacher"]["step"], own["teacher"]["seed"]
+    seed = recipe(config, experiment, spec)["teacher"]["seed"]
     if seed in all_seeds(experiment):
         raise NoiselabError(
             f"config key seq2seq.teacher.seed: {seed} is a student's seed, too; both would begin "
             "with the same weights"
         )
-    run = _run(config, results, experiment, spec, Place(CLEAN_RATE, seed, axes, 1))
+    return _usual(lambda own: _own_teacher(config, results, own, spec), experiment)
+
+
+def _own_teacher(config: dict, results: str, experiment: dict, spec: dict) -> Run:
+    own = recipe(config, experiment, spec)
+    axes = tuple(
+        (axis, axis.default) for axis in FAMILIES[experiment["family"]].experiment.values()
+    )
+    place = Place(CLEAN_RATE, own["teacher"]["seed"], axes, 1)
+    run = _own_run(config, results, experiment, spec, place)
     run_id = "/teacher".join(run.run_id.rsplit("/clean", 1))
     changes = {
         "run_id": run_id,
         "parents": {CLEAN: run_id},
-        "training": training(own, step * own["batch_size"], spec, run),
+        "training": training(own, own["teacher"]["step"] * own["batch_size"], spec, run),
         # It writes all validation targets, too: the floor asks which of them are the true ones.
         "evaluation": run.evaluation | {"generated": None},
     }
     return run | changes
-
-
-def _annotator_id(family: str, dataset: str, annotator: dict) -> str:
-    return "{}/{}/annotator{share:g}-s{seed}".format(family, dataset, **annotator)
 
 
 def _annotator(config: dict, results: str, spec: dict, run: Run) -> Run:
@@ -423,25 +444,6 @@ def _annotator(config: dict, results: str, spec: dict, run: Run) -> Run:
     own, annotator = recipe(config, usual, spec), run.annotator
     clean = _run(config, results, usual, spec, Place(CLEAN_RATE, annotator["seed"]))
     examples = annotator["share"] * kind.clean_examples(spec, own)
-    run_id = _annotator_id(kind.name, spec["name"], annotator)
+    run_id = annotator_id(kind.name, spec["name"], annotator)
     changes = {"run_id": run_id, "parents": {CLEAN: run_id}}
     return clean | changes | {"training": training(own, examples, spec, clean)}
-
-
-def _noise_name(noise: dict, rate: Rate) -> str:
-    multiplier = f"-b{noise['batch_multiplier']}" if noise["batch_multiplier"] != 1 else ""
-    if "learning_rate_multiplier" in noise:
-        multiplier += f"-l{noise['learning_rate_multiplier']:g}"
-    if noise["corruption"] == "none":
-        return f"clean{multiplier}"
-    corruption = CORRUPTIONS[noise["corruption"]]
-    choice = len(corruption.resamples) > 1
-    fixed = "-fixed" if noise["resample"] == "fixed" and choice else ""
-    kind = f"{noise['corruption']}{corruption.variant(noise)}{fixed}"
-    return f"{kind}{rate.label}-{noise['budget']}{multiplier}"
-
-
-def _variant(protocol: str, changes: dict) -> str:
-    """Suffix of the run id where a run is not the family's ordinary one."""
-    suffix = "" if protocol == "text" else f"-{protocol}"
-    return suffix + (f"-x{digest(changes)[:6]}" if changes else "")

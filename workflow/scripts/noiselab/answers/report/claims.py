@@ -18,7 +18,8 @@ from noiselab.answers.verdicts import (
     on_one_training,
     parts,
 )
-from noiselab.files import ROOT, read_json
+from noiselab.files import read_json
+from noiselab.planning.code import CITATION
 from noiselab.planning.yaml_file import read as read_yaml
 
 # Of what verdicts rest on: in short, and what there is room for on a wide screen.
@@ -153,7 +154,7 @@ def _number(row: dict, unit: str) -> dict:
 
 def _citation() -> dict:
     """Who is to be cited, from CITATION.cff."""
-    told = read_yaml(ROOT / "CITATION.cff")
+    told = read_yaml(CITATION)
     authors = [
         author.get("name") or f"{author['given-names']} {author['family-names']}"
         for author in told["authors"]

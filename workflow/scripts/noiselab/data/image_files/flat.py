@@ -73,8 +73,7 @@ def _classes(spec: dict, labels: list[str]) -> list[str]:
     NoiselabError: they are not as many as the specification says."""
     if listed := class_list(spec):
         return listed
-    numbers = all(label.isascii() and label.isdigit() for label in labels)
-    names = sorted(set(labels), key=(lambda label: (int(label), label)) if numbers else None)
+    names = label_file.in_order(labels)
     wanted = wanted_classes(spec, spec["labels"], len(names))
     if wanted < len(names):
         raise NoiselabError(

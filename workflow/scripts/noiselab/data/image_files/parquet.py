@@ -22,6 +22,7 @@ from noiselab.data.image_files.source import (
 from noiselab.data.sources import hidden
 from noiselab.errors import NoiselabError, first_line
 from noiselab.files import read_json
+from noiselab.noise import label_file
 
 _IMAGES = ("image", "img")  # names of columns, where the specification has none
 _LABELS = ("label", "labels", "fine_label", "class", "target")
@@ -168,7 +169,7 @@ def _classes(
 ) -> tuple[list[str], list]:
     """Names of the classes that are used, and how the source writes them, in their order."""
     if given.dtype == object:
-        there = sorted(set(given))
+        there = label_file.in_order(given)
         if spec["kind"] == "image_files":
             raise NoiselabError(f"{files[0]}: column label is not whole numbers throughout")
         names = class_list(spec) or there[: wanted_classes(spec, source, len(there))]

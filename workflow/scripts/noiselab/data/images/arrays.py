@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noiselab.data import cifar
+from noiselab.data import cifar, copies
 from noiselab.data.encoded import square_view
 from noiselab.data.image_files.source import Chosen, chosen
 from noiselab.data.images import pictures
@@ -27,7 +27,7 @@ def arrays(spec: dict, source: Path) -> tuple[dict, Split, Split, dict]:
         splits[split], marks[split] = _array(spec, images)
     total = sum(pictures.counts(image) for image in splits["train"].x)
     more = {"origin": f"{spec['name']} read from {source.name}", "class_names": there.classes}
-    more |= {"copies": pictures.copies(spec["name"], marks["train"], marks["test"])}
+    more |= {"copies": copies.count(spec["name"], "images", marks["train"], marks["test"])}
     return spec, splits["train"], splits["test"], more | pictures.moments(total)
 
 

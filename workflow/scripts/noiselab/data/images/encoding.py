@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from noiselab import items
+from noiselab.data import copies
 from noiselab.data.encoded import FILES, square_view, with_shorter_side
 from noiselab.data.image_files import parquet
 from noiselab.data.image_files.preparation import QUALITY, description, write_split
@@ -47,7 +48,7 @@ def encode(spec: dict, source: Path, threads: int, out: Path) -> None:
             sha256 |= write_split(out, split, stored, images.labels)
             sha256 |= {"train_items": items.write(out, images.names)} if split == "train" else {}
     content = description(spec, source, there.classes) | pictures.moments(total["train"])
-    content |= {"copies": pictures.copies(spec["name"], marks["train"], marks["test"])}
+    content |= {"copies": copies.count(spec["name"], "images", marks["train"], marks["test"])}
     content |= {"storage": FILES, "folder": str(source.absolute())} if in_place else {}
     write_json(out / "dataset.json", content | {"sha256": sha256})
 

@@ -1,7 +1,6 @@
 """Pictures of a source as its specification promises them."""
 
 import hashlib
-import sys
 
 import numpy as np
 from PIL import Image
@@ -37,20 +36,6 @@ def picture(spec: dict, data: bytes, name: str) -> Image.Image:
 def fingerprint(data: bytes) -> bytes:
     """What tells different contents apart."""
     return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def copies(name: str, train: list[bytes], test: list[bytes]) -> int:
-    """How many test images are among the training images, byte for byte; a line on stderr says so.
-    train, test: fingerprints."""
-    known = set(train)
-    found = sum(mark in known for mark in test)
-    if found:
-        print(
-            f"noiselab: data set {name}: {found} of {len(test)} test images are training images, "
-            "too, byte for byte",
-            file=sys.stderr,
-        )
-    return found
 
 
 def counts(view: np.ndarray) -> np.ndarray:

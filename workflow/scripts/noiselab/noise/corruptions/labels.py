@@ -79,13 +79,6 @@ class LabelCorruption(Corruption):
             return f"no training image has label {never[0]}, so what is generated for it is unknown"
         return None
 
-    @property
-    def overtaking_rate(self) -> float:
-        """Smallest e at which another class is at least as probable as the true one, for a model
-        that is certain of the true class: 1 - e = e max W. A less certain model may turn earlier,
-        but never under uniform noise."""
-        return 1 / (1 + self.wrong_labels().max())
-
     def facts(self, class_names: Sequence[str] | None = None) -> dict:
         rates, names = 100 * (1 - np.diagonal(self.transitions)), class_names or range(self.classes)
         by_class = {} if np.ptp(rates) < 1e-9 else {"class_error_rates": _by_class(rates, names)}
