@@ -291,3 +291,28 @@ def test_three_trainings_of_one_claim_are_tested_with_two_degrees_of_freedom():
     assert test["verdict"] == HOLDS
     assert test["p"] == pytest.approx(scipy_stats.ttest_1samp(values, 0).pvalue)
     assert test["detectable"] > 0
+
+
+@pytest.mark.parametrize("side", ["noisy", "clean"])
+def test_a_training_that_diverged_leaves_no_number(side):
+    """Its seed has no loss; the others are not the whole."""
+    keys = {"of": "cifar10", "unit": "points"}
+    lost = {"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "reason": "training diverged"}
+    rows = []
+    for seed in range(5):
+        gone = lost if seed > 2 else {}
+        clean = row("table2", "digits", "accuracy", 97.0, ratio=0.0, seed=seed, half=1, **keys)
+        rows.append(clean | (gone if side == "clean" else {}))
+        for metric in ("accuracy_drop", "accuracy_relative_drop"):
+            rows.append(row("table2", "digits", metric, 9.0 + seed, seed=seed, **keys) | gone)
+    test = the_test("classifiers_decline", Measured("quick", {"table2": pd.DataFrame(rows)}))
+    assert (test["value"], test["p"]) == (None, None)
+    weak = "digits: its clean score was not measured"  # which the gate says
+    assert test["verdict"] == (UNDECIDED if side == "noisy" else WEAK)
+    assert test["reason"] == ("training diverged" if side == "noisy" else weak)
+    noise = PUBLISHED["table10"]["corruption"]
+    other = [r | {"value": 20.0, "reason": None, "corruption": noise} for r in rows]
+    metrics = {"table2": pd.DataFrame(rows), "table10": pd.DataFrame(other)}
+    test = the_test("structured_noise_is_worse", Measured("quick", metrics))
+    assert test["value"] is None
+    assert ("training diverged" if side == "noisy" else weak) in test["reason"]
