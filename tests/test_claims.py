@@ -20,6 +20,7 @@ from noiselab.answers.claims import NOT_ASKED, NOT_DECIDABLE, Measured
 from noiselab.answers.competence import WEAK
 from noiselab.answers.rulers import LOSSES
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule
+from noiselab.errors import NoiselabError
 from noiselab.measures import statistics as stats
 from noiselab.measures.statistics import Estimate
 from noiselab.planning import config
@@ -316,3 +317,22 @@ def test_a_training_that_diverged_leaves_no_number(side):
     test = the_test("structured_noise_is_worse", Measured("quick", metrics))
     assert test["value"] is None
     assert ("training diverged" if side == "noisy" else weak) in test["reason"]
+
+
+def test_settings_of_a_grid_are_no_seeds():
+    """The claim is about the usual setting, of which there is one training."""
+    keys = {"of": "cifar10", "unit": "points", "half": 0.5}
+    rows = [row("table2", "digits", "accuracy", 97.0, ratio=0.0, **keys)]
+    for batch, pace in ((4, 1), (1, 1), (1, 2)):
+        grid = {"batch_multiplier": batch, "learning_rate_multiplier": pace}
+        value = 5.0 + batch + pace
+        rows.append(row("table2", "digits", "accuracy_drop", value, **keys, **grid))
+        clean = row("table2", "digits", "accuracy", 11.0, ratio=0.0, **keys, **grid)
+        rows += [clean] if pace == 2 else []
+    measured = Measured("quick", {"table2": pd.DataFrame(rows)})
+    test = the_test("classifiers_decline", measured)
+    assert (test["value"], test["interval"], test["seeds"]) == (7.0, "t_items", 1)
+    assert test["verdict"] == HOLDS  # by the gate's accuracy of 97 %, too
+    both = pd.concat([measured.metrics["table2"]] * 2)
+    with pytest.raises(NoiselabError, match="digits: 2 trainings of seed 0 would count as several"):
+        the_test("classifiers_decline", Measured("quick", {"table2": both}))

@@ -9,6 +9,7 @@ from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES, content, number_text, records, true_minus
 from noiselab.answers.multiplicity import effects
+from noiselab.answers.pairs import usual
 from noiselab.answers.statistics.gradients import mean_cosine
 from noiselab.measures.hypotheses import ALPHA
 from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
@@ -70,7 +71,8 @@ def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Ite
     sides = [metrics.get(entry[side]) for side in ("text", "released")]
     if any(side is None for side in sides):
         return
-    text, released = (side[np.isclose(side["noise_ratio"], entry["noise_ratio"])] for side in sides)
+    ratio = entry["noise_ratio"]
+    text, released = (usual(side[np.isclose(side["noise_ratio"], ratio)]) for side in sides)
     for dataset in dict.fromkeys(released["dataset"]):
         for metric in entry["metrics"]:
             pair = [

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.pairs import usual
 from noiselab.measures.hypotheses import Sides
 from noiselab.measures.statistics import Estimate
 
@@ -67,13 +68,14 @@ def same_noise(measured: Measured, published: dict) -> Measured:
 
 
 def experiment_rows(measured: Measured, experiment: str, of: str | list[str]) -> pd.DataFrame:
-    """Rows of an experiment's runs on data that are, or stand in for, the paper's `of`."""
+    """Rows of an experiment's runs on data that are, or stand in for, the paper's `of`; of a grid
+    of settings the usual one."""
     of = [of] if isinstance(of, str) else of
     rows = measured.metrics.get(experiment)
     if rows is None:
         return pd.DataFrame(columns=["dataset", "metric", "noise_ratio", "corruption"])
     whole = rows["source_share"].fillna(1) == 1
-    return rows[rows["stands_in_for"].isin(of) & whole]
+    return usual(rows[rows["stands_in_for"].isin(of) & whole])
 
 
 def run_ids(statistic: dict, measured: Measured, datasets: tuple[str, ...]) -> list[str]:

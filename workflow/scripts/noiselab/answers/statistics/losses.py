@@ -5,6 +5,7 @@ from itertools import product
 import pandas as pd
 
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.pairs import each_once
 from noiselab.answers.rulers import LOSSES, lost, published_floor
 from noiselab.answers.statistics.evidence import (
     Kind,
@@ -32,7 +33,7 @@ def _loss_rulers(rows: pd.DataFrame, score: str) -> dict[str, Ruled]:
     ):
         chosen = rows[rows["metric"] == metric]
         if len(chosen) and chosen["value"].notna().all():
-            unit = chosen["unit"].iloc[0]
+            unit = each_once(chosen)["unit"].iloc[0]
             rulers[name] = Ruled(seeds_estimate(chosen), unit)
             if chosen["floor"].notna().all():
                 rulers[f"{name}, above the floor"] = Ruled(seeds_estimate(chosen, True), unit)
