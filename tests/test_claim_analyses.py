@@ -1,5 +1,7 @@
 """Claims on analyses, against closed forms and simulation."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,66 @@ def test_the_share_of_trainings_that_diverge():
         None,
         "nothing was trained with so small a batch",
     )
+
+
+def test_a_training_that_experiments_share_diverges_once():
+    """Three experiments with one training each that diverged, of which two share one."""
+    frames = {
+        name: pd.DataFrame(
+            [
+                row(name, "openwebtext", "nll", np.nan, run_id=run, reason="training diverged"),
+                row(name, "openwebtext", "nll", 3.0, run_id=f"{name}/b", seed=1),
+            ]
+        )
+        for name, run in (("figure1_runs", "a"), ("table7", "a"), ("batch_ablation_text", "c"))
+    }
+    assert the_test("divergence", Measured("paper", frames))["value"] == pytest.approx(100 * 2 / 5)
+
+
+def values_at(experiment, of, metric, clean, noisy, **more):
+    """Rows of a metric: seed -> value of the clean runs and at r = 1; not a number: diverged."""
+    rows = [
+        row(experiment, of, metric, value, ratio=ratio, seed=seed, half=1.0, **more)
+        | ({"reason": "training diverged"} if np.isnan(value) else {})
+        for ratio, values in ((0.0, clean), (1.0, noisy))
+        for seed, value in values.items()
+    ]
+    return Measured("lab", {experiment: pd.DataFrame(rows)})
+
+
+CLEAN, NOISY = {0: 50.0, 1: 60.0, 2: 70.0, 3: 90.0}, {3: 81.0, 1: 57.0, 5: 1.0, 0: 49.0}
+PAIRS = np.array([50.0, 60.0, 90.0]), np.array([49.0, 57.0, 81.0])
+
+
+@pytest.mark.parametrize(
+    ("claim", "experiment", "of", "metric", "expected"),
+    [
+        ("training_accuracy_falls", "table8", "imagenet1000", "train_accuracy", np.subtract),
+        ("images_stay_good", "table1", "cifar10", "fid", lambda b, a: 100 * (b / a - 1)),
+    ],
+)
+def test_seeds_that_both_have_are_compared_with_the_clean_run(
+    claim, experiment, of, metric, expected
+):
+    def tested(noisy):
+        statistic = PUBLISHED["claims"][claim]["statistic"]
+        measured = values_at(experiment, of, metric, CLEAN, noisy)
+        (test,) = claims.STATISTICS[statistic["kind"]].tests(statistic, measured)
+        json.dumps(decided(measured, claim), allow_nan=False)
+        return test
+
+    changes = expected(PAIRS[1], PAIRS[0])
+    test = tested(NOISY)
+    low, high = scipy_stats.t.interval(0.95, 2, changes.mean(), scipy_stats.sem(changes))
+    (ruled,) = test.by_ruler.values()
+    assert ruled.estimate[:3] == pytest.approx((changes.mean(), low, high))
+    assert (test.seeds, test.interval_seeds or test.seeds, test.reason) == (3, 3, None)
+    for noisy, reason in (
+        (NOISY | {1: np.nan}, "training diverged"),
+        ({7: 50.0, 8: 60.0}, "no seed that both sides have"),
+    ):
+        test = tested(noisy)
+        assert (test.by_ruler, test.reason) == ({}, reason)
 
 
 def test_a_shift_is_paired_by_seed():

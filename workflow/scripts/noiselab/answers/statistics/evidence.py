@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from noiselab.answers.pairs import usual
+from noiselab.answers.pairs import same_seeds, usual
 from noiselab.measures.hypotheses import Sides
 from noiselab.measures.statistics import Estimate
 
@@ -119,6 +119,23 @@ def analysis_rows(rows: pd.DataFrame | None, of: str) -> Iterator[tuple[str, pd.
     """(data set, its rows) of an analysis."""
     if rows is not None:
         yield from rows[rows["stands_in_for"] == of].groupby("dataset", sort=False)
+
+
+def compared(first: pd.DataFrame, second: pd.DataFrame) -> tuple[tuple, str | None]:
+    """The rows of both sides whose seeds both have, and why there is no number, if there is none:
+    a training of either side has no value, or no seed is on both.
+
+    first, second: of one metric, data set and noise. NoiselabError: a seed has several trainings.
+    """
+    sides = same_seeds(first, second)
+    alone = None if len(sides[0]) else "no seed that both sides have"
+    return sides, unknown(first) or unknown(second) or alone
+
+
+def unknown(rows: pd.DataFrame) -> str | None:
+    """Why rows have no number together: a training has none. None: all have one."""
+    lost = rows[rows["value"].isna()]
+    return (missing_reason(lost) or "a training has no value") if len(lost) else None
 
 
 def missing_reason(rows: pd.DataFrame) -> str | None:

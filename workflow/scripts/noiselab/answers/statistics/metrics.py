@@ -1,8 +1,11 @@
 """Single metrics: the largest over the noise ratios, the change against the clean run, and whether
 there is one at all, as a training may diverge."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
+from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES
 from noiselab.answers.statistics.evidence import (
     Kind,
@@ -10,6 +13,7 @@ from noiselab.answers.statistics.evidence import (
     Ruled,
     Tested,
     Tests,
+    compared,
     experiment_rows,
     missing_reason,
 )
@@ -18,7 +22,6 @@ from noiselab.measures import scores
 from noiselab.measures.statistics import (
     NONE,
     Estimate,
-    difference,
     over_seeds,
     wilson_interval,
 )
@@ -47,44 +50,45 @@ def _largest_tests(statistic: dict, measured: Measured) -> Tests:
 def _change_tests(statistic: dict, measured: Measured) -> Tests:
     """Relative change of a metric against the clean run of the same seed. It has an interval over
     seeds alone: a Fréchet distance is one number for all images."""
-    rows, metric = (
-        experiment_rows(measured, statistic["experiment"], statistic["of"]),
-        statistic["metric"],
-    )
-    for dataset, own in rows.groupby("dataset", sort=False):
-        seeds = own["seed"].nunique()
-        values = own[own["metric"] == metric].pivot_table(
-            index="seed", columns="noise_ratio", values="value"
-        )
-        if not {0, statistic["noise_ratio"]} <= set(values):
-            yield Tested((dataset,), seeds, {}, f"{NAMES[metric]} was not measured")
+    name = NAMES[statistic["metric"]]
+    for dataset, clean, noisy in _against_clean(statistic, measured):
+        if not (len(clean) and len(noisy)):
+            yield Tested((dataset,), 0, {}, f"{name} was not measured")
             continue
-        change = 100 * (values[statistic["noise_ratio"]] / values[0] - 1)
-        estimate = over_seeds(list(change), NONE)
-        reason = "one seed gives no interval" if seeds == 1 else None
-        yield Tested((dataset,), seeds, {NAMES[metric]: Ruled(estimate, "%")}, reason)
+        (before, after), reason = compared(clean, noisy)
+        if reason:
+            yield Tested((dataset,), len(before), {}, reason)
+            continue
+        change = 100 * (after["value"].to_numpy() / before["value"].to_numpy() - 1)
+        reason = "one seed gives no interval" if len(change) == 1 else None
+        ruled = Ruled(over_seeds(list(change), NONE), "%")
+        yield Tested((dataset,), len(change), {name: ruled}, reason)
 
 
 def _shift_tests(statistic: dict, measured: Measured) -> Tests:
     """A metric minus that of the clean run, paired by seed; of one seed, with the interval over
     test items as if both were independent."""
-    rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
-    rows = rows[rows["metric"] == statistic["metric"]]
-    for dataset, own in rows.groupby("dataset", sort=False):
-        clean, noisy = (
-            own[own["noise_ratio"] == ratio].sort_values("seed")
-            for ratio in (0, statistic["noise_ratio"])
-        )
+    for dataset, clean, noisy in _against_clean(statistic, measured):
         if len(noisy) == 0:
             continue
-        known = clean["value"].notna().all() and noisy["value"].notna().all()
-        if not known or list(clean["seed"]) != list(noisy["seed"]):
-            yield Tested((dataset,), len(noisy), {}, missing_reason(noisy) or "no clean run")
+        sides, reason = compared(clean, noisy)
+        if reason:
+            reason = reason if len(clean) else "no clean run"
+            yield Tested((dataset,), len(sides[0]), {}, reason)
             continue
-        change = difference(seeds_estimate(noisy), seeds_estimate(clean))
-        if len(noisy) > 1:
-            change = over_seeds(list(noisy["value"].to_numpy() - clean["value"].to_numpy()), None)
-        yield Tested((dataset,), len(noisy), {"absolute": Ruled(change, own["unit"].iloc[0])})
+        ruled = Ruled(contrast(*sides).effect, noisy["unit"].iloc[0])
+        yield Tested((dataset,), len(sides[0]), {"absolute": ruled})
+
+
+def _against_clean(
+    statistic: dict, measured: Measured
+) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """(data set, rows of the clean runs, of those at the noise ratio) of a metric."""
+    rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
+    for dataset, own in rows.groupby("dataset", sort=False):
+        own = own[own["metric"] == statistic["metric"]]
+        ratios = (0, statistic["noise_ratio"])
+        yield dataset, *(own[own["noise_ratio"] == ratio] for ratio in ratios)
 
 
 def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
@@ -93,6 +97,8 @@ def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
     found = [experiment_rows(measured, name, statistic["of"]) for name in statistic["experiments"]]
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else found[0]
     rows = rows[rows["metric"] == statistic["metric"]]
+    if "run_id" in rows:  # experiments may share trainings
+        rows = rows.drop_duplicates("run_id")
     for dataset, own in rows.groupby("dataset", sort=False):
         noisy = own[own["noise_ratio"] >= statistic["noise_ratio"]]
         if len(noisy) == 0:
