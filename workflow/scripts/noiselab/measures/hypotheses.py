@@ -40,6 +40,12 @@ def sides(value, low, high, bound, degrees) -> Sides:
     return Sides(stats.t.sf(t, degrees), stats.t.cdf(t, degrees))
 
 
+def without_spread(low, high, degrees):
+    """Whether an interval of Student's t has no width: few equal values do not show how much others
+    would differ, and are not certain. bool."""
+    return np.isfinite(degrees) & np.isclose(low, high, rtol=1e-9, atol=1e-12)
+
+
 def sign_sides(low, high, bound: float) -> Sides:
     """p-values of the median of values of which only two ends are known, float [n] each, against a
     bound: the sign test. What may be on either side of it speaks for neither."""

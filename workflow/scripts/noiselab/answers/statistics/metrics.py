@@ -7,6 +7,7 @@ import pandas as pd
 
 from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.pairs import each_once
 from noiselab.answers.statistics.evidence import (
     Kind,
     Measured,
@@ -15,8 +16,9 @@ from noiselab.answers.statistics.evidence import (
     Tests,
     compared,
     experiment_rows,
-    missing_reason,
+    unknown,
 )
+from noiselab.answers.statistics.extremes import extreme
 from noiselab.answers.tables import seeds_estimate
 from noiselab.measures import scores
 from noiselab.measures.statistics import (
@@ -28,23 +30,20 @@ from noiselab.measures.statistics import (
 
 
 def _largest_tests(statistic: dict, measured: Measured) -> Tests:
-    """The largest of a metric over the noise ratios, less its bias where that is known; each end of
-    the interval is the largest."""
+    """The largest of a metric over the noise ratios, less its bias where that is known."""
     rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
     rows = rows[(rows["metric"] == statistic["metric"]) & (rows["noise_ratio"] != 0)]
     if "bias" in rows:
         ends = ["value", "ci_low", "ci_high"]
         rows = rows.assign(**{end: rows[end] - rows["bias"].fillna(0) for end in ends})
     for dataset, own in rows.groupby("dataset", sort=False):
-        if own["value"].isna().any():
-            yield Tested((dataset,), own["seed"].nunique(), {}, missing_reason(own))
+        if reason := unknown(own):
+            yield Tested((dataset,), own["seed"].nunique(), {}, reason)
             continue
-        cells = [seeds_estimate(cell) for _, cell in own.groupby("error_rate", dropna=False)]
-        ends = zip(*(cell[:3] for cell in cells), strict=True)
-        value, low, high = (None if None in end else max(end) for end in ends)
-        estimate = Estimate(value, low, high, cells[0].interval)
-        ruled = {"largest": Ruled(estimate, own["unit"].iloc[0])}
-        yield Tested((dataset,), own["seed"].nunique(), ruled)
+        rates = [each_once(rate) for _, rate in own.groupby("error_rate", dropna=False)]
+        cells = [(seeds_estimate(rate), len(rate)) for rate in rates]
+        found = extreme(cells, own["unit"].iloc[0])
+        yield found.tested(dataset, {"largest": found.ruled})
 
 
 def _change_tests(statistic: dict, measured: Measured) -> Tests:
