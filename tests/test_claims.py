@@ -336,3 +336,19 @@ def test_settings_of_a_grid_are_no_seeds():
     both = pd.concat([measured.metrics["table2"]] * 2)
     with pytest.raises(NoiselabError, match="digits: 2 trainings of seed 0 would count as several"):
         the_test("classifiers_decline", Measured("quick", {"table2": both}))
+
+
+def test_trainings_of_one_value_decide_nothing():
+    """By no ruler; the number and its interval are shown, and others of the study are tested."""
+    keys = {"of": "cifar10", "unit": "points"}
+    rows = [row("table2", "digits", "accuracy", 97.0, ratio=0.0, seed=s, half=1) for s in (0, 1)]
+    rows = [r | {"stands_in_for": "cifar10"} for r in rows]
+    rows += [
+        row("table2", "digits", "accuracy_drop", 20.0, seed=s, floor=s / 10, **keys) for s in (0, 1)
+    ]
+    test = the_test("classifiers_decline", Measured("quick", {"table2": pd.DataFrame(rows)}))
+    assert [test[k] for k in NUMBERS] == [20.0, 20.0, 20.0]
+    assert (test["verdict"], test["p"], test["p_holm"]) == (UNDECIDED, None, None)
+    assert test["reason"] == "trainings of one value do not show how much others would differ"
+    (above,) = [r for r in test["rulers"] if r["ruler"] == "absolute, above the floor"]
+    assert above["p_holm"] == above["p"] > 0
