@@ -19,7 +19,7 @@ from noiselab.answers.statistics.evidence import (
     unknown,
 )
 from noiselab.answers.tables import seeds_estimate
-from noiselab.measures.statistics import NONE, Estimate, over_seeds
+from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
 
 COLUMNS = {
     "dilution": "rise of the clean run's NLL where it has seen as few clean tokens",
@@ -34,7 +34,8 @@ ONE_SEED = "one seed gives no interval"
 
 
 def _at_share_tests(statistic: dict, measured: Measured) -> Tests:
-    """A metric at a noise share; minus that of another experiment, paired by seed."""
+    """A metric at a noise share; minus that of another experiment, paired by seed, or of both as
+    independent where they have one seed in common."""
     share, minus = statistic["share"], statistic.get("minus")
     per_share = statistic.get("per_share", False)
     own = _metric(measured, statistic["experiment"], statistic)
@@ -47,8 +48,12 @@ def _at_share_tests(statistic: dict, measured: Measured) -> Tests:
             sides, reason = compared(against, rows)
         else:
             continue
+        pairs = len(sides[0])
+        if pairs == 1 and against is not None:
+            sides = (against, rows)  # of one pair no spread is known, of both sides one may be
         rulers = {} if reason else _at_share(sides, 100 * share if per_share else 1, per_share)
-        yield Tested((dataset,), len(sides[0]), rulers, reason)
+        several = [len(side) for side in sides if len(side) > 1]
+        yield Tested((dataset,), pairs, rulers, reason, min(several, default=pairs))
 
 
 def _at_share(sides: tuple[pd.DataFrame, ...], scale: float, per_share: bool) -> dict[str, Ruled]:
@@ -72,7 +77,10 @@ def _metric(measured: Measured, experiment: str, statistic: dict) -> pd.DataFram
 def _estimate(sides: tuple[pd.DataFrame, ...], above_floor: bool = False) -> Estimate:
     if len(sides) == 1:
         return seeds_estimate(sides[0], above_floor)
-    return contrast(*sides, above_floor).effect
+    first, second = sides
+    if list(first["seed"]) == list(second["seed"]):
+        return contrast(first, second, above_floor).effect
+    return difference(*(seeds_estimate(side, above_floor) for side in (second, first)))
 
 
 def _scaled(estimate: Estimate, scale: float) -> Estimate:
