@@ -124,3 +124,13 @@ def test_the_spectrum_has_every_family_that_was_run():
     last = table[(table["dataset"] == "cifar10") & (table["noise_ratio"] == 1.0)].iloc[0]
     assert last["ours"] == pytest.approx(last["published"])
     assert last["excess"] == pytest.approx(7.16, abs=0.01)
+
+
+def test_a_difference_that_is_the_same_in_all_seeds_is_not_called():
+    sides = {
+        name: pd.DataFrame([row(name, "digits", "accuracy", v, seed=s) for s in range(3)])
+        for name, v in (("table2", 90.0), ("audit_schedule", 80.0))
+    }
+    found = audit.audit_table(config.audit(), sides, None).iloc[0]
+    assert (found["effect"], found["effect_low"], found["effect_high"]) == (-10, -10, -10)
+    assert found["says"] == "trainings of one value do not show how much others would differ"

@@ -1,5 +1,7 @@
 """Claims on analyses, against closed forms and simulation."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,11 @@ from scipy import stats as scipy_stats
 from claim_rows import PUBLISHED, decided, gradients, row, the_test
 from noiselab.answers import claims, verdicts
 from noiselab.answers.claims import Measured
-from noiselab.answers.rules import FAILS, HOLDS
+from noiselab.answers.multiplicity import WITHOUT_SPREAD, degrees
+from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, outcome
+from noiselab.answers.statistics.extremes import extreme
 from noiselab.measures import statistics as stats
+from noiselab.measures.statistics import Estimate
 
 NUMBERS = ("value", "ci_low", "ci_high")
 CLOSED_FORMS = ("information_maximum", "information_falls_with_classes")  # need no run
@@ -99,6 +104,66 @@ def test_the_share_of_trainings_that_diverge():
     )
 
 
+def test_a_training_that_experiments_share_diverges_once():
+    """Three experiments with one training each that diverged, of which two share one."""
+    frames = {
+        name: pd.DataFrame(
+            [
+                row(name, "openwebtext", "nll", np.nan, run_id=run, reason="training diverged"),
+                row(name, "openwebtext", "nll", 3.0, run_id=f"{name}/b", seed=1),
+            ]
+        )
+        for name, run in (("figure1_runs", "a"), ("table7", "a"), ("batch_ablation_text", "c"))
+    }
+    assert the_test("divergence", Measured("paper", frames))["value"] == pytest.approx(100 * 2 / 5)
+
+
+def values_at(experiment, of, metric, clean, noisy, **more):
+    """Rows of a metric: seed -> value of the clean runs and at r = 1; not a number: diverged."""
+    rows = [
+        row(experiment, of, metric, value, ratio=ratio, seed=seed, half=1.0, **more)
+        | ({"reason": "training diverged"} if np.isnan(value) else {})
+        for ratio, values in ((0.0, clean), (1.0, noisy))
+        for seed, value in values.items()
+    ]
+    return Measured("lab", {experiment: pd.DataFrame(rows)})
+
+
+CLEAN, NOISY = {0: 50.0, 1: 60.0, 2: 70.0, 3: 90.0}, {3: 81.0, 1: 57.0, 5: 1.0, 0: 49.0}
+PAIRS = np.array([50.0, 60.0, 90.0]), np.array([49.0, 57.0, 81.0])
+
+
+@pytest.mark.parametrize(
+    ("claim", "experiment", "of", "metric", "expected"),
+    [
+        ("training_accuracy_falls", "table8", "imagenet1000", "train_accuracy", np.subtract),
+        ("images_stay_good", "table1", "cifar10", "fid", lambda b, a: 100 * (b / a - 1)),
+    ],
+)
+def test_seeds_that_both_have_are_compared_with_the_clean_run(
+    claim, experiment, of, metric, expected
+):
+    def tested(noisy):
+        statistic = PUBLISHED["claims"][claim]["statistic"]
+        measured = values_at(experiment, of, metric, CLEAN, noisy)
+        (test,) = claims.STATISTICS[statistic["kind"]].tests(statistic, measured)
+        json.dumps(decided(measured, claim), allow_nan=False)
+        return test
+
+    changes = expected(PAIRS[1], PAIRS[0])
+    test = tested(NOISY)
+    low, high = scipy_stats.t.interval(0.95, 2, changes.mean(), scipy_stats.sem(changes))
+    (ruled,) = test.by_ruler.values()
+    assert ruled.estimate[:3] == pytest.approx((changes.mean(), low, high))
+    assert (test.seeds, test.interval_seeds or test.seeds, test.reason) == (3, 3, None)
+    for noisy, reason in (
+        (NOISY | {1: np.nan}, "training diverged"),
+        ({7: 50.0, 8: 60.0}, "no seed that both sides have"),
+    ):
+        test = tested(noisy)
+        assert (test.by_ruler, test.reason) == ({}, reason)
+
+
 def test_a_shift_is_paired_by_seed():
     values = {0: [90.0, 91.0], 1.0: [60.0, 65.0]}
     rows = [
@@ -160,8 +225,97 @@ def test_the_largest_kl_is_without_its_bias():
     rows.append(row("table13", "digits", "accuracy", 97.0, of="cifar10", ratio=0.0, half=1))
     test = the_test("marginal_is_learned", Measured("quick", {"table13": pd.DataFrame(rows)}))
     assert test["value"] == pytest.approx(2e-4)
-    assert (test["ci_low"], test["ci_high"]) == pytest.approx((1.5e-4, 2.5e-4))
+    # Below: 95 % of both together; above: of each.
+    low = 2e-4 - 5e-5 * scipy_stats.norm.isf(0.0125) / scipy_stats.norm.isf(0.025)
+    assert (test["ci_low"], test["ci_high"]) == pytest.approx((low, 2.5e-4))
     assert test["verdict"] == HOLDS
     older = pd.DataFrame(rows).drop(columns="bias")
     test = the_test("marginal_is_learned", Measured("quick", {"table13": older}))
     assert test["verdict"] == FAILS
+
+
+# ------------------------------------------------------------------ extremes of several cells
+
+
+def drawn_largest(rng):
+    """The largest of four noise ratios that are all 0, five seeds each."""
+    rows = [
+        row("table13", "cifar10", "kl", rng.normal(), ratio=r, seed=s)
+        for r in (0.1, 0.3, 0.5, 1.0)
+        for s in range(5)
+    ]
+    return {"kind": "largest", "experiment": "table13", "metric": "kl", "of": "cifar10"}, Measured(
+        "quick", {"table13": pd.DataFrame(rows)}
+    )
+
+
+def drawn_ratio(rng):
+    """Three seeds of five batch sizes, at which noisy and clean losses spread as much."""
+    frame = pd.DataFrame(
+        {"seed": s, "batch_size": b, "noise_ratio": r, "std": rng.normal(size=100).std(ddof=1)}
+        for s in range(3)
+        for b in (2, 4, 8, 16, 32)
+        for r in (0.0, 1.0)
+    ).assign(macro_batches=100, dataset="d", stands_in_for="openwebtext")
+    return {"kind": "spread_ratio", "of": "openwebtext"}, Measured("q", {}, stability=frame)
+
+
+def drawn_growth(rng):
+    """Three seeds of four error rates, at which sums all grow 1.71 times with the batch."""
+    frame = pd.DataFrame(
+        {"seed": s, "error_rate": e, "batch_size": b, "protocol": "tokens"}
+        | {"norm_clean": np.exp(rng.normal(0, 0.02)) * growth, "norm_clean_se": 0.02}
+        for s in range(3)
+        for e in (0.1, 0.3, 0.5, 0.7)
+        for b, growth in ((32, 1.0), (64, 1.71))
+    ).assign(dataset="d", stands_in_for="openwebtext")
+    statistic = {"kind": "growth", "metric": "norm_clean", "of": "openwebtext"}
+    return statistic, Measured("q", {}, gradients=frame)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "rule"),
+    [
+        (drawn_largest, {"at_most": 0}),
+        (drawn_ratio, {"at_most": 1}),
+        (drawn_growth, {"at_least": 1.71}),
+    ],
+)
+def test_an_extreme_at_the_bound_is_seldom_called(drawn, rule):
+    """Not more often than one in twenty, in both directions together."""
+    rng, called = np.random.default_rng(0), []
+    for _ in range(400):
+        statistic, measured = drawn(rng)
+        (test,) = claims.STATISTICS[statistic["kind"]].tests(statistic, measured)
+        estimate, _, own = next(iter(test.by_ruler.values()))
+        free = degrees(estimate.interval, test.interval_seeds)
+        found = outcome(rule, estimate, free, test=own)
+        assert (found.p < 0.05) == (found.verdict != UNDECIDED)
+        called.append(found.verdict)
+    assert called.count(FAILS) / 400 <= 0.04
+    assert (400 - called.count(UNDECIDED)) / 400 <= 0.05
+
+
+def test_an_extreme_is_that_of_the_cells_and_tested_by_each():
+    """Normal cells by hand: all of them have to be below, one of them above by three at once."""
+    values = np.array([0.3, 1.0, -2.0])
+    cells = [(Estimate(v, v - 1.96, v + 1.96, "t_items"), 1) for v in values]
+    for pick, sign in ((max, 1), (min, -1)):
+        found = extreme(cells, "", pick)
+        assert found.ruled.estimate.value == pick(values)
+        for bound in (-3.0, -1.0, 0.5, 2.0, 5.0):
+            away = sign * (values - bound) * scipy_stats.norm.isf(0.025) / 1.96
+            beyond = min(1, 3 * scipy_stats.norm.sf(away).min())
+            within = scipy_stats.norm.cdf(away).max()
+            assert found.ruled.test(bound)[::sign] == pytest.approx((beyond, within))
+    one = extreme(cells[:1], "").ruled.estimate
+    assert one[:3] == pytest.approx(cells[0][0][:3])
+
+
+def test_an_extreme_of_cells_without_a_spread_has_no_interval():
+    cells = [(Estimate(1.0, 0.5, 1.5, "t_seeds"), 3), (Estimate(0.9, 0.9, 0.9, "t_seeds"), 3)]
+    found = extreme(cells, "")
+    assert (found.ruled.estimate.ci_low, found.reason) == (None, WITHOUT_SPREAD)
+    assert extreme([*cells, (Estimate(0.0, None, None, "none"), 1)], "").reason.startswith("not ev")
+    lost = extreme(cells[:1], "").ruled.estimate
+    assert lost.ci_high == pytest.approx(1.5)

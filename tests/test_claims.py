@@ -20,6 +20,7 @@ from noiselab.answers.claims import NOT_ASKED, NOT_DECIDABLE, Measured
 from noiselab.answers.competence import WEAK
 from noiselab.answers.rulers import LOSSES
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule
+from noiselab.errors import NoiselabError
 from noiselab.measures import statistics as stats
 from noiselab.measures.statistics import Estimate
 from noiselab.planning import config
@@ -291,3 +292,63 @@ def test_three_trainings_of_one_claim_are_tested_with_two_degrees_of_freedom():
     assert test["verdict"] == HOLDS
     assert test["p"] == pytest.approx(scipy_stats.ttest_1samp(values, 0).pvalue)
     assert test["detectable"] > 0
+
+
+@pytest.mark.parametrize("side", ["noisy", "clean"])
+def test_a_training_that_diverged_leaves_no_number(side):
+    """Its seed has no loss; the others are not the whole."""
+    keys = {"of": "cifar10", "unit": "points"}
+    lost = {"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "reason": "training diverged"}
+    rows = []
+    for seed in range(5):
+        gone = lost if seed > 2 else {}
+        clean = row("table2", "digits", "accuracy", 97.0, ratio=0.0, seed=seed, half=1, **keys)
+        rows.append(clean | (gone if side == "clean" else {}))
+        for metric in ("accuracy_drop", "accuracy_relative_drop"):
+            rows.append(row("table2", "digits", metric, 9.0 + seed, seed=seed, **keys) | gone)
+    test = the_test("classifiers_decline", Measured("quick", {"table2": pd.DataFrame(rows)}))
+    assert (test["value"], test["p"]) == (None, None)
+    weak = "digits: its clean score was not measured"  # which the gate says
+    assert test["verdict"] == (UNDECIDED if side == "noisy" else WEAK)
+    assert test["reason"] == ("training diverged" if side == "noisy" else weak)
+    noise = PUBLISHED["table10"]["corruption"]
+    other = [r | {"value": 20.0, "reason": None, "corruption": noise} for r in rows]
+    metrics = {"table2": pd.DataFrame(rows), "table10": pd.DataFrame(other)}
+    test = the_test("structured_noise_is_worse", Measured("quick", metrics))
+    assert test["value"] is None
+    assert ("training diverged" if side == "noisy" else weak) in test["reason"]
+
+
+def test_settings_of_a_grid_are_no_seeds():
+    """The claim is about the usual setting, of which there is one training."""
+    keys = {"of": "cifar10", "unit": "points", "half": 0.5}
+    rows = [row("table2", "digits", "accuracy", 97.0, ratio=0.0, **keys)]
+    for batch, pace in ((4, 1), (1, 1), (1, 2)):
+        grid = {"batch_multiplier": batch, "learning_rate_multiplier": pace}
+        value = 5.0 + batch + pace
+        rows.append(row("table2", "digits", "accuracy_drop", value, **keys, **grid))
+        clean = row("table2", "digits", "accuracy", 11.0, ratio=0.0, **keys, **grid)
+        rows += [clean] if pace == 2 else []
+    measured = Measured("quick", {"table2": pd.DataFrame(rows)})
+    test = the_test("classifiers_decline", measured)
+    assert (test["value"], test["interval"], test["seeds"]) == (7.0, "t_items", 1)
+    assert test["verdict"] == HOLDS  # by the gate's accuracy of 97 %, too
+    both = pd.concat([measured.metrics["table2"]] * 2)
+    with pytest.raises(NoiselabError, match="digits: 2 trainings of seed 0 would count as several"):
+        the_test("classifiers_decline", Measured("quick", {"table2": both}))
+
+
+def test_trainings_of_one_value_decide_nothing():
+    """By no ruler; the number and its interval are shown, and others of the study are tested."""
+    keys = {"of": "cifar10", "unit": "points"}
+    rows = [row("table2", "digits", "accuracy", 97.0, ratio=0.0, seed=s, half=1) for s in (0, 1)]
+    rows = [r | {"stands_in_for": "cifar10"} for r in rows]
+    rows += [
+        row("table2", "digits", "accuracy_drop", 20.0, seed=s, floor=s / 10, **keys) for s in (0, 1)
+    ]
+    test = the_test("classifiers_decline", Measured("quick", {"table2": pd.DataFrame(rows)}))
+    assert [test[k] for k in NUMBERS] == [20.0, 20.0, 20.0]
+    assert (test["verdict"], test["p"], test["p_holm"]) == (UNDECIDED, None, None)
+    assert test["reason"] == "trainings of one value do not show how much others would differ"
+    (above,) = [r for r in test["rulers"] if r["ruler"] == "absolute, above the floor"]
+    assert above["p_holm"] == above["p"] > 0

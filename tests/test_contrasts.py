@@ -7,6 +7,8 @@ from scipy import stats
 
 from noiselab.answers import layouts, notes, tables
 from noiselab.answers.contrasts import contrast, contrasts_table
+from noiselab.answers.pairs import usual
+from noiselab.errors import NoiselabError
 
 ENTRY = {"label": "people, same matrix", "first": "matrix", "second": "human", "metric": "accuracy"}
 
@@ -119,3 +121,48 @@ def test_a_note_says_which_differences_stay_after_the_correction():
     (note,) = (n for n in notes.notes(table[1:], "desk", "f.") if "Holm" in n)
     assert note.endswith("3 differences: none.")
     assert not any("Holm" in line for line in notes.notes(table[:1], "desk", "f."))
+
+
+def tried(values, name, settings):
+    """Rows of seeds in several settings (batch, learning rate), which are worth so much more."""
+    parts = []
+    for place, (batch, pace) in enumerate(settings):
+        part = rows([v + 10 * batch * (pace or 1) for v in values], values)
+        part = part[part["corruption"] != "none"].assign(
+            batch_multiplier=batch, learning_rate_multiplier=pace, noise_ratio=1.0
+        )
+        parts.append(part.assign(run_id=[f"{name}{place}s{seed}" for seed in part["seed"]]))
+    return pd.concat(parts)
+
+
+SETTINGS = [(1, 1.0), (2, 1.0), (1, 2.0), (4, 0.5)]
+
+
+@pytest.mark.parametrize("second", [SETTINGS, SETTINGS[::-1], SETTINGS[:1], [(1, None)]])
+def test_of_a_grid_the_usual_setting_is_compared(second):
+    """Seeds are paired within it, in whatever order the rows come, and count once."""
+    sides = {
+        "matrix": tried([80.0, 83.0], "a", SETTINGS),
+        "human": tried([81.0, 85.0], "b", second),
+    }
+    table = contrasts_table(sides, [ENTRY])
+    plain = table[table["metric"] == "accuracy_difference"].iloc[0]
+    assert (plain["ours"], plain["n_seeds"]) == (pytest.approx(1.5), 2)
+
+
+def test_the_usual_setting_is_the_least_batch_of_each_noise_and_the_nearest_rate():
+    """A larger batch that all runs of a noise ratio have is no grid."""
+    settings = {0.0: [(1, 0.5), (1, 1), (2, 1)], 1.0: [(12, 0.25), (12, 4), (12, 2), (24, 1)]}
+    own = [
+        {"dataset": "d", "noise_ratio": r, "batch_multiplier": k, "learning_rate_multiplier": p}
+        for r, tried in settings.items()
+        for k, p in tried
+    ]
+    found = usual(pd.DataFrame(own))
+    assert found.iloc[:, 1:].to_numpy().tolist() == [[0, 1, 1], [1, 12, 2]]
+
+
+def test_a_seed_with_several_trainings_is_refused():
+    first = tried([80.0, 83.0], "a", [(1, 0.5), (1, 2.0)])
+    with pytest.raises(NoiselabError, match=r"2 trainings of seed 0 .*\(a0s0, a1s0\).*have 1 am"):
+        contrast(first, rows([80.0], [80.0]))

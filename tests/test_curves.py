@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from noiselab.answers import claims, layouts, stretches
 from noiselab.answers.claims import Measured
@@ -246,6 +247,10 @@ def verdicts(table: pd.DataFrame, *names: str, **changes) -> dict:
 
 
 def test_claims_of_curves_are_decided_by_seeds(table):
+    # Seeds of one value would decide nothing.
+    numbers = ["validation_nll", "rise", "dilution"]
+    other = np.where(table["seed"] == 1, 1 + 1e-7, 1.0)
+    table[numbers] = table[numbers].mul(other, axis=0)
     names = ("smaller_at_equal_clean_tokens", "no_collapse", "noise_is_learned_slowly")
     names += ("gaussian_noise_costs_less", "noise_costs_less_than_its_share")
     found = {name: test for name, (test,) in verdicts(table, *names).items()}
@@ -260,6 +265,48 @@ def test_claims_of_curves_are_decided_by_seeds(table):
     relative = (dilution + 0.0105) / falling(100) / 0.2
     assert found["noise_costs_less_than_its_share"]["value"] == pytest.approx(relative)
     assert {test["seeds"] for test in found.values()} == {2}
+
+
+def at_share(first, second):
+    """The test of the difference at a share, of seed -> value of both experiments."""
+    frames = {
+        name: pd.DataFrame(
+            {"dataset": "d", "stands_in_for": "openwebtext", "metric": "noise_nll", "seed": seed}
+            | {"corruption": name, "error_rate": 0.05, "noise_ratio": 0.05 / 0.95}
+            | {"value": value, "floor": value / 2, "unit": "nats/token", "interval": "t_items"}
+            | {"ci_low": value - 1, "ci_high": value + 1, "source_share": np.nan}
+            | {"reason": "training diverged" if np.isnan(value) else None}
+            for seed, value in values.items()
+        )
+        for name, values in (("a", first), ("b", second))
+    }
+    statistic = {"kind": "at_share", "experiment": "a", "minus": "b", "metric": "noise_nll"}
+    statistic |= {"share": 0.05, "of": "openwebtext"}
+    (test,) = claims.STATISTICS["at_share"].tests(statistic, Measured("quick", frames))
+    return test
+
+
+def test_at_a_share_the_seeds_that_both_have_are_paired():
+    """Two of three pairs of three seeds each: the t has one degree of freedom."""
+    test = at_share({0: 9.0, 2: 3.3, 1: 3.1}, {1: 2.0, 2: 2.1, 3: 2.0})
+    low, high = scipy_stats.t.interval(0.95, 1, 1.15, scipy_stats.sem([1.1, 1.2]))
+    assert test.by_ruler["absolute"].estimate[:3] == pytest.approx((1.15, low, high))
+    above = test.by_ruler["absolute, above the floor"].estimate
+    assert above[:3] == pytest.approx((1.15 / 2, low / 2, high / 2))
+    assert (test.seeds, test.interval_seeds or test.seeds) == (2, 2)
+    one = at_share({2: 3.3}, {2: 2.0})
+    assert one.by_ruler["absolute"].estimate[:3] == pytest.approx(
+        (1.3, 1.3 - np.sqrt(2), 1.3 + np.sqrt(2))
+    )
+    assert (one.seeds, one.interval_seeds) == (1, 1)
+    # Of one pair alone, nothing would show how much trainings differ.
+    several = at_share({0: 3.0, 1: 3.2, 2: 3.4}, {2: 2.0})
+    half = np.hypot(1.0, scipy_stats.t.isf(0.025, 2) * 0.2 / np.sqrt(3))
+    found = several.by_ruler["absolute"].estimate
+    assert found[:3] == pytest.approx((1.2, 1.2 - half, 1.2 + half))
+    assert (several.seeds, several.interval_seeds) == (1, 3)
+    assert at_share({0: 3.0}, {1: 2.0}).reason == "no seed that both sides have"
+    assert at_share({0: 3.0, 1: np.nan}, {0: 2.0, 1: 2.0}).reason == "training diverged"
 
 
 def test_one_seed_gives_no_verdict_of_a_curve(table):

@@ -60,3 +60,10 @@ def test_names_of_files_are_no_patterns(tmp_path):
     (tmp_path / f".ab.{2**22 + 1}.tmp").touch()
     sweep(tmp_path / "[a]b")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_numbers_that_json_does_not_have_can_be_refused(tmp_path):
+    path = tmp_path / "claims.json"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"p": float("nan")}, allow_nan=False)
+    assert not path.exists()

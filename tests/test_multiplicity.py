@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from noiselab.answers import probes
 from noiselab.answers.multiplicity import corrected, degrees
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome
-from noiselab.measures.hypotheses import detectable, holm, holm_levels, sides, sign_sides
+from noiselab.measures.hypotheses import (
+    detectable,
+    holm,
+    holm_levels,
+    sides,
+    sign_sides,
+    without_spread,
+)
 from noiselab.measures.statistics import Estimate, median_interval, t_interval
 from noiselab.planning import config
 
@@ -105,6 +113,18 @@ def test_a_verdict_may_have_the_p_value_of_another_test():
 def test_no_spread_is_certain():
     assert sides(1.0, 1.0, 1.0, 0.0, np.inf) == (0, 1)
     assert sides(0.0, 0.0, 0.0, 0.0, np.inf) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("values", [[20.0, 20.0], [0.1 + 0.2, 0.3, 0.3], [0.0, 0.0]])
+def test_few_equal_values_are_not_certain(values):
+    """A score in steps of 0.1 is often the same in two trainings."""
+    ends = t_interval(values)
+    found = Estimate(np.mean(values), *ends)
+    for rule in ({"at_least": -1}, {"at_most": -1}, {"between": [-1, 50]}, {"above": 25}):
+        assert outcome(rule, found, len(values) - 1) == (UNDECIDED, None)
+    assert sides(*found[:3], -1, len(values) - 1) == (1, 1)
+    assert probes._p(np.array(values)) == 1
+    assert not without_spread(*t_interval([20.0, 20.1])[:2], 1)
 
 
 # ------------------------------------------------------------------ the smallest effect

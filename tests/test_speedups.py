@@ -12,6 +12,7 @@ from noiselab.answers.competence import WEAK
 from noiselab.answers.speedups import speedup, speedups_table
 from noiselab.answers.statistics.evidence import Measured
 from noiselab.answers.tables import run_cell
+from noiselab.errors import NoiselabError
 
 LIMIT = 8000
 
@@ -26,6 +27,21 @@ def rows(values, first_seed=0):
         own | {"run_id": f"r{s}", "seed": s, "value": v, "steps": LIMIT if np.isnan(v) else v}
         for s, v in enumerate(values, first_seed)
     )
+
+
+def test_of_a_grid_the_usual_setting_is_compared():
+    grid = [
+        rows(steps).assign(learning_rate_multiplier=pace, batch_multiplier=1)
+        for pace, steps in ((2.0, [9000.0, 9000]), (1.0, [4000.0, 6000]))
+    ]
+    sides = {
+        "a": pd.concat(grid),
+        "b": pd.concat(grid[::-1]).assign(value=lambda r: r["value"] / 2),
+    }
+    (cell,) = speedups_table(sides, [ENTRY]).to_dict("records")
+    assert (cell["ours"], cell["n_seeds"]) == (pytest.approx(2), 2)
+    with pytest.raises(NoiselabError, match="2 trainings of seed 0 would count as several"):
+        speedup(sides["a"], sides["b"])
 
 
 def interval(ratios):

@@ -30,7 +30,7 @@ def main() -> None:
         _read(arguments.curves),
     )
     content = claims.decide(config.published(arguments.studies), measured)
-    write_json(arguments.out, content)
+    write_json(arguments.out, content, allow_nan=False)
     for suffix, render in verdicts.FORMATS.items():
         write_text(arguments.out.with_suffix(f".{suffix}"), render(content))
     with whole_file(arguments.out.with_suffix(".csv")) as path:

@@ -74,9 +74,11 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, content) -> None:
-    """Write `content` as indented JSON."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+def write_json(path: str | Path, content, allow_nan: bool = True) -> None:
+    """Write `content` as indented JSON. allow_nan: with numbers that JSON does not have, as Python
+    writes them; ValueError where there are any and they are not allowed."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=allow_nan)
+    write_text(path, text + "\n")
 
 
 def save_arrays(path: str | Path, arrays: dict) -> None:

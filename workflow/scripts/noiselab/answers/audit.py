@@ -8,9 +8,10 @@ import pandas as pd
 from noiselab.answers.analysis_tables import with_empty
 from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES, content, number_text, records, true_minus
-from noiselab.answers.multiplicity import effects
+from noiselab.answers.multiplicity import WITHOUT_SPREAD, effects
+from noiselab.answers.pairs import usual
 from noiselab.answers.statistics.gradients import mean_cosine
-from noiselab.measures.hypotheses import ALPHA
+from noiselab.measures.hypotheses import ALPHA, without_spread
 from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
 
 TITLE = "Audit: the published text and the published code side by side"
@@ -50,7 +51,11 @@ def audit_table(
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with what they say after Holm's correction over all of them, and that p-value."""
     table["p_holm"] = p = effects(table, "effect", "effect_low", "effect_high")
-    called = table["says"].where(table["says"] != UNSEEN)
+    ends = (table[f"effect_{end}"].astype(np.float64) for end in ("low", "high"))
+    says = table["says"].astype(object)
+    flat = says.notna() & (says != UNSEEN) & (p == 1) & without_spread(*ends, 1)
+    table["says"] = says = says.mask(flat, WITHOUT_SPREAD)
+    called = says.where((says != UNSEEN) & ~flat)
     alone = called[p > ALPHA].dropna().astype(object)
     only = f"in this row alone, not after the correction for {p.notna().sum()}"
     table.loc[alone.index, "says"] = alone + f" {only}"
@@ -70,7 +75,8 @@ def _compared(entry: dict, metrics: dict, gradients: pd.DataFrame | None) -> Ite
     sides = [metrics.get(entry[side]) for side in ("text", "released")]
     if any(side is None for side in sides):
         return
-    text, released = (side[np.isclose(side["noise_ratio"], entry["noise_ratio"])] for side in sides)
+    ratio = entry["noise_ratio"]
+    text, released = (usual(side[np.isclose(side["noise_ratio"], ratio)]) for side in sides)
     for dataset in dict.fromkeys(released["dataset"]):
         for metric in entry["metrics"]:
             pair = [

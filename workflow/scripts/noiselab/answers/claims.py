@@ -14,7 +14,7 @@ models must have learned something (competence.py).
 from noiselab.answers import competence
 from noiselab.answers.competence import WEAK
 from noiselab.answers.layouts import NAMES
-from noiselab.answers.multiplicity import corrected, degrees
+from noiselab.answers.multiplicity import WITHOUT_SPREAD, corrected, degrees
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED, apply_rule, outcome, rule_text
 from noiselab.answers.statistics import STATISTICS
 from noiselab.answers.statistics.evidence import Measured, Ruled, Tested, run_ids, same_noise
@@ -140,6 +140,7 @@ def _judged(
         return row | dict.fromkeys(keys) | {"verdict": UNDECIDED, "rulers": []}
     first, *others = rulers
     verdict = first["verdict"] if asked else NOT_ASKED
+    row["reason"] = row["reason"] or first.get("reason")
     row["reason"] = row["reason"] if asked else "a level, which other data cannot show"
     return row | {key: first[key] for key in keys} | {"verdict": verdict, "rulers": others}
 
@@ -161,7 +162,9 @@ def _by(name: str, ruled: Ruled, claim: dict, printed: dict, seeds: int | None, 
     free = degrees(estimate.interval, seeds)
     if free is None:
         return found | {"verdict": apply_rule(rule, estimate, smallest), "p": None}
-    return found | outcome(rule, estimate, free, smallest, test)._asdict()
+    own = outcome(rule, estimate, free, smallest, test)
+    silent = own.p is None and estimate.ci_low is not None
+    return found | own._asdict() | ({"reason": WITHOUT_SPREAD} if silent else {})
 
 
 def _verdict_on_paper(claim: dict, wanted: tuple, tests: list, tier: str) -> tuple[str, str]:

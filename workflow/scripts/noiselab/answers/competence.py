@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from noiselab.answers.pairs import usual
 from noiselab.answers.rules import bounds
 from noiselab.answers.statistics.evidence import Measured, experiment_rows
 from noiselab.answers.tables import seeds_estimate
@@ -140,8 +141,7 @@ def _at_gates(
     """Kind -> gate, of those that the data set of the rows has; as for `weaknesses`."""
     dataset = rows["dataset"].iloc[0]
     clean = rows[(rows["noise_ratio"] == 0) & (rows["source_share"].fillna(1) == 1)]
-    clean = clean[clean["batch_multiplier"] == clean["batch_multiplier"].min()]
-    found = {}
+    clean, found = usual(clean), {}
     for kind, limit in limits.items():
         limit = limit.get(dataset, limit.get(DEFAULT)) if isinstance(limit, dict) else limit
         if limit is not None:

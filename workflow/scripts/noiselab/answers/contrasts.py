@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.layouts import NOISES
+from noiselab.answers.pairs import same_seeds, usual
 from noiselab.answers.tables import EXCESS, panel, rate_text, run_cell, seeds_estimate, tidy
 from noiselab.measures.statistics import Estimate, difference, over_seeds
 from noiselab.planning import rates
@@ -22,14 +23,13 @@ class Contrast(NamedTuple):
 
 def contrast(first: pd.DataFrame, second: pd.DataFrame, above_floor: bool = False) -> Contrast:
     """From the rows of one metric, of the seeds that both have, if any: one training is compared
-    with one, and several are paired. above_floor: of value - floor."""
-    both = set(first["seed"]) & set(second["seed"])
-    if both:
-        first, second = (side[side["seed"].isin(both)] for side in (first, second))
-    sides = [side.sort_values("seed") for side in (first, second)]
+    with one, and several are paired. above_floor: of value - floor. NoiselabError: a seed has
+    several trainings."""
+    both = same_seeds(first, second)
+    sides = both if len(both[0]) else (first, second)
     before, after = (seeds_estimate(side, above_floor) for side in sides)
     effect = difference(after, before)
-    if len(both) > 1:
+    if len(both[0]) > 1:
         of_seeds = [s["value"] - s["floor"] if above_floor else s["value"] for s in sides]
         effect = over_seeds(list(of_seeds[1].to_numpy() - of_seeds[0].to_numpy()), None)
     return Contrast(before, after, effect, min(map(len, sides)))
@@ -111,10 +111,10 @@ def _cells(entry: dict, metrics: dict, above_floor: bool) -> list[dict]:
 
 
 def chosen(rows: pd.DataFrame, entry: dict, noisy: bool) -> pd.DataFrame:
-    """Rows of an entry's metric at its noise ratio. Where it names none: of all runs with noise, or
-    of those without."""
+    """Rows of an entry's metric at its noise ratio, in the usual setting. Where it names none: of
+    all runs with noise, or of those without."""
     if "noise_ratio" in entry:
         wanted = rows["noise_ratio"] == entry["noise_ratio"]
     else:
         wanted = (rows["corruption"] != "none") == noisy
-    return rows[(rows["metric"] == entry["metric"]) & wanted]
+    return usual(rows[(rows["metric"] == entry["metric"]) & wanted])

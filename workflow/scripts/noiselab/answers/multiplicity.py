@@ -11,6 +11,8 @@ import pandas as pd
 from noiselab.answers.rules import FAILS, HOLDS, UNDECIDED
 from noiselab.measures.hypotheses import ALPHA, detectable, holm, sides
 
+WITHOUT_SPREAD = "trainings of one value do not show how much others would differ"
+
 
 def corrected(tests: list[dict]) -> None:
     """Correct the verdicts of all tests of a study, and of their other rulers, in place.

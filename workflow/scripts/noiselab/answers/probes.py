@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from noiselab.answers.tables import tidy
-from noiselab.measures.hypotheses import holm, holm_levels
+from noiselab.measures.hypotheses import holm, holm_levels, without_spread
 from noiselab.measures.scores import NONE
 from noiselab.measures.statistics import t_interval
 from noiselab.planning.rates import order
@@ -152,8 +152,8 @@ def _p(values: np.ndarray) -> float | None:
     """None: of a single number, nothing can be said."""
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:
-        return float(values[0] == 0)
+    if without_spread(values.min(), values.max(), len(values) - 1):
+        return 1.0  # they do not show how much others would differ
     return float(stats.ttest_1samp(values, 0).pvalue)
 
 

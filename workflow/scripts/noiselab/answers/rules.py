@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noiselab.measures.hypotheses import Sides, sides
+from noiselab.measures.hypotheses import Sides, sides, without_spread
 from noiselab.measures.statistics import Estimate
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     """A verdict, and the two-sided p-value of it: below 5 % where there is one."""
 
     verdict: str
-    p: float | None
+    p: float | None  # None: it is no test
 
 
 def outcome(
@@ -40,11 +40,13 @@ def outcome(
     smallest_effect: float = 0,
     test: Callable[[float], Sides] | None = None,
 ) -> Outcome:
-    """What an estimate says by itself. degrees: of freedom of its interval's t; test: p-values
-    against a bound, where they are not those of a t."""
+    """What an estimate says by itself; nothing, where it has no interval, or one of few trainings
+    that all have its value. degrees: of freedom of its interval's t; test: p-values against a
+    bound, where they are not those of a t."""
     verdict = apply_rule(rule, estimate, smallest_effect)
-    if estimate.ci_low is None:
-        return Outcome(verdict, None)
+    ends = estimate[1:3]
+    if ends[0] is None or (test is None and without_spread(*ends, degrees)):
+        return Outcome(UNDECIDED, None)
     against = test or partial(sides, *estimate[:3], degrees=degrees)
     inside, outside = _p_values(rule, against, smallest_effect)
     p = {HOLDS: inside, FAILS: outside, UNDECIDED: min(inside, outside)}[verdict]

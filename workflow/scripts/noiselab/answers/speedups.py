@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from noiselab.answers.contrasts import chosen
+from noiselab.answers.pairs import same_seeds
 from noiselab.answers.tables import panel, tidy
 from noiselab.measures.hypotheses import Sides, sign_sides
 from noiselab.measures.scores import NONE
@@ -39,20 +40,18 @@ class Speedup(NamedTuple):
 def speedup(plain: pd.DataFrame, changed: pd.DataFrame) -> Speedup:
     """From rows of the steps to a goal, of the seeds that both have: the geometric mean, or the
     median, with its interval over seeds. value: steps, or not a number; steps: of the whole
-    training."""
-    sides = [side.set_index("seed") for side in (plain, changed)]
-    seeds = sides[0].index.intersection(sides[1].index)
-    values = np.array([side.loc[seeds, "value"] for side in sides], dtype=np.float64)
-    steps = np.array([side.loc[seeds, "steps"] for side in sides], dtype=np.float64)
+    training. NoiselabError: a seed has several trainings."""
+    sides = same_seeds(plain, changed)
+    values, steps = (np.array([s[k] for s in sides], np.float64) for k in ("value", "steps"))
     never = np.isnan(values)
     lost, limit = int(never.any(0).sum()), int(steps[never].max(initial=0))
     # Who never came there is later than who did.
     latest, earliest = np.where(never, np.inf, values), np.where(never, steps, values)
     order = int((latest[1] < earliest[0]).sum()), int((earliest[1] > latest[0]).sum())
-    whole = Speedup(None, "", len(seeds), lost, limit, *order)
+    whole = Speedup(None, "", len(sides[0]), lost, limit, *order)
     if lost:
         return _median(whole, earliest[0] / latest[1], latest[0] / earliest[1])
-    if len(seeds) == 0:
+    if not whole.pairs:
         return whole
     return whole._replace(estimate=geometric_over_seeds(list(values[0] / values[1]), NONE))
 
@@ -121,16 +120,14 @@ def _costs(
     FLOPs of equal networks are as many as the examples that go through them. Seconds are those of
     the training with its evaluations, on whatever machine it had.
     """
-    ends = [side.set_index("seed") for side in (first, second)]
-    seeds = ends[0].index.intersection(ends[1].index)
-    before, after = (side.loc[seeds] for side in ends)
+    before, after = (side.set_index("seed") for side in same_seeds(first, second))
     times = (_step_seconds(after) / _step_seconds(before)).dropna()
     found = {}
     if passes is not None:
         ratios = _step_passes(after, passes) / _step_passes(before, passes)
         value = geometric_over_seeds(list(ratios), NONE).value
         found["step_flops"] = Estimate(value, *NONE)  # counted, so without an interval
-    if len(times) == len(seeds):
+    if len(times) == len(before):
         found["step_seconds"] = geometric_over_seeds(list(times), NONE)
     return found
 

@@ -25,7 +25,8 @@ def sides(value, low, high, bound, degrees) -> Sides:
     """p-values from an estimate with its 95 % interval, which need not be symmetric.
 
     degrees: of freedom of Student's t, infinite for a normal interval. p is below 0.025 where the
-    interval lies wholly on one side of the bound, and only there.
+    interval lies wholly on one side of the bound, and only there; p is 1 of few values without a
+    spread, and where the degrees are infinite, no spread is certain.
     """
     value, low, high, bound = np.broadcast_arrays(*map(np.float64, (value, low, high, bound)))
     critical = stats.t.ppf(0.5 + LEVEL / 2, degrees)
@@ -37,7 +38,14 @@ def sides(value, low, high, bound, degrees) -> Sides:
     down, up = (np.where(equal, 0.0, side) for side in (down, up))
     # Towards a bound below it the lower half of an interval counts, towards one above the upper.
     t = np.where(distance > 0, down, up)
-    return Sides(stats.t.sf(t, degrees), stats.t.cdf(t, degrees))
+    silent = without_spread(low, high, degrees)
+    return Sides(*(np.where(silent, 1.0, p(t, degrees)) for p in (stats.t.sf, stats.t.cdf)))
+
+
+def without_spread(low, high, degrees):
+    """Whether an interval of Student's t has no width: few equal values do not show how much others
+    would differ, and are not certain. bool."""
+    return np.isfinite(degrees) & np.isclose(low, high, rtol=1e-9, atol=1e-12)
 
 
 def sign_sides(low, high, bound: float) -> Sides:

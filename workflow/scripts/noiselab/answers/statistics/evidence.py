@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.pairs import same_seeds, usual
 from noiselab.measures.hypotheses import Sides
 from noiselab.measures.statistics import Estimate
 
@@ -67,13 +68,14 @@ def same_noise(measured: Measured, published: dict) -> Measured:
 
 
 def experiment_rows(measured: Measured, experiment: str, of: str | list[str]) -> pd.DataFrame:
-    """Rows of an experiment's runs on data that are, or stand in for, the paper's `of`."""
+    """Rows of an experiment's runs on data that are, or stand in for, the paper's `of`; of a grid
+    of settings the usual one."""
     of = [of] if isinstance(of, str) else of
     rows = measured.metrics.get(experiment)
     if rows is None:
         return pd.DataFrame(columns=["dataset", "metric", "noise_ratio", "corruption"])
     whole = rows["source_share"].fillna(1) == 1
-    return rows[rows["stands_in_for"].isin(of) & whole]
+    return usual(rows[rows["stands_in_for"].isin(of) & whole])
 
 
 def run_ids(statistic: dict, measured: Measured, datasets: tuple[str, ...]) -> list[str]:
@@ -117,6 +119,23 @@ def analysis_rows(rows: pd.DataFrame | None, of: str) -> Iterator[tuple[str, pd.
     """(data set, its rows) of an analysis."""
     if rows is not None:
         yield from rows[rows["stands_in_for"] == of].groupby("dataset", sort=False)
+
+
+def compared(first: pd.DataFrame, second: pd.DataFrame) -> tuple[tuple, str | None]:
+    """The rows of both sides whose seeds both have, and why there is no number, if there is none:
+    a training of either side has no value, or no seed is on both.
+
+    first, second: of one metric, data set and noise. NoiselabError: a seed has several trainings.
+    """
+    sides = same_seeds(first, second)
+    alone = None if len(sides[0]) else "no seed that both sides have"
+    return sides, unknown(first) or unknown(second) or alone
+
+
+def unknown(rows: pd.DataFrame) -> str | None:
+    """Why rows have no number together: a training has none. None: all have one."""
+    lost = rows[rows["value"].isna()]
+    return (missing_reason(lost) or "a training has no value") if len(lost) else None
 
 
 def missing_reason(rows: pd.DataFrame) -> str | None:

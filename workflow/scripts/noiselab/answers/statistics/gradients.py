@@ -12,6 +12,7 @@ from noiselab.answers.statistics.evidence import (
     Tests,
     analysis_rows,
 )
+from noiselab.answers.statistics.extremes import extreme
 from noiselab.measures.statistics import Estimate, Interval, difference, log_interval, over_seeds
 
 PROTOCOLS = {
@@ -55,19 +56,24 @@ def _growth_tests(statistic: dict, measured: Measured) -> Tests:
     all error rates (of the corrupt sums: largest)."""
     metric = statistic["metric"]
     for dataset, rows in analysis_rows(measured.gradients, statistic["of"]):
-        rulers = {}
+        found = {}
         for protocol, name in PROTOCOLS.items():
             own = rows[(rows["protocol"] == protocol) & rows[metric].notna()]
-            chosen = [
-                EXTREME[metric](_growth(case, metric) for _, case in seed.groupby("error_rate"))
-                for _, seed in own.groupby("seed")
-            ]
-            if chosen:
-                value, error = chosen[0]
-                spread = log_interval(value, error, "t_batches")
-                estimate = over_seeds([growth for growth, _ in chosen], spread)
-                rulers[name] = Ruled(estimate, "factor at twice the batch")
-        yield Tested((dataset,), rows["seed"].nunique(), rulers)
+            cells = [_growth_cell(cell, metric) for _, cell in own.groupby("error_rate")]
+            if cells:
+                found[name] = extreme(cells, "factor at twice the batch", EXTREME[metric])
+        if not found:
+            yield Tested((dataset,), rows["seed"].nunique(), {}, "no such sum in any batch")
+            continue
+        rulers = {name: own.ruled for name, own in found.items()}
+        yield next(iter(found.values())).tested(dataset, rulers)
+
+
+def _growth_cell(cell: pd.DataFrame, metric: str) -> tuple[Estimate, int]:
+    """Growth at an error rate over its seeds, and how many these are; of one seed, over batches."""
+    growths = [_growth(seed, metric) for _, seed in cell.groupby("seed")]
+    spread = log_interval(*growths[0], "t_batches")
+    return over_seeds([growth for growth, _ in growths], spread), len(growths)
 
 
 def _growth(case: pd.DataFrame, metric: str) -> tuple[float, float]:

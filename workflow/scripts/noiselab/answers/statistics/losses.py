@@ -5,6 +5,7 @@ from itertools import product
 import pandas as pd
 
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.pairs import each_once
 from noiselab.answers.rulers import LOSSES, lost, published_floor
 from noiselab.answers.statistics.evidence import (
     Kind,
@@ -21,7 +22,8 @@ from noiselab.planning.rates import error_rate
 
 
 def _loss_rulers(rows: pd.DataFrame, score: str) -> dict[str, Ruled]:
-    """A loss by every ruler, of one data set and noise ratio."""
+    """A loss by every ruler, of one data set and noise ratio. None by a ruler by which one of the
+    trainings has no number: those that diverged would drop out of the mean, the best stay."""
     absolute, relative, _ = LOSSES[score]
     rulers = {}
     for name, metric in (
@@ -29,9 +31,9 @@ def _loss_rulers(rows: pd.DataFrame, score: str) -> dict[str, Ruled]:
         ("absolute", absolute),
         ("per sequence", "sequence_nll_rise"),
     ):
-        chosen = rows[(rows["metric"] == metric) & rows["value"].notna()]
-        if len(chosen):
-            unit = chosen["unit"].iloc[0]
+        chosen = rows[rows["metric"] == metric]
+        if len(chosen) and chosen["value"].notna().all():
+            unit = each_once(chosen)["unit"].iloc[0]
             rulers[name] = Ruled(seeds_estimate(chosen), unit)
             if chosen["floor"].notna().all():
                 rulers[f"{name}, above the floor"] = Ruled(seeds_estimate(chosen, True), unit)
@@ -50,16 +52,17 @@ def _losses_of(part: dict, ratio: float, measured: Measured) -> Tests:
         own = both[both["noise_ratio"] == ratio]
         if len(own) == 0:
             continue
-        rulers, reason = _loss_rulers(own, part["score"]), missing_reason(own)
+        rulers = _loss_rulers(own, part["score"])
+        reason = missing_reason(own[own["metric"].isin(LOSSES[part["score"]][:2])])
         if _at_chance(both, part["score"]):
             rulers, reason = {}, "the clean model is at chance, so it has nothing to lose"
-        yield Tested((dataset,), own["seed"].nunique(), rulers, None if rulers else reason)
+        yield Tested((dataset,), own["seed"].nunique(), rulers, reason)
 
 
 def _at_chance(rows: pd.DataFrame, score: str) -> bool:
     """Whether the clean runs of a data set are no better than guessing a class."""
-    clean = rows[(rows["noise_ratio"] == 0) & (rows["metric"] == score) & rows["value"].notna()]
-    if not LOSSES[score].more_is_better or len(clean) == 0:
+    clean = rows[(rows["noise_ratio"] == 0) & (rows["metric"] == score)]
+    if not LOSSES[score].more_is_better or len(clean) == 0 or clean["value"].isna().any():
         return False
     low = seeds_estimate(clean).ci_low
     return low is not None and low <= 100 / clean["classes"].iloc[0]
@@ -67,7 +70,8 @@ def _at_chance(rows: pd.DataFrame, score: str) -> bool:
 
 def _loss_tests(statistic: dict, measured: Measured) -> Tests:
     for test in _losses_of(statistic, statistic["noise_ratio"], measured):
-        yield test._replace(by_ruler=_first(statistic["ruler"], test.by_ruler))
+        rulers = _first(statistic["ruler"], test.by_ruler)
+        yield test._replace(by_ruler=rulers, reason=None if rulers else test.reason)
 
 
 def _difference_tests(statistic: dict, measured: Measured) -> Tests:
@@ -80,8 +84,8 @@ def _difference_tests(statistic: dict, measured: Measured) -> Tests:
             if name in b.by_ruler and a.by_ruler[name].unit == b.by_ruler[name].unit
         }
         datasets = tuple(dict.fromkeys(a.datasets + b.datasets))
-        reason = a.reason or b.reason
         rulers = _first(statistic["ruler"], rulers)
+        reason = None if rulers else a.reason or b.reason
         seeds = a.seeds, b.seeds
         # An interval of one training has a kind of its own.
         of_interval = min((n for n in seeds if n > 1), default=1)

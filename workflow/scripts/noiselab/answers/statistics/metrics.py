@@ -1,90 +1,93 @@
 """Single metrics: the largest over the noise ratios, the change against the clean run, and whether
 there is one at all, as a training may diverge."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
+from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.pairs import each_once
 from noiselab.answers.statistics.evidence import (
     Kind,
     Measured,
     Ruled,
     Tested,
     Tests,
+    compared,
     experiment_rows,
-    missing_reason,
+    unknown,
 )
+from noiselab.answers.statistics.extremes import extreme
 from noiselab.answers.tables import seeds_estimate
 from noiselab.measures import scores
 from noiselab.measures.statistics import (
     NONE,
     Estimate,
-    difference,
     over_seeds,
     wilson_interval,
 )
 
 
 def _largest_tests(statistic: dict, measured: Measured) -> Tests:
-    """The largest of a metric over the noise ratios, less its bias where that is known; each end of
-    the interval is the largest."""
+    """The largest of a metric over the noise ratios, less its bias where that is known."""
     rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
     rows = rows[(rows["metric"] == statistic["metric"]) & (rows["noise_ratio"] != 0)]
     if "bias" in rows:
         ends = ["value", "ci_low", "ci_high"]
         rows = rows.assign(**{end: rows[end] - rows["bias"].fillna(0) for end in ends})
     for dataset, own in rows.groupby("dataset", sort=False):
-        if own["value"].isna().any():
-            yield Tested((dataset,), own["seed"].nunique(), {}, missing_reason(own))
+        if reason := unknown(own):
+            yield Tested((dataset,), own["seed"].nunique(), {}, reason)
             continue
-        cells = [seeds_estimate(cell) for _, cell in own.groupby("error_rate", dropna=False)]
-        ends = zip(*(cell[:3] for cell in cells), strict=True)
-        value, low, high = (None if None in end else max(end) for end in ends)
-        estimate = Estimate(value, low, high, cells[0].interval)
-        ruled = {"largest": Ruled(estimate, own["unit"].iloc[0])}
-        yield Tested((dataset,), own["seed"].nunique(), ruled)
+        rates = [each_once(rate) for _, rate in own.groupby("error_rate", dropna=False)]
+        cells = [(seeds_estimate(rate), len(rate)) for rate in rates]
+        found = extreme(cells, own["unit"].iloc[0])
+        yield found.tested(dataset, {"largest": found.ruled})
 
 
 def _change_tests(statistic: dict, measured: Measured) -> Tests:
     """Relative change of a metric against the clean run of the same seed. It has an interval over
     seeds alone: a Fréchet distance is one number for all images."""
-    rows, metric = (
-        experiment_rows(measured, statistic["experiment"], statistic["of"]),
-        statistic["metric"],
-    )
-    for dataset, own in rows.groupby("dataset", sort=False):
-        seeds = own["seed"].nunique()
-        values = own[own["metric"] == metric].pivot_table(
-            index="seed", columns="noise_ratio", values="value"
-        )
-        if not {0, statistic["noise_ratio"]} <= set(values):
-            yield Tested((dataset,), seeds, {}, f"{NAMES[metric]} was not measured")
+    name = NAMES[statistic["metric"]]
+    for dataset, clean, noisy in _against_clean(statistic, measured):
+        if not (len(clean) and len(noisy)):
+            yield Tested((dataset,), 0, {}, f"{name} was not measured")
             continue
-        change = 100 * (values[statistic["noise_ratio"]] / values[0] - 1)
-        estimate = over_seeds(list(change), NONE)
-        reason = "one seed gives no interval" if seeds == 1 else None
-        yield Tested((dataset,), seeds, {NAMES[metric]: Ruled(estimate, "%")}, reason)
+        (before, after), reason = compared(clean, noisy)
+        if reason:
+            yield Tested((dataset,), len(before), {}, reason)
+            continue
+        change = 100 * (after["value"].to_numpy() / before["value"].to_numpy() - 1)
+        reason = "one seed gives no interval" if len(change) == 1 else None
+        ruled = Ruled(over_seeds(list(change), NONE), "%")
+        yield Tested((dataset,), len(change), {name: ruled}, reason)
 
 
 def _shift_tests(statistic: dict, measured: Measured) -> Tests:
     """A metric minus that of the clean run, paired by seed; of one seed, with the interval over
     test items as if both were independent."""
-    rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
-    rows = rows[rows["metric"] == statistic["metric"]]
-    for dataset, own in rows.groupby("dataset", sort=False):
-        clean, noisy = (
-            own[own["noise_ratio"] == ratio].sort_values("seed")
-            for ratio in (0, statistic["noise_ratio"])
-        )
+    for dataset, clean, noisy in _against_clean(statistic, measured):
         if len(noisy) == 0:
             continue
-        known = clean["value"].notna().all() and noisy["value"].notna().all()
-        if not known or list(clean["seed"]) != list(noisy["seed"]):
-            yield Tested((dataset,), len(noisy), {}, missing_reason(noisy) or "no clean run")
+        sides, reason = compared(clean, noisy)
+        if reason:
+            reason = reason if len(clean) else "no clean run"
+            yield Tested((dataset,), len(sides[0]), {}, reason)
             continue
-        change = difference(seeds_estimate(noisy), seeds_estimate(clean))
-        if len(noisy) > 1:
-            change = over_seeds(list(noisy["value"].to_numpy() - clean["value"].to_numpy()), None)
-        yield Tested((dataset,), len(noisy), {"absolute": Ruled(change, own["unit"].iloc[0])})
+        ruled = Ruled(contrast(*sides).effect, noisy["unit"].iloc[0])
+        yield Tested((dataset,), len(sides[0]), {"absolute": ruled})
+
+
+def _against_clean(
+    statistic: dict, measured: Measured
+) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """(data set, rows of the clean runs, of those at the noise ratio) of a metric."""
+    rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
+    for dataset, own in rows.groupby("dataset", sort=False):
+        own = own[own["metric"] == statistic["metric"]]
+        ratios = (0, statistic["noise_ratio"])
+        yield dataset, *(own[own["noise_ratio"] == ratio] for ratio in ratios)
 
 
 def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
@@ -93,6 +96,8 @@ def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
     found = [experiment_rows(measured, name, statistic["of"]) for name in statistic["experiments"]]
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else found[0]
     rows = rows[rows["metric"] == statistic["metric"]]
+    if "run_id" in rows:  # experiments may share trainings
+        rows = rows.drop_duplicates("run_id")
     for dataset, own in rows.groupby("dataset", sort=False):
         noisy = own[own["noise_ratio"] >= statistic["noise_ratio"]]
         if len(noisy) == 0:

@@ -11,6 +11,7 @@ from noiselab.answers.statistics.evidence import (
     Tests,
     analysis_rows,
 )
+from noiselab.answers.statistics.extremes import extreme
 from noiselab.measures.statistics import Interval, log_interval, over_seeds
 
 
@@ -42,19 +43,18 @@ def _ratio_tests(statistic: dict, measured: Measured) -> Tests:
     """Standard deviation of the noisy model's loss over that of the clean one's at the same batch,
     largest of all batches."""
     for dataset, rows in analysis_rows(measured.stability, statistic["of"]):
-        seeds = [_largest_ratio(seed) for _, seed in rows.groupby("seed")]
+        clean, noisy = (
+            rows[(rows["noise_ratio"] != 0) == is_noisy].set_index(["batch_size", "seed"])["std"]
+            for is_noisy in (False, True)
+        )
         # As above: the logarithms of two standard deviations.
         error = np.sqrt(1 / (rows["macro_batches"].iloc[0] - 1))
-        estimate = over_seeds(seeds, log_interval(seeds[0], error, "chi2_batches"))
-        yield Tested((dataset,), len(seeds), {"noisy over clean": Ruled(estimate, "ratio")})
-
-
-def _largest_ratio(rows: pd.DataFrame) -> float:
-    clean, noisy = (
-        rows[(rows["noise_ratio"] != 0) == is_noisy].set_index("batch_size")["std"]
-        for is_noisy in (False, True)
-    )
-    return float((noisy / clean).max())
+        cells = [
+            (over_seeds(list(own), log_interval(own.iloc[0], error, "chi2_batches")), len(own))
+            for _, own in (noisy / clean).dropna().groupby("batch_size")
+        ]
+        found = extreme(cells, "ratio")
+        yield found.tested(dataset, {"noisy over clean": found.ruled})
 
 
 def _kept(rows: pd.DataFrame) -> float:

@@ -5,15 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from noiselab.answers.contrasts import contrast
 from noiselab.answers.layouts import NAMES
+from noiselab.answers.pairs import each_once
 from noiselab.answers.statistics.evidence import (
     Kind,
     Measured,
     Ruled,
     Tested,
     Tests,
+    compared,
     experiment_rows,
-    missing_reason,
+    unknown,
 )
 from noiselab.answers.tables import seeds_estimate
 from noiselab.measures.statistics import NONE, Estimate, difference, over_seeds
@@ -31,24 +34,35 @@ ONE_SEED = "one seed gives no interval"
 
 
 def _at_share_tests(statistic: dict, measured: Measured) -> Tests:
-    """A metric at a noise share; minus that of another experiment, paired by seed."""
+    """A metric at a noise share; minus that of another experiment, paired by seed, or of both as
+    independent where they have one seed in common."""
     share, minus = statistic["share"], statistic.get("minus")
+    per_share = statistic.get("per_share", False)
     own = _metric(measured, statistic["experiment"], statistic)
     other = None if minus is None else _metric(measured, minus, statistic)
     for dataset, rows in own.groupby("dataset", sort=False):
-        sides = [rows] if other is None else [rows, other[other["dataset"] == dataset]]
-        if any(len(side) == 0 for side in sides):
+        against = None if other is None else other[other["dataset"] == dataset]
+        if against is None:
+            sides, reason = (each_once(rows),), unknown(rows)
+        elif len(against):
+            sides, reason = compared(against, rows)
+        else:
             continue
-        if any(side["value"].isna().any() for side in sides):
-            reasons = (missing_reason(side) for side in sides)
-            yield Tested((dataset,), len(rows), {}, next(filter(None, reasons), None))
-            continue
-        scale = 100 * share if statistic.get("per_share") else 1
-        unit = "ratio" if statistic.get("per_share") else rows["unit"].iloc[0]
-        rulers = {"absolute": Ruled(_scaled(_paired(sides), scale), unit)}
-        if all(side["floor"].notna().all() for side in sides):
-            rulers[ABOVE] = Ruled(_scaled(_paired(sides, above_floor=True), scale), unit)
-        yield Tested((dataset,), min(side["seed"].nunique() for side in sides), rulers)
+        pairs = len(sides[0])
+        if pairs == 1 and against is not None:
+            sides = (against, rows)  # of one pair no spread is known, of both sides one may be
+        rulers = {} if reason else _at_share(sides, 100 * share if per_share else 1, per_share)
+        several = [len(side) for side in sides if len(side) > 1]
+        yield Tested((dataset,), pairs, rulers, reason, min(several, default=pairs))
+
+
+def _at_share(sides: tuple[pd.DataFrame, ...], scale: float, per_share: bool) -> dict[str, Ruled]:
+    """By the rulers that there are, of one side, or of the last minus the first."""
+    unit = "ratio" if per_share else sides[-1]["unit"].iloc[0]
+    rulers = {"absolute": Ruled(_scaled(_estimate(sides), scale), unit)}
+    if all(side["floor"].notna().all() for side in sides):
+        rulers[ABOVE] = Ruled(_scaled(_estimate(sides, above_floor=True), scale), unit)
+    return rulers
 
 
 def _metric(measured: Measured, experiment: str, statistic: dict) -> pd.DataFrame:
@@ -60,17 +74,13 @@ def _metric(measured: Measured, experiment: str, statistic: dict) -> pd.DataFram
     return rows[chosen & (rows["metric"] == statistic["metric"])]
 
 
-def _paired(sides: list[pd.DataFrame], above_floor: bool = False) -> Estimate:
-    """Of one side, or the first minus the second: over the seeds that both have."""
+def _estimate(sides: tuple[pd.DataFrame, ...], above_floor: bool = False) -> Estimate:
     if len(sides) == 1:
         return seeds_estimate(sides[0], above_floor)
-    alone = difference(*(seeds_estimate(side, above_floor) for side in sides))
-    first, second = (side.set_index("seed") for side in sides)
-    values = first["value"] - second["value"]
-    if above_floor:
-        values = values - (first["floor"] - second["floor"])
-    values = values.dropna()
-    return over_seeds(list(values), None) if len(values) > 1 else alone
+    first, second = sides
+    if list(first["seed"]) == list(second["seed"]):
+        return contrast(first, second, above_floor).effect
+    return difference(*(seeds_estimate(side, above_floor) for side in (second, first)))
 
 
 def _scaled(estimate: Estimate, scale: float) -> Estimate:
