@@ -160,6 +160,19 @@ def test_excess_is_model_against_floor_item_by_item(predictions):
     assert paired < 0.5 * (floor.nll.ci_high - floor.nll.ci_low)
 
 
+@pytest.mark.parametrize("items", [20, 50, 100, 500])
+@pytest.mark.parametrize("differ", [0.01, 0.1])
+def test_the_interval_of_an_excess_covers_where_few_decisions_differ(items, differ):
+    rng, hits = np.random.default_rng(4), 0
+    sure = np.array([[0.9, 0.1], [0.1, 0.9]])
+    for _ in range(100):
+        labels = rng.integers(2, size=items)
+        wrong = rng.random(items) < differ
+        found = noiselab.excess(sure[labels ^ wrong], sure[labels], labels, noiselab.uniform(0.2))
+        hits += found.accuracy.ci_low <= differ <= found.accuracy.ci_high
+    assert hits / 100 > 0.91
+
+
 # ------------------------------------------------------------------------------ noisy labels
 
 

@@ -13,7 +13,13 @@ import numpy as np
 from noiselab import arguments, streams
 from noiselab.errors import InputError
 from noiselab.measures.metrics import decisions, tolerance
-from noiselab.measures.statistics import Estimate, t_interval, wilson_interval
+from noiselab.measures.statistics import (
+    NONE,
+    Estimate,
+    paired_interval,
+    t_interval,
+    wilson_interval,
+)
 from noiselab.noise.base import TIE
 from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
@@ -158,7 +164,9 @@ def excess(probabilities, clean_probabilities, labels, noise) -> Scores:
 
     probabilities: [n, C], of that model; clean_probabilities: [n, C], of a calibrated model of the
     clean labels, on the same items; labels, noise: as for `noise_floor`. Accuracies: floor minus
-    model; NLL: model minus floor. Intervals are paired over items (Student's t).
+    model; NLL: model minus floor. Intervals are paired over items (Student's t); that of the
+    accuracy counts one more item that gains a decision and one that loses it, so that it has a
+    width where no item differs.
     """
     q, y, tie = _calibrated(clean_probabilities, labels, noise, "clean_probabilities")
     p = arguments.probabilities(probabilities)
@@ -168,7 +176,10 @@ def excess(probabilities, clean_probabilities, labels, noise) -> Scores:
     with np.errstate(invalid="ignore"):  # both infinite
         worse = own["nll"] - floor["nll"]
     lost = {name: floor[name] - own[name] for name in ("accuracy", "sampled_accuracy")}
-    return Scores(**{name: _mean(values) for name, values in (lost | {"nll": worse}).items()})
+    decided = lost["accuracy"]
+    interval = paired_interval(decided) if len(decided) > 1 else NONE
+    means = {name: _mean(values) for name, values in (lost | {"nll": worse}).items()}
+    return Scores(**means | {"accuracy": Estimate(float(decided.mean()), *interval)})
 
 
 def corrupt(labels, noise, seed: int = 0, classes: int | None = None) -> np.ndarray:
