@@ -9,11 +9,12 @@ import numpy as np
 from noiselab.errors import InputError, first_line
 
 SUM_TOLERANCE = 1e-3  # of probabilities, which may come from half precision
+CLASSES = 100_000  # more are a mistake
 
 
 def probabilities(values, name: str = "probabilities") -> np.ndarray:
     """Probabilities of classes, float64 [n, C], as they are. InputError: they are none."""
-    p = _numbers(values, name, "fiu").astype(np.float64)
+    p = numbers(values, name, "fiu").astype(np.float64)
     if p.ndim != 2 or p.shape[0] < 1 or p.shape[1] < 2:
         raise InputError(
             f"{name}: need one row per item and one column per class (two or more), "
@@ -46,7 +47,7 @@ def labels(values, classes: int, count: int | None = None) -> np.ndarray:
 
     InputError: they are none.
     """
-    y = _numbers(values, "labels", "iuf")
+    y = numbers(values, "labels", "iuf")
     if y.dtype.kind == "f":
         raise InputError(f"labels: must be whole numbers from 0 to C - 1, found {y.dtype}")
     if y.ndim != 1 or not len(y):
@@ -62,7 +63,7 @@ def labels(values, classes: int, count: int | None = None) -> np.ndarray:
 
 def transitions(values, classes: int | None = None) -> np.ndarray:
     """A transition matrix, float64 [C, C]. classes: C that it must have. InputError: it is none."""
-    matrix = _numbers(values, "noise", "fiu").astype(np.float64)
+    matrix = numbers(values, "noise", "fiu").astype(np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise InputError(f"noise: a transition matrix is square, found shape {matrix.shape}")
     if classes is not None and len(matrix) != classes:
@@ -120,7 +121,7 @@ def choice(value, known: list[str], name: str) -> str:
     raise InputError(f"{name}: unknown {value!r} ({hint})")
 
 
-def _numbers(values, name: str, kinds: str) -> np.ndarray:
+def numbers(values, name: str, kinds: str) -> np.ndarray:
     """Lists, NumPy, pandas, torch on the CPU. kinds: of NumPy's types."""
     try:
         array = np.asarray(values)
