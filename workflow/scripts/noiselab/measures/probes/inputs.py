@@ -16,8 +16,7 @@ from noiselab import arguments
 from noiselab.errors import InputError
 from noiselab.measures.probes.effects import PENALTIES, without_effect
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8)
-WHOLE += (torch.uint64, torch.uint32, torch.uint16, torch.uint8)
+CLASSES = 100_000  # more are a mistake, such as numbers of items
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,9 @@ def checked_items(train: Items, scored: Mapping[str, Items]) -> tuple[Items, dic
     train = _items(train, "train")
     found = {name: _items(items, name) for name, items in scored.items()}
     width, classes = train.features.shape[1], int(train.labels.max()) + 1
-    if classes > arguments.CLASSES:
+    if classes > CLASSES:
         raise InputError(
-            f"train: label {classes - 1} is too large, at most {arguments.CLASSES - 1} will do; "
+            f"train: label {classes - 1} is too large, at most {CLASSES - 1} will do; "
             "number the classes from 0"
         )
     for name, items in found.items():
@@ -118,29 +117,21 @@ def _items(items: Items, name: str) -> Items:
     if not isinstance(items, tuple | list) or len(items) != 2:
         raise InputError(f"{name}: must be Items(features, labels)")
     features = _tensor(items[0], f"{name}: features")
-    labels = _tensor(items[1], f"{name}: labels")
     if features.dtype not in (torch.float32, torch.float64):
+        found = str(features.dtype).removeprefix("torch.")
         raise InputError(
-            f"{name}: features are {_kind(features)}, not float32 or float64; call .float() "
+            f"{name}: features are {found}, not float32 or float64; call .float() "
             "(NumPy: .astype('float32'))"
         )
     if features.ndim != 2 or not features.shape[1]:
         raise InputError(f"{name}: features must be [items, width], found {list(features.shape)}")
-    if labels.ndim != 1:
-        raise InputError(f"{name}: {_shape_remedy(labels)}")
-    if labels.dtype not in WHOLE:
-        raise InputError(
-            f"{name}: labels are {_kind(labels)}, not whole numbers; call .long() "
-            "(NumPy: .astype('int64'))"
-        )
-    if not len(labels) or len(features) != len(labels):
+    given = items[1].cpu() if isinstance(items[1], Tensor) else items[1]
+    labels = arguments.labels(given, None, name=f"{name}: labels")
+    if len(features) != len(labels):
         raise InputError(f"{name}: {len(features)} features, {len(labels)} labels")
     if not bool(features.isfinite().all()):
         raise InputError(f"{name}: features that are no finite numbers")
-    labels = labels.to(features.device, torch.int64)
-    if int(labels.min()) < 0:
-        raise InputError(f"{name}: label {int(labels.min())} is below 0; leave such items out")
-    return Items(features, labels)
+    return Items(features, torch.from_numpy(labels).to(features.device))
 
 
 def _tensor(values, name: str) -> Tensor:
@@ -152,17 +143,3 @@ def _tensor(values, name: str) -> Tensor:
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
     except TypeError as error:  # such as float128
         raise InputError(f"{name}: torch has no {array.dtype}") from error
-
-
-def _kind(values: Tensor) -> str:
-    return str(values.dtype).removeprefix("torch.")
-
-
-def _shape_remedy(labels: Tensor) -> str:
-    """What labels with more or fewer dimensions than one may be, and how they become one."""
-    found = f"labels must be [items], found {list(labels.shape)}"
-    if labels.ndim != 2 or not len(labels):
-        return found
-    if labels.shape[1] == 1:
-        return f"{found}; take labels[:, 0]"
-    return f"{found}; one-hot? Take .argmax(1)"
