@@ -139,8 +139,21 @@ def test_the_interval_of_a_floor_covers_that_of_endless_items():
 
 def test_an_impossible_label_has_an_infinite_nll_and_no_interval():
     nll = noiselab.scores([[1.0, 0.0], [1.0, 0.0]], [0, 1]).nll
-    assert nll == (np.inf, None, None, "none")
-    assert noiselab.scores([[1.0, 0.0]], [0]).nll[1:] == (None, None, "none")
+    assert (nll.value, nll.interval) == (np.inf, "none")
+    assert f"{nll.value:.3f} {nll.ci_low:.3f} {nll.ci_high:+.3f}" == "inf nan +nan"
+    assert np.isnan(noiselab.scores([[1.0, 0.0]], [0]).nll[1:3]).all()
+
+
+def test_an_excess_of_infinite_nll_says_whose_it_is():
+    sure, never, labels = [[1.0, 0.0]] * 3, [[0.5, 0.5], [1, 0], [0.5, 0.5]], [0, 1, 0]
+    noise = np.eye(2)
+    assert noiselab.excess(never, [[0.5, 0.5]] * 3, labels, noise).nll.value == np.inf
+    assert noiselab.excess([[0.5, 0.5]] * 3, never, labels, noise).nll.value == -np.inf
+    both = noiselab.excess(sure, never, labels, noise)
+    assert np.isnan(both.nll[:3]).all()
+    assert f"{both.nll.ci_low:+.3f}" == "+nan"
+    crossed = noiselab.excess([[1, 0], [0.5, 0.5]], [[0.5, 0.5], [1, 0]], [1, 1], noise)
+    assert np.isnan(crossed.nll.value)  # each is infinite in another item
 
 
 def test_excess_is_model_against_floor_item_by_item(predictions):
@@ -158,6 +171,19 @@ def test_excess_is_model_against_floor_item_by_item(predictions):
     assert worse.sampled_accuracy.value == pytest.approx(lost)
     paired = worse.nll.ci_high - worse.nll.ci_low
     assert paired < 0.5 * (floor.nll.ci_high - floor.nll.ci_low)
+
+
+@pytest.mark.parametrize("items", [20, 50, 100, 500])
+@pytest.mark.parametrize("differ", [0.01, 0.1])
+def test_the_interval_of_an_excess_covers_where_few_decisions_differ(items, differ):
+    rng, hits = np.random.default_rng(4), 0
+    sure = np.array([[0.9, 0.1], [0.1, 0.9]])
+    for _ in range(100):
+        labels = rng.integers(2, size=items)
+        wrong = rng.random(items) < differ
+        found = noiselab.excess(sure[labels ^ wrong], sure[labels], labels, noiselab.uniform(0.2))
+        hits += found.accuracy.ci_low <= differ <= found.accuracy.ci_high
+    assert hits / 100 > 0.91
 
 
 # ------------------------------------------------------------------------------ noisy labels
@@ -215,6 +241,17 @@ def test_half_precision_will_do(predictions):
     )
 
 
+def test_masks_that_hide_nothing_and_frames_with_equal_names_will_do():
+    whole = np.ma.array(P, mask=False)
+    assert np.array_equal(noiselab.observed(whole, TWO), noiselab.observed(P, TWO))
+    named = pd.DataFrame(TWO, index=["cat", "dog"], columns=["cat", "dog"])
+    read = pd.DataFrame(TWO, columns=["0", "1"])
+    for frame in (named, read):
+        assert np.array_equal(noiselab.observed(P, frame), noiselab.observed(P, TWO))
+    labels = pd.Series([0, 1], dtype="Int64")
+    assert noiselab.scores(P, labels) == noiselab.scores(P, [0, 1])
+
+
 def test_arguments_are_left_as_they_are(predictions):
     p, labels = (array.copy() for array in predictions)
     noise = BY_CLASS.copy()
@@ -227,6 +264,7 @@ def test_arguments_are_left_as_they_are(predictions):
 
 P, Y, E = [[0.5, 0.5], [0.2, 0.8]], [0, 1], noiselab.uniform(0.1)
 TWO = [[0.9, 0.1], [0, 1]]
+MASKED = np.ma.masked_equal([[0, 1], [1, 0]], 1)
 
 
 def observed_flips(flips):
@@ -243,16 +281,50 @@ MISTAKES = {
         [[3, -2], [1, 2]], Y
     ),
     "row 1 sums to 3, not to 1; logits?": lambda: noiselab.scores([[0.5, 0.5], [1, 2]], Y),
+    "row 0 sums to 100, not to 1; per cent? Divide by 100": lambda: noiselab.scores(
+        [[50.5, 49.5], [20, 80]], Y
+    ),
+    "row 0 sums to 12, not to 1; counts? Divide": lambda: noiselab.scores([[7, 5], [0, 3]], Y),
+    "Without column 2 rows sum to 1": lambda: noiselab.scores([[0.5, 0.5, 0], [0.2, 0.8, 1]], Y),
+    "row 0 sums to 0.6, not to 1; a column that is no class, or": lambda: noiselab.scores(
+        [[0.5, 0.1], [0.2, 0.7]], Y
+    ),
+    "row 1 sums to 0.99, not to 1; rounded or scaled? Divide": lambda: noiselab.scores(
+        [[0.5, 0.5], [0.33, 0.66]], Y
+    ),
+    "row 0 sums to 255, not to 1; rounded or scaled?": lambda: noiselab.scores(
+        [[250.5, 4.5], [55, 200]], Y
+    ),
+    "row 0 has -1e-05, below 0; clip at 0": lambda: noiselab.scores([[1.00001, -1e-5], P[0]], Y),
+    "probabilities: 2 of 4 are masked": lambda: noiselab.scores(MASKED, Y),
+    "labels: 1 of 2 are masked; leave these items out": lambda: noiselab.scores(P, MASKED[0]),
+    "probabilities: NumPy has no bfloat16; call .float()": lambda: noiselab.scores(
+        torch.tensor(P).bfloat16(), Y
+    ),
     "log-probabilities? Take exp": lambda: noiselab.observed(np.log(P), E),
     "probabilities: row 0 sums to 0.9": lambda: noiselab.observed([[0.4, 0.5]], E),
     "probabilities: cannot be read as an array": lambda: noiselab.scores([[1, 0], [1]], Y),
     "probabilities: must be an array of numbers": lambda: noiselab.scores([["a", "b"]], [0]),
-    "labels: must be whole numbers": lambda: noiselab.scores(P, [0.0, 1.0]),
+    "labels: must be whole numbers": lambda: noiselab.scores(P, [0.5, 1.0]),
+    "found float64; take .astype(int)": lambda: noiselab.scores(P, [0.0, 1.0]),
+    "labels: names? Number them in the order of the columns": lambda: noiselab.scores(
+        P, ["cat", "dog"]
+    ),
+    "labels: names? Number them": lambda: noiselab.scores(P, pd.Series(["cat", "dog"])),
+    "labels: row 1 is missing; leave such items out": lambda: noiselab.scores(P, [0, None]),
+    "labels: row 0 is missing": lambda: noiselab.scores(P, pd.Series([pd.NA, 1], dtype="Int64")),
+    "labels: row 1 is missing;": lambda: noiselab.scores(P, [0, np.nan]),
+    "labels: no labels": lambda: noiselab.scores(P, []),
     "labels: must be an array of numbers, found bool": lambda: noiselab.scores(P, [True, False]),
-    "labels: 2 is no class; 2 classes are 0 … 1": lambda: noiselab.scores(P, [0, 2]),
-    "labels: -1 is no class": lambda: noiselab.scores(P, [-1, 0]),
+    "labels: row 1 has 2, which is no class; 2 classes are 0 … 1": lambda: noiselab.scores(
+        P, [0, 2]
+    ),
+    "labels: row 0 has -1, which is no class": lambda: noiselab.scores(P, [-1, 0]),
     "labels: 3 labels for 2 rows": lambda: noiselab.scores(P, [0, 1, 0]),
-    "labels: need one number per item": lambda: noiselab.scores(P, [[0], [1]]),
+    "found shape (2, 1); take [:, 0]": lambda: noiselab.scores(P, [[0], [1]]),
+    "labels: need one number per item, found shape (2, 2); one-hot?": lambda: noiselab.scores(
+        P, np.eye(2)
+    ),
     "rate: must be a number from 0 to 1, found 40": lambda: noiselab.uniform(40),
     "rate: must be a number from 0 to 1, found -0.1": lambda: noiselab.shift(-0.1),
     "rate: must be a number from 0 to 1, found nan": lambda: noiselab.shift(float("nan")),
@@ -265,6 +337,18 @@ MISTAKES = {
     "noise: a transition matrix is square": lambda: noiselab.observed(P, [[0.5, 0.5]]),
     "noise: a matrix of 3 classes for 2 classes": lambda: noiselab.observed(P, BY_CLASS),
     "noise: row 1 sums to 0.9": lambda: noiselab.observed(P, [[1, 0], [0.4, 0.5]]),
+    "sums to 0.9999, not to 1; rounded? Divide": lambda: noiselab.observed(
+        P, [[1, 0], [0.4999, 0.5]]
+    ),
+    "noise: row 0 sums to 0.75, not to 1; columns do: turn it": lambda: noiselab.observed(
+        P, [[0.5, 0.25], [0.5, 0.75]]
+    ),
+    "noise: row 'dog' is beside column 'cat'; give rows": lambda: noiselab.observed(
+        P, pd.DataFrame(TWO, index=["dog", "cat"], columns=["cat", "dog"])
+    ),
+    "noise: row '0' is beside column 'cat'": lambda: noiselab.observed(
+        P, pd.DataFrame(TWO, columns=["cat", "dog"])
+    ),
     "noise: row 0 has 1.1: no probability": lambda: noiselab.observed(P, [[1.1, -0.1], [0, 1]]),
     "noise: row 1 has nan": lambda: noiselab.observed(P, [[1, 0], [np.nan, 1]]),
     "noise: must be an array of numbers": lambda: noiselab.observed(P, None),
@@ -275,10 +359,24 @@ MISTAKES = {
     "flips: 0.5 is no class": lambda: observed_flips({0: 0.5}),
     "flips: class 1 would stay what it is": lambda: observed_flips({1: 1}),
     "flips: unknown 'cifar' (did you mean 'cifar10'?)": lambda: observed_flips("cifar"),
-    "flips: 9 is no class": lambda: observed_flips("cifar10"),
+    "flips: cifar10 has 10 classes, not 2": lambda: observed_flips("cifar10"),
+    "flips: cifar10 has 10 classes, not 12": lambda: noiselab.transition_matrix(
+        noiselab.asymmetric(0.1, "cifar10"), 12
+    ),
     "flips: for asymmetric noise, not for shift": lambda: noiselab.Noise("shift", 0.1, {0: 1}),
     "classes: needed": lambda: noiselab.corrupt(Y, E),
     "classes: must be a whole number, 2 or more": lambda: noiselab.transition_matrix(E, 1),
+    "classes: at most 30000, as T of 2000000 classes": lambda: noiselab.transition_matrix(
+        E, 2_000_000
+    ),
+    "given: row 1 has -1, which is no class": lambda: noiselab.measured_transitions(Y, [0, -1]),
+    "clean: row 1 has 2, which is no class; 2 classes": lambda: noiselab.measured_transitions(
+        [0, 2], Y, 2
+    ),
+    "given: row 1 has 1000000; number the classes": lambda: noiselab.measured_transitions(
+        Y, [0, 10**6]
+    ),
+    "given: 1 of 2 are masked": lambda: noiselab.measured_transitions(Y, MASKED[0]),
     "seed: must be a whole number, 0 or more, found -1": lambda: noiselab.corrupt(Y, TWO, seed=-1),
     "seed: must be a whole number, 0 or more, found 1.5": lambda: noiselab.corrupt(Y, TWO, 1.5),
     "seed: must be": lambda: noiselab.corrupt(Y, TWO, 2**64),
@@ -336,7 +434,7 @@ def test_measured_transitions_are_shares_of_labels():
     assert noiselab.measured_transitions(labels, drawn) == pytest.approx(found, abs=0.01)
     with pytest.raises(ValueError, match="given: 2 labels for 3 clean ones"):
         noiselab.measured_transitions([0, 1, 1], [0, 1])
-    with pytest.raises(ValueError, match="3 is no class"):
+    with pytest.raises(ValueError, match="row 1 has 3, which is no class"):
         noiselab.measured_transitions([0, 3], [0, 1], 3)
 
 

@@ -93,6 +93,53 @@ def test_t_interval_covers():
     assert 0.93 < covered < 0.97
 
 
+@pytest.mark.parametrize("items", [20, 50, 100, 500])
+@pytest.mark.parametrize("differ", [0.01, 0.1])
+def test_intervals_of_lost_decisions_cover_where_few_items_differ(items, differ):
+    """Items differ with a known probability, four of five of them to the clean run's side."""
+    rng, hits, ratios = np.random.default_rng(0), 0, 0
+    truth = 100 * differ * 0.6
+    for _ in range(150):
+        u = rng.random(items)
+        lost, gained, both = u < 0.8 * differ, (u >= 0.8 * differ) & (u < differ), u > 0.3
+        scores = metrics.drops("accuracy", gained | both, lost | both, np.full(items, 50.0))
+        low, high = (scores["accuracy_drop"][end] for end in ("ci_low", "ci_high"))
+        hits += low <= truth <= high
+        assert low < scores["accuracy_drop"]["value"] < high
+        relative = scores["accuracy_relative_drop"]
+        share = 100 * truth / (70 + 80 * differ)
+        ratios += relative["ci_low"] <= share <= relative["ci_high"]
+    assert hits / 150 > 0.92
+    assert ratios / 150 > 0.92
+
+
+def test_the_two_further_items_matter_to_few_alone():
+    rng = np.random.default_rng(1)
+    values = rng.choice([-1, -0.5, 0, 0.5, 1], 10_000, p=[0.1, 0.05, 0.6, 0.05, 0.2])
+    assert stats.paired_interval(values) == pytest.approx(
+        (*stats.t_interval(values)[:2], "t_items"), abs=1e-4
+    )
+    assert stats.paired_interval([1.0] * 20)[1] == 1  # no difference is larger
+    low, high, _ = stats.paired_interval([0.0] * 20)
+    half = scipy_stats.t.ppf(0.975, 21) * np.sqrt(2 / 21 / 22)
+    assert (low, high) == pytest.approx((-half, half))
+
+
+def test_the_clean_run_loses_nothing_to_itself(predictions):
+    p, labels = predictions
+    scores = metrics.classifier_metrics(p, labels, p, Clean())
+    decided = p.argmax(1)
+    scores |= metrics.training_metrics(decided, decided, labels, labels, Clean(), itself=True)
+    for name in ("accuracy", "train_accuracy", "noisy_train_accuracy"):
+        assert (scores[name]["excess_low"], scores[name]["excess_high"]) == (0, 0)
+    for name in ("accuracy_drop", "accuracy_relative_drop"):
+        ends = [scores[name][end] for end in ("ci_low", "ci_high", "excess_low", "excess_high")]
+        assert ends == [0] * 4
+    near = p.copy()
+    near[0] = np.roll(near[0], 1)
+    assert metrics.classifier_metrics(near, labels, p, Clean())["accuracy"]["excess_high"] > 0
+
+
 def test_bootstrap_interval_covers_total_variation():
     rng = np.random.default_rng(0)
     truth = np.full((4, 4), 0.02) + np.diag([0.30, 0.20, 0.12, 0.06])
@@ -238,9 +285,8 @@ def test_excess_of_an_accuracy_is_paired_over_items(predictions):
     noisy = np.where(rng.random((3000, 1)) < 0.1, rng.permutation(p), p)
     score = metrics.classifier_metrics(noisy, labels, p, UniformLabel(0.3, 6))["accuracy"]
     own, clean = (100.0 * (q.argmax(1) == labels) for q in (noisy, p))
-    low, high = scipy_stats.t.interval(
-        0.95, 2999, (own - clean).mean(), scipy_stats.sem(own - clean)
-    )
+    changes = np.append(own - clean, (100, -100))
+    low, high = scipy_stats.t.interval(0.95, 3001, changes.mean(), scipy_stats.sem(changes))
     assert (score["excess_low"], score["excess_high"]) == pytest.approx((low, high))
     assert high - low < 0.6 * (score["ci_high"] - score["ci_low"])  # pairing pays
 

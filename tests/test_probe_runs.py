@@ -86,6 +86,8 @@ def test_backbones_are_planned_with_their_parents_though_only_their_probes_are_a
         ({"init": {"weights": "missing.safetensors"}}, "probes.init: not of a probe"),
         ({"backbone": None}, "experiments.probes.backbone: is missing"),
         ({"training": {"methods": {"plain": {"penalty": "norm"}}}}, "methods.plain.penalty: no"),
+        ({"training": {"methods": {"plain": {"radius": [0.1]}}}}, "plain.radius: 0.1 of no noise"),
+        ({"training": {"methods": {"own": {"strength": [1]}}}}, "own.strength: 1 of no penalty"),
     ],
 )
 def test_a_mistake_is_one_line(changes, message):
@@ -448,8 +450,8 @@ def test_settings_are_the_combinations_of_a_methods_values():
     assert [(s.learning_rate, s.strength, s.radius) for s in found] == [
         (0.5, strength, radius) for strength in (0.15, 5.0) for radius in (0.1, 1.0)
     ]
-    assert {replace(s, strength=0, radius=0) for s in found} == {
-        replace(found[0], strength=0, radius=0)
+    assert {replace(s, strength=1, radius=1) for s in found} == {
+        replace(found[0], strength=1, radius=1)
     }
 
 

@@ -7,12 +7,13 @@ from torch.nn.functional import cross_entropy, pad
 
 from noiselab.errors import InputError
 from noiselab.measures.probes import fits, heads, penalties
+from noiselab.measures.probes.effects import PENALTIES
 from noiselab.measures.probes.fits import Items, Setting, fit
 from probe_fits import plain_fit
 
 SEEDS, EXAMPLES, FEATURES = 2, 5, 4
 RADII = torch.tensor([0.0, 0.01, 0.5], dtype=torch.float64)
-NAMES = penalties.PENALTIES[1:]
+NAMES = PENALTIES[1:]
 
 
 def random_batch(classes: int) -> heads.Batch:
@@ -117,6 +118,41 @@ def test_a_grid_has_the_weights_of_a_plain_loop(clouds, hidden, schedule):
                 torch.testing.assert_close(weight[place], wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("hidden", [None, 7])
+def test_double_precision_is_that_of_a_plain_loop(clouds, hidden):
+    exact = Items(clouds.features.double(), clouds.labels)
+    found = fit(exact, {"test": exact}, SETTINGS, [3], epochs=3, hidden=hidden)
+    assert found.curves["test"].nll.dtype == found.curves["test"].accuracy.dtype == torch.float64
+    for setting, weights in zip(SETTINGS, found.weights, strict=True):
+        layers = plain_fit(exact, setting, 3, epochs=3, hidden=hidden)
+        for weight, layer in zip(weights, layers, strict=True):
+            wanted = torch.cat([layer.weight, layer.bias[:, None]], 1).detach()
+            torch.testing.assert_close(weight[0], wanted, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "int32", "uint64", ">i4"])
+def test_arrays_and_labels_of_any_whole_type_give_what_tensors_give(clouds, kind):
+    features, labels = clouds.features.numpy(), clouds.labels.numpy()
+    arrays = Items(features[:, ::-1][:, ::-1], labels.astype(kind))
+    expected = fit(clouds, {"test": clouds}, SETTINGS[:2], [0, 1], epochs=1)
+    found = fit(arrays, {"test": (features, labels)}, SETTINGS[:2], np.arange(2), epochs=1)
+    torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
+    torch.testing.assert_close(found.curves["test"].nll, expected.curves["test"].nll)
+    if kind in ("uint8", "int16", "int32"):
+        typed = Items(clouds.features, clouds.labels.to(getattr(torch, kind)))
+        torch.testing.assert_close(
+            fit(typed, {}, SETTINGS[:2], [0, 1], epochs=1).weights, expected.weights
+        )
+
+
+def test_features_that_still_have_gradients_are_taken_as_they_are(clouds):
+    free = Items(clouds.features.clone().requires_grad_(), clouds.labels)
+    found = fit(free, {}, SETTINGS[:1], [0], epochs=1)
+    assert torch.equal(
+        found.weights[0][0], fit(clouds, {}, SETTINGS[:1], [0], epochs=1).weights[0][0]
+    )
+
+
 def test_neighbours_in_a_grid_change_nothing(clouds, monkeypatch):
     together = fit(clouds, {"test": clouds}, SETTINGS, [0, 3], epochs=2)
     monkeypatch.setattr(fits, "WEIGHTS", 1)
@@ -146,6 +182,25 @@ def test_scores_are_those_of_the_weights(clouds, hidden):
     ("change", "message"),
     [
         ({"features": torch.zeros(3, 2)}, "must be"),
+        ({"features": torch.zeros(3, 6).half()}, "features are float16, not float32 or float64"),
+        ({"features": torch.zeros(3, 6).bfloat16()}, "features are bfloat16, not .* call .float"),
+        ({"features": torch.zeros(3, 6).long()}, "features are int64"),
+        ({"features": np.zeros((3, 6), bool)}, "features are bool"),
+        ({"features": torch.zeros(3, 6).double()}, "dtype torch.float64, those of train"),
+        ({"features": torch.zeros(6)}, "must be .items, width., found .6."),
+        (
+            {"labels": torch.tensor([0.0, 1.0, 2.0])},
+            "must be whole numbers .* found float32",
+        ),
+        (
+            {"labels": torch.tensor([False, True, True])},
+            "labels: .* of numbers, found bool",
+        ),
+        ({"labels": torch.tensor([[0], [1], [2]])}, r"found shape \(3, 1\); take \[:, 0\]"),
+        ({"labels": torch.eye(3)}, r"one-hot\? Take .argmax"),
+        ({"labels": ["a", "b", "c"]}, "labels: names. Number them"),
+        ({"features": np.ma.masked_equal(np.zeros((3, 6)), 0)}, "features: 18 of 18 are masked"),
+        ({"labels": torch.tensor([0, -1, 1])}, "labels: row 1 has -1, which is no class"),
         ({"labels": torch.tensor([0, 1, 9])}, "labels outside"),
         ({"features": torch.full((3, 6), torch.nan)}, "finite"),
         ({"labels": torch.tensor([0, 1])}, "2 labels"),
@@ -153,13 +208,65 @@ def test_scores_are_those_of_the_weights(clouds, hidden):
 )
 def test_wrong_items_are_refused(clouds, change, message):
     wrong = Items(torch.zeros(3, 6), torch.tensor([0, 1, 2]))._replace(**change)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as error:
         fit(clouds, {"test": wrong}, SETTINGS[:1], [0], epochs=1)
+    assert str(error.value).startswith("test: ")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "options", [{"penalty": "gradient"}, {"learning_rate": 0}, {"dropout": 1.0}, {"strength": -1}]
+    ("change", "message"),
+    [
+        (
+            {"train": Items(torch.zeros(2, 1), torch.tensor([0, 2_000_000_000]))},
+            "train: label 2000",
+        ),
+        ({"train": torch.zeros(2, 1)}, "train: must be Items"),
+        ({"scored": [1]}, "scored: must map"),
+        ({"settings": []}, "settings: must be a list"),
+        ({"settings": SETTINGS[0]}, "settings: must be a list"),
+        ({"settings": [{"learning_rate": 1}]}, "settings: must be a list"),
+        ({"seeds": []}, "seeds: must be one or more"),
+        ({"seeds": 3}, "seeds: must be a list of whole numbers, found 3"),
+        ({"seeds": [-1]}, "seeds: must be a whole number, 0 or more, found -1"),
+        ({"seeds": [0.5]}, "seeds: must be a whole number, 0 or more, found 0.5"),
+        ({"epochs": 0}, "epochs: must be a whole number, 1 or more, found 0"),
+        ({"epochs": 1.5}, "epochs: must be"),
+        ({"hidden": 0}, "hidden: must be a whole number, 1 or more, found 0"),
+        ({"schedule": "cosin"}, "schedule: unknown 'cosin' .did you mean 'cosine'"),
+    ],
 )
-def test_wrong_settings_are_refused(options):
-    with pytest.raises(InputError):
+def test_wrong_arguments_of_a_fit_are_refused(clouds, change, message):
+    usual = {"train": clouds, "scored": {}, "settings": SETTINGS[:1], "seeds": [0], "epochs": 1}
+    with pytest.raises(InputError, match=message) as error:
+        fit(**usual | change)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"penalty": "gradient"}, "penalty: unknown"),
+        ({"learning_rate": 0}, "learning_rate: must be above 0"),
+        ({"learning_rate": np.inf}, "learning_rate: must be a finite number"),
+        ({"learning_rate": "1e-3"}, "learning_rate: must be a finite number.* found '1e-3'"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 8.0}, "batch_size"),
+        ({"dropout": 1.0}, "dropout: must be below 1"),
+        ({"weight_decay": np.nan}, "weight_decay: must be a finite number"),
+        ({"strength": -1}, "strength: must be a finite number, 0 or more"),
+        ({"strength": np.nan}, "strength: must be a finite number"),
+        ({"strength": np.inf, "penalty": "gradient_norm"}, "strength: must be a finite number"),
+        ({"strength": 5}, "strength: 5 of no penalty; choose a penalty: gradient_matching"),
+        ({"penalty": "gradient_norm"}, "strength: gradient_norm needs one above 0"),
+        ({"penalty": "gradient_matching", "strength": 1}, "radius: gradient_matching needs"),
+        ({"noisy_loss": True}, "radius: noisy_loss needs"),
+        ({"noisy_loss": "no", "radius": 1}, "noisy_loss: must be True or False"),
+        ({"radius": 0.1}, "radius: 0.1 of no noise"),
+        ({"radius": 0.1, "penalty": "gradient_norm", "strength": 1}, "radius: 0.1 of no noise"),
+    ],
+)
+def test_wrong_settings_are_refused(options, message):
+    with pytest.raises(InputError, match=message) as error:
         Setting(**{"learning_rate": 1e-3} | options)
+    assert "\n" not in str(error.value)

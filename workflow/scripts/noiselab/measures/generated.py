@@ -53,7 +53,8 @@ def _denoising(own: dict, clean: dict, labels: np.ndarray) -> dict[str, dict]:
     # Where noise leaves the decision of a calibrated model as it is: the clean run's.
     known = np.isfinite(clean["class_errors"]).all()
     floors = 100.0 * _right(clean["class_errors"], labels) if known else None
-    score = share_score(right, floors) | ({} if known else {"floor_reason": CLEAN_DIVERGED})
+    score = share_score(right, floors, _same(own, clean))
+    score |= {} if known else {"floor_reason": CLEAN_DIVERGED}
     return {"denoising_accuracy": {"unit": UNITS["denoising_accuracy"], "reason": None} | score}
 
 
@@ -77,8 +78,8 @@ def _judged(
     floors = consistency_floors(clean["decided"], prior, noise)
     # Image by image: those of the same place start from the same noise at every ratio.
     scores = {
-        "consistency": share_score(hits, floors),
-        **drops("consistency", hits, clean_hits, floors),
+        "consistency": share_score(hits, floors, _same(own, clean)),
+        **drops("consistency", hits, clean_hits, floors, _same(own, clean)),
     }
     if np.isnan(floors).any() and len(clean_hits) < classes:
         why = {"floor_reason": "fewer images were generated than there are classes"}
@@ -114,6 +115,11 @@ def generated_labels(count: int, classes: int) -> np.ndarray:
 def _hits(decided: np.ndarray, classes: int) -> np.ndarray:
     """Whether the judge sees the class that each image was generated for, bool [N]."""
     return decided == generated_labels(len(decided), classes)
+
+
+def _same(own: dict, clean: dict) -> bool:
+    """Whether a run is the clean one: no other has its errors to the last digit."""
+    return np.array_equal(own["class_errors"], clean["class_errors"])
 
 
 def _right(errors: np.ndarray, labels: np.ndarray) -> np.ndarray:

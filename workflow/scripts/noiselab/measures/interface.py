@@ -13,11 +13,17 @@ import numpy as np
 from noiselab import arguments, streams
 from noiselab.errors import InputError
 from noiselab.measures.metrics import decisions, tolerance
-from noiselab.measures.statistics import Estimate, t_interval, wilson_interval
+from noiselab.measures.statistics import (
+    Estimate,
+    Interval,
+    paired_interval,
+    t_interval,
+    wilson_interval,
+)
 from noiselab.noise.base import TIE
 from noiselab.noise.corruptions.given import transitions
 from noiselab.noise.corruptions.labels import LabelCorruption, Transitions
-from noiselab.noise.flips import KNOWN
+from noiselab.noise.flips import KNOWN, SIZES
 from noiselab.noise.registry import CORRUPTIONS
 
 # Those that need a rate and a number of classes and nothing else, by name without `_label`.
@@ -26,6 +32,8 @@ NAMED = {
     for name, kind in CORRUPTIONS.items()
     if issubclass(kind, LabelCorruption) and kind.rated and not kind.options
 }
+
+NONE = Interval(float("nan"), float("nan"), "none")  # numbers, so that a program can print them
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,7 @@ class Noise:
         if self.flips is not None and self.name != "asymmetric":
             raise InputError(f"flips: for asymmetric noise, not for {self.name}")
         if isinstance(self.flips, str):
-            chosen = KNOWN[arguments.choice(self.flips, list(KNOWN), "flips")]
-            object.__setattr__(self, "flips", chosen)
+            arguments.choice(self.flips, list(KNOWN), "flips")
 
 
 def uniform(rate: float) -> Noise:
@@ -78,15 +85,15 @@ def pair_flip(rate: float) -> Noise:
 def asymmetric(rate: float, flips: Mapping[int, int] | str | None = None) -> Noise:
     """A label of some classes is wrong with probability `rate`, and then it is one certain other.
 
-    flips: class -> what it becomes; cifar10 or cifar100: as the field has it for these data; None:
-    0 becomes 1, 2 becomes 3 and so on, the odd classes stay.
+    flips: class -> what it becomes; cifar10 or cifar100: as the field has it for these data, of 10
+    and 100 classes; None: 0 becomes 1, 2 becomes 3 and so on, the odd classes stay.
     """
     return Noise("asymmetric", rate, flips)
 
 
 class Scores(NamedTuple):
-    """Scores over items, each a `value` with `ci_low` and `ci_high` at 95 % (None where there is
-    no interval: of a single item, or of an infinite value)."""
+    """Scores over items, each a `value` with `ci_low` and `ci_high` at 95 % (not a number where
+    there is no interval: of a single item, or of an infinite value)."""
 
     accuracy: Estimate  # share of right decisions, 0 to 1
     sampled_accuracy: Estimate  # chance that a label drawn from the prediction is right, 0 to 1
@@ -108,11 +115,17 @@ def measured_transitions(clean, given, classes: int | None = None) -> np.ndarray
     one. A class without items stays what it is. The floor of such a T takes errors to depend on
     the class alone.
     """
+    if classes is not None:
+        classes = arguments.classes(classes)
+    y, z = (
+        arguments.labels(values, classes, name=name)
+        for name, values in {"clean": clean, "given": given}.items()
+    )
     if classes is None:
-        both = [arguments.labels(values, 2**31) for values in (clean, given)]
-        classes = max(2, 1 + max(int(values.max()) for values in both))
-    classes = arguments.whole(classes, "classes", 2)
-    y, z = (arguments.labels(values, classes) for values in (clean, given))
+        for name, found in {"clean": y, "given": z}.items():
+            if found[row := found.argmax()] >= arguments.CLASSES:
+                raise InputError(f"{name}: row {row} has {found[row]}; number the classes from 0")
+        classes = max(2, 1 + int(max(y.max(), z.max())))
     if len(y) != len(z):
         raise InputError(f"given: {len(z)} labels for {len(y)} clean ones")
     return transitions(y, z, classes)
@@ -158,7 +171,10 @@ def excess(probabilities, clean_probabilities, labels, noise) -> Scores:
 
     probabilities: [n, C], of that model; clean_probabilities: [n, C], of a calibrated model of the
     clean labels, on the same items; labels, noise: as for `noise_floor`. Accuracies: floor minus
-    model; NLL: model minus floor. Intervals are paired over items (Student's t).
+    model; NLL: model minus floor. Intervals are paired over items (Student's t); that of the
+    accuracy counts one more item that gains a decision and one that loses it, so that it has a
+    width where no item differs. The NLL is not a number where that of both is
+    infinite.
     """
     q, y, tie = _calibrated(clean_probabilities, labels, noise, "clean_probabilities")
     p = arguments.probabilities(probabilities)
@@ -168,7 +184,10 @@ def excess(probabilities, clean_probabilities, labels, noise) -> Scores:
     with np.errstate(invalid="ignore"):  # both infinite
         worse = own["nll"] - floor["nll"]
     lost = {name: floor[name] - own[name] for name in ("accuracy", "sampled_accuracy")}
-    return Scores(**{name: _mean(values) for name, values in (lost | {"nll": worse}).items()})
+    decided = lost["accuracy"]
+    interval = paired_interval(decided) if len(decided) > 1 else NONE
+    means = {name: _mean(values) for name, values in (lost | {"nll": worse}).items()}
+    return Scores(**means | {"accuracy": Estimate(float(decided.mean()), *interval)})
 
 
 def corrupt(labels, noise, seed: int = 0, classes: int | None = None) -> np.ndarray:
@@ -190,14 +209,19 @@ def _corruption(noise, classes: int | None) -> LabelCorruption:
         name = arguments.choice(noise.removesuffix("_label"), list(NAMED), "noise")
         raise InputError(f"noise: {noise!r} has no rate, use noiselab.Noise({name!r}, rate)")
     if classes is not None:
-        classes = arguments.whole(classes, "classes", 2)
+        classes = arguments.classes(classes)
     if not isinstance(noise, Noise):
         return Transitions(arguments.transitions(noise, classes))
     if classes is None:
         raise InputError(f"classes: needed, {noise.name} noise does not say how many there are")
     if noise.flips is None:
         return NAMED[noise.name](noise.rate, classes)
-    return NAMED[noise.name](noise.rate, classes, arguments.flips(noise.flips, classes))
+    chosen = noise.flips
+    if isinstance(chosen, str):
+        if classes != SIZES[chosen]:
+            raise InputError(f"flips: {chosen} has {SIZES[chosen]} classes, not {classes}")
+        chosen = KNOWN[chosen]
+    return NAMED[noise.name](noise.rate, classes, arguments.flips(chosen, classes))
 
 
 def _calibrated(probabilities, labels, noise, name: str = "probabilities"):
@@ -227,6 +251,7 @@ def _summary(items: dict[str, np.ndarray]) -> Scores:
 def _mean(values: np.ndarray) -> Estimate:
     """Mean with its t-interval over independent items."""
     if len(values) < 2 or not np.isfinite(values).all():
-        return Estimate(float(values.mean()), None, None, "none")
+        with np.errstate(invalid="ignore"):  # infinite to both sides
+            return Estimate(float(values.mean()), *NONE)
     low, high, _ = t_interval(values)
     return Estimate(float(values.mean()), low, high, "t_items")

@@ -9,11 +9,13 @@ from noiselab.measures.scores import (
     DIVERGED,
     NONE,
     UNITS,
+    decisions_interval,
     excess,
-    items_interval,
     items_score,
+    lost_score,
     mean_score,
     ratio_score,
+    relative_lost_score,
     share_score,
     unscored,
 )
@@ -138,7 +140,8 @@ def classifier_metrics(
     floors = None
     if np.isfinite(observed).all():
         floors = decisions(observed, tolerance(clean_p, noise.tie))
-    scores |= _decided_scores(decided, floors, labels)
+    itself = np.array_equal(p, clean_p)
+    scores |= _decided_scores(decided, floors, labels, itself)
     scores["accuracy"] |= _sensitivity(observed, clean_p, labels, noise.tie)
     lost = ("accuracy_drop", "accuracy_relative_drop")
     if not (np.isfinite(p).all() and np.isfinite(clean_p).all()):
@@ -146,18 +149,17 @@ def classifier_metrics(
         return scores | {name: unscored(name, len(labels), why) for name in lost}
     right, clean_right = (q.argmax(1) == labels for q in (p, clean_p))
     unknown = np.full(len(labels), np.nan)
-    return scores | drops(
-        "accuracy", right, clean_right, unknown if floors is None else _true_class(floors, labels)
-    )
+    floors = unknown if floors is None else _true_class(floors, labels)
+    return scores | drops("accuracy", right, clean_right, floors, itself)
 
 
 def _decided_scores(
-    own: np.ndarray | None, floor: np.ndarray | None, labels: np.ndarray
+    own: np.ndarray | None, floor: np.ndarray | None, labels: np.ndarray, itself: bool
 ) -> dict[str, dict]:
     """Scores of decisions. own, floor: those of the model and of a calibrated one as weights,
-    [n, C], or None where there are none. labels: int [n]."""
+    [n, C], or None where there are none. labels: int [n]; itself: the run is the clean one."""
     values, floors = _scores(own, labels), _scores(floor, labels)
-    paired = {} if own is None or floor is None else _paired(own, floor, labels)
+    paired = {} if own is None or floor is None else _paired(own, floor, labels, itself)
     bias = {} if own is None else {"kl": {"bias": kl_bias(confusion_matrix(own, labels))}}
     return {
         name: {
@@ -174,7 +176,9 @@ def _decided_scores(
     }
 
 
-def _paired(own: np.ndarray, floor: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
+def _paired(
+    own: np.ndarray, floor: np.ndarray, labels: np.ndarray, itself: bool
+) -> dict[str, Interval]:
     """Interval of value - floor of each score, over items. own, floor: weights [n, C]."""
     true = np.zeros(own.shape)
     true[np.arange(len(labels)), labels] = 1
@@ -186,7 +190,7 @@ def _paired(own: np.ndarray, floor: np.ndarray, labels: np.ndarray) -> dict[str,
         with np.errstate(invalid="ignore"):  # both are infinite where a class was not drawn
             return of(true, own) - of(true, floor)
 
-    return {"accuracy": items_interval(right)} | {
+    return {"accuracy": decisions_interval(right, itself)} | {
         name: around(difference(of, *drawn), difference(of, *shares))
         for name, of in MARGINALS.items()
     }
@@ -211,23 +215,27 @@ def _observed(clean_p: np.ndarray, noise: Corruption) -> np.ndarray:
 
 
 def drops(
-    score: str, right: np.ndarray, clean_right: np.ndarray, floors: np.ndarray
+    score: str,
+    right: np.ndarray,
+    clean_right: np.ndarray,
+    floors: np.ndarray,
+    itself: bool = False,
 ) -> dict[str, dict]:
     """What a score lost against the clean run, paired over items: `<score>_drop` in points and
     `<score>_relative_drop` as a share of the clean run's.
 
     right, clean_right: whether each item is right, bool [n]; floors: chance in per cent that a
-    calibrated model is right on it, float [n]; not a number where that is unknown.
+    calibrated model is right on it, float [n]; not a number where that is unknown. itself: the run
+    is the clean one.
     """
     names = (f"{score}_drop", f"{score}_relative_drop")
     base, own = 100.0 * clean_right, 100.0 * right
-    points = items_score(names[0], base - own, base - floors)
-    if not base.any():
-        share = unscored(names[1], len(base), "the clean run is never right")
+    lost = (base - own, base - floors)
+    points = lost_score(names[0], *lost, itself)
+    if base.any():
+        share = relative_lost_score(names[1], *lost, base, itself)
     else:
-        share = ratio_score(names[1], 100 * (base - own), 100 * (base - floors), base)
-        share |= {"interval": "t_items"}
-        share |= {"excess_interval": "t_items"} if share["excess_low"] is not None else {}
+        share = unscored(names[1], len(base), "the clean run is never right")
     return {names[0]: points, names[1]: share}
 
 
@@ -238,6 +246,7 @@ def training_metrics(
     observed: np.ndarray | None,
     noise: Corruption,
     rows: np.ndarray | None = None,
+    itself: bool = False,
 ) -> dict[str, dict]:
     """Accuracy on training images, as `classifier_metrics` gives scores: against the true labels
     and against those that the model was taught.
@@ -245,7 +254,8 @@ def training_metrics(
     decided, clean_decided: decisions int [n] of the model and of the clean run of its seed;
     negative: it has none. labels: true ones, int [n]. observed: those taught, or None where they
     are drawn anew at every visit: then the expected agreement with them counts. noise: theirs.
-    rows: numbers of the training examples, int [n], where it depends on these.
+    rows: numbers of the training examples, int [n], where it depends on these. itself: the run is
+    the clean one.
     """
     if (decided < 0).any():
         names = ("train_accuracy", "noisy_train_accuracy")
@@ -258,9 +268,12 @@ def training_metrics(
         return 100.0 * drawn
 
     right, clean_right = decided == labels, clean_decided == labels
-    noisy = items_score("noisy_train_accuracy", agreement(decided), agreement(clean_decided))
+    agreed, clean_agreed = agreement(decided), agreement(clean_decided)
+    noisy = items_score("noisy_train_accuracy", agreed, clean_agreed)
     known = (clean_decided >= 0).all()
-    train = share_score(right, 100.0 * clean_right if known else None)
+    if known:
+        noisy |= excess(decisions_interval(agreed - clean_agreed, itself))
+    train = share_score(right, 100.0 * clean_right if known else None, itself)
     train |= {"unit": UNITS["train_accuracy"], "reason": None}
     return {"train_accuracy": train, "noisy_train_accuracy": noisy}
 

@@ -12,6 +12,7 @@ import numpy as np
 from noiselab.measures.statistics import (
     NONE,
     Interval,
+    paired_interval,
     ratio_interval,
     sequence_interval,
     t_interval,
@@ -54,20 +55,41 @@ def items_score(name: str, values: np.ndarray, floors: np.ndarray) -> dict:
     return _score(name, values, floors, None, items_interval)
 
 
+def lost_score(name: str, values: np.ndarray, floors: np.ndarray, itself: bool) -> dict:
+    """Mean of differences of decisions over independent items, in points. values, floors: float
+    [n], from -100 to 100; itself: as for `decisions_interval`."""
+    return _score(name, values, floors, None, lambda v: decisions_interval(v, itself))
+
+
+def relative_lost_score(
+    name: str, values: np.ndarray, floors: np.ndarray, base: np.ndarray, itself: bool
+) -> dict:
+    """The same as a share of the clean run's decisions `base`, 0 or 100, in per cent."""
+
+    def interval(shares: np.ndarray) -> Interval:
+        numbers, of = shares, base
+        if not itself:  # an item that only the clean run decides rightly, and one that it does not
+            numbers, of = np.append(shares, (1e4, -1e4)), np.append(base, (100, 0))
+        return ratio_interval(numbers, of)._replace(interval="t_items")
+
+    return _score(name, 100 * values, 100 * floors, base, interval)
+
+
 def ratio_score(name: str, values: np.ndarray, floors: np.ndarray, per: np.ndarray) -> dict:
     """Sum of values over sum of `per`, all float [n] over independent items."""
     return _score(name, values, floors, per, lambda v: ratio_interval(v, per))
 
 
-def share_score(right: np.ndarray, floors: np.ndarray | None) -> dict:
+def share_score(right: np.ndarray, floors: np.ndarray | None, itself: bool = False) -> dict:
     """Share of what is right in per cent, without unit and reason. right: bool [n]; floors: per
-    cent for each item, float [n], or None; not a number where none is known."""
+    cent for each item, float [n], or None; not a number where none is known. itself: as for
+    `decisions_interval`."""
     low, high, kind = wilson_interval(right.sum(), len(right))
     interval = Interval(100 * float(low), 100 * float(high), kind)
     score = {"value": 100 * float(right.mean()), **interval._asdict()}
     known = floors is not None and np.isfinite(floors).all()
     floor = float(floors.mean()) if known else None
-    paired = items_interval(100.0 * right - floors) if known else NONE
+    paired = decisions_interval(100.0 * right - floors, itself) if known else NONE
     return score | {"floor": floor, **excess(paired), "items": len(right)}
 
 
@@ -100,6 +122,14 @@ def items_interval(values: np.ndarray) -> Interval:
         return NONE
     low, high, _ = t_interval(values)
     return Interval(low, high, "t_items")
+
+
+def decisions_interval(differences: np.ndarray, itself: bool = False) -> Interval:
+    """Of a mean difference of decisions in points over independent items, float [n]; none of a
+    single item. itself: a run is compared with itself, and differs by construction nowhere."""
+    if itself or len(differences) < 2:
+        return items_interval(differences)
+    return paired_interval(differences, 100.0)
 
 
 def _score(name: str, values, floors, per, interval) -> dict:

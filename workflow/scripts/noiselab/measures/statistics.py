@@ -36,6 +36,17 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(float(mean - half), float(mean + half), "t_seeds")
 
 
+def paired_interval(differences: Sequence[float], scale: float = 1.0) -> Interval:
+    """t-interval of a mean difference of decisions over independent items, float [n] from -scale
+    to scale (right in place of wrong), with one more item each way (Bonett and Price 2012).
+
+    Few items that differ say little of how many more do: without these two the interval is too
+    narrow, and has no width where no item differs.
+    """
+    low, high, _ = t_interval([*differences, scale, -scale])
+    return Interval(max(low, -scale), min(high, scale), "t_items")
+
+
 def bootstrap_interval(
     score: Callable[[np.ndarray], float], confusion: np.ndarray, draws: int = 1000
 ) -> Interval:

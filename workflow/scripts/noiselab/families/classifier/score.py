@@ -60,4 +60,5 @@ def _scores(run: Run, own: dict, clean: dict, labels: dict, prefix: str = "") ->
         observed, _ = taught_labels(noise, run, labels["train"], rows, 0, len(rows))
     decided, clean_decided = own[f"{prefix}train_decided"], clean["train_decided"]
     true = labels["train"][rows]
-    return scores | training_metrics(decided, clean_decided, true, observed, noise, rows)
+    itself = np.array_equal(own[f"{prefix}test"], clean["test"])
+    return scores | training_metrics(decided, clean_decided, true, observed, noise, rows, itself)

@@ -26,10 +26,10 @@ from noiselab.families.descriptor import (
 )
 from noiselab.families.pretrained.family import NAME as PRETRAINED
 from noiselab.families.pretrained.family import mark
+from noiselab.measures.probes.effects import PENALTIES, without_effect
 from noiselab.run import Run
 
 PLAIN = "plain"  # the method that the others are compared with
-PENALTIES = ("gradient_matching", "gradient_norm", "gradient_cosine")
 CHOSEN, TRIED = "chosen.csv", "tried.csv"
 
 
@@ -46,7 +46,7 @@ def own_weights(run: Run) -> str | None:
 NOT_BELOW_0 = {"type": "number", "minimum": 0}
 # What a method says; every combination of the values of its lists is tried.
 METHOD = settings(
-    penalty={"enum": list(PENALTIES)},
+    penalty={"enum": list(PENALTIES[1:])},
     strength=some(POSITIVE),  # λ
     radius=some(POSITIVE),  # γ of t̂ = t + γ δ
     noisy_loss={"type": "boolean"},  # the cross-entropy of t̂
@@ -55,6 +55,17 @@ METHOD = settings(
     early_stopping={"type": "boolean"},  # validation chooses the epoch, too
     learning_rate=some(POSITIVE),  # these instead of the grid's
 )
+
+
+def methods_mistake(model: dict, spec: dict, recipe: dict) -> str | None:
+    """A method's settings must all change something."""
+    for name, method in recipe["methods"].items():
+        strength, radius = (max(method.get(key, [0.0])) for key in ("strength", "radius"))
+        noisy = method.get("noisy_loss", False)
+        if mistake := without_effect(method.get("penalty", "none"), strength, radius, noisy):
+            return f"methods.{name}.{mistake}"
+    return None
+
 
 KEPT = ("epochs", "features", "validation_share", "grid", "methods")  # of the recipe, in run.json
 
@@ -96,7 +107,10 @@ FAMILY = Family(
     title="Probes",
     order=7,
     kinds=(*LABELLED_KINDS, *IMAGE_KINDS, *FILE_KINDS),
-    models={"linear": Model({}), "mlp": Model({}, optional={"hidden": COUNT})},
+    models={
+        "linear": Model({}, methods_mistake),
+        "mlp": Model({}, methods_mistake, optional={"hidden": COUNT}),
+    },
     facts=lambda spec, recipe: {
         "classes": spec["classes"],
         **{key: recipe[key] for key in KEPT},

@@ -8,58 +8,27 @@ computed at once.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
-from noiselab import streams
-from noiselab.errors import InputError
+from noiselab import arguments, streams
 from noiselab.measures.probes import heads
-from noiselab.measures.probes.penalties import PENALTIES, Plane, Products, penalty_plane
+from noiselab.measures.probes.effects import PENALTIES
+from noiselab.measures.probes.inputs import (
+    Items,
+    Setting,
+    checked_items,
+    checked_seeds,
+    checked_settings,
+)
+from noiselab.measures.probes.penalties import Plane, Products, penalty_plane
 
 WEIGHTS = 2**21  # numbers of all heads that are computed at once: more do not stay in the cache
 
 SCORED = 1024  # items that are scored at once
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a head is fitted.
-
-    penalty: of PENALTIES, times strength λ; radius: γ of t̂ = t + γ δ, δ standard normal.
-    noisy_loss: the cross-entropy is that of t̂. dropout: probability that a feature is 0.
-    """
-
-    learning_rate: float
-    batch_size: int = 8
-    weight_decay: float = 0.0
-    penalty: str = "none"
-    strength: float = 0.0
-    radius: float = 0.0
-    noisy_loss: bool = False
-    dropout: float = 0.0
-
-    def __post_init__(self):
-        if self.penalty not in PENALTIES:
-            raise InputError(f"penalty: {self.penalty!r} is none of {', '.join(PENALTIES)}")
-        if not (self.learning_rate > 0 and self.batch_size >= 1 and 0 <= self.dropout < 1):
-            raise InputError(f"a setting that cannot be: {self}")
-        if min(self.weight_decay, self.strength, self.radius) < 0:
-            raise InputError(f"a setting below 0: {self}")
-
-    @property
-    def has_noise(self) -> bool:
-        return self.noisy_loss or (self.penalty != "none" and self.strength > 0)
-
-
-class Items(NamedTuple):
-    """Features [n, d] and their labels, int64 [n]."""
-
-    features: Tensor
-    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -93,12 +62,18 @@ def fit(
 
     scored: sets whose scores are kept after each epoch. hidden: units of a layer between features
     and logits; None: a linear head. schedule: of the learning rate, constant or cosine (to 0).
+    InputError: an argument that cannot be, or would change nothing.
     """
-    _checked(train, scored, settings, seeds, schedule)
+    train, scored = checked_items(train, scored)
+    settings, seeds = checked_settings(settings), checked_seeds(seeds)
+    epochs = arguments.whole(epochs, "epochs", 1)
+    hidden = None if hidden is None else arguments.whole(hidden, "hidden", 1)
+    arguments.choice(schedule, ["constant", "cosine"], "schedule")
     classes = int(train.labels.max()) + 1
     shapes = heads.head_shapes(train.features.shape[1], classes, hidden)
     first = [_initial(train.features, shapes, seed) for seed in seeds]
-    curves = {name: _empty(seeds, settings, epochs) for name in scored}
+    shape = (len(seeds), len(settings), epochs)
+    curves = {name: _empty(shape, train.features.dtype) for name in scored}
     weights: list[list[Tensor]] = [[] for _ in settings]
     for group in _groups(settings, shapes, len(seeds)):
         fits = _Group([settings[i] for i in group], first, seeds, train)
@@ -113,26 +88,8 @@ def fit(
     return Fits(curves, weights)
 
 
-def _checked(train, scored, settings, seeds, schedule) -> None:
-    if not settings or not seeds:
-        raise InputError("no settings, or no seeds")
-    if schedule not in ("constant", "cosine"):
-        raise InputError(f"schedule: {schedule!r} is neither constant nor cosine")
-    classes = int(train.labels.max()) + 1 if len(train.labels) else 0
-    for name, items in {"train": train, **scored}.items():
-        if items.features.ndim != 2 or items.features.shape[1] != train.features.shape[1]:
-            raise InputError(f"{name}: features must be [items, {train.features.shape[-1]}]")
-        if not len(items.labels) or len(items.features) != len(items.labels):
-            raise InputError(f"{name}: {len(items.features)} features, {len(items.labels)} labels")
-        if not bool(items.features.isfinite().all()):
-            raise InputError(f"{name}: features that are no finite numbers")
-        if int(items.labels.min()) < 0 or int(items.labels.max()) >= classes:
-            raise InputError(f"{name}: labels outside of 0 to {classes - 1}, those of train")
-
-
-def _empty(seeds: list, settings: list, epochs: int) -> Curves:
-    shape = (len(seeds), len(settings), epochs)
-    return Curves(torch.full(shape, torch.nan), torch.full(shape, torch.nan))
+def _empty(shape: tuple[int, int, int], precision: torch.dtype) -> Curves:
+    return Curves(*(torch.full(shape, torch.nan, dtype=precision) for _ in range(2)))
 
 
 def _initial(features: Tensor, shapes: list[tuple[int, int]], seed: int) -> list[Tensor]:
@@ -165,7 +122,7 @@ class _Group:
 
     def __init__(self, settings: list[Setting], first: list, seeds: list[int], train: Items):
         def column(values) -> Tensor:
-            return torch.tensor(list(values)).to(train.features)
+            return torch.tensor(list(values), dtype=torch.float64).to(train.features)
 
         self.seeds, self.labels = seeds, train.labels
         self.features = heads.with_one(train.features)
@@ -202,7 +159,7 @@ class _Group:
         features, noise = self.features[chosen], None
         if self.dropout:
             kept = self._drawn(torch.rand, "probe-dropout", features[..., :-1]) >= self.dropout
-            features = pad(kept / (1 - self.dropout), (0, 1), value=1.0) * features
+            features = pad(kept.to(features) / (1 - self.dropout), (0, 1), value=1.0) * features
         if self.has_noise:
             noise = pad(self._drawn(torch.randn, "probe-noise", features[..., :-1]), (0, 1))
         return heads.Batch(features, self.labels[chosen], noise, self.radius)
@@ -250,4 +207,4 @@ class _Group:
             wanted = labels.expand(found.shape[:-1])
             losses = cross_entropy(found.flatten(0, 2), wanted.flatten(), reduction="none")
             nll = nll + losses.unflatten(0, wanted.shape).sum(-1)
-        return right / len(items.labels), nll / len(items.labels)
+        return right.to(nll.dtype) / len(items.labels), nll / len(items.labels)

@@ -18,8 +18,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PENALTIES = ("none", "gradient_matching", "gradient_norm", "gradient_cosine")
-
 
 class Products(NamedTuple):
     """Inner products <g, g>, <g, D>, <D, D>, each [...]."""
