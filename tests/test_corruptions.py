@@ -208,6 +208,54 @@ def test_transitions_of_a_matrix_of_wrong_labels():
         assert np.array_equal(by_name.transitions, by_matrix.transitions)
 
 
+class Written(LabelCorruption):
+    """A corruption whose `wrong_labels` somebody wrote; without an entry in the register."""
+
+    def __init__(self, rate: float | np.ndarray, wrong: np.ndarray):
+        super().__init__(rate, 3)
+        self.name, self.written = "mine", wrong
+
+    def wrong_labels(self) -> np.ndarray:
+        return self.written
+
+
+SKEWED = np.array([[0, 0.25, 0.75], [1, 0, 0], [0.5, 0.5, 0]])
+NO_W = {
+    "sum": (SKEWED * [[1], [1], [1.5]], "has 1.5, not 1, as the sum of the row of class 2"),
+    "negative": (np.array([[0, 1.5, -0.5], *SKEWED[1:]]), "has 1.5 in the row of class 0: no prob"),
+    "nan": (SKEWED / [[1], [np.nan], [1]], "has nan in the row of class 1: no probability"),
+    "diagonal": (np.full((3, 3), 1 / 3), "lets class 0 stay what it is: the diagonal must be 0"),
+    "turned": (SKEWED.T, "the row of class 0; its columns do: turn it, a row is a true class"),
+    "shape": (SKEWED[:2], "has 2 rows of 3 columns, but 3 classes need as many of both"),
+    "vector": (SKEWED[0], "has 1 dimensions, not 3 rows of 3 columns"),
+    "kept": (SKEWED * [[1], [0], [1]], "has only 0 in the row of class 1, whose rate is not 0"),
+}
+
+
+@pytest.mark.parametrize("case", NO_W)
+def test_a_matrix_of_ones_own_that_is_no_w_gives_neither_labels_nor_floor(case):
+    wrong, message = NO_W[case]
+    p, targets = np.eye(3), np.arange(3)
+    for use in (
+        lambda noise: noise.observed(p),
+        lambda noise: noise.draw(targets, np.zeros(3)),
+        lambda noise: noise.overtaking_rate,
+    ):
+        with pytest.raises(NoiselabError) as error:
+            use(Written(0.5, wrong))
+        assert str(error.value).startswith("corruption mine: W, from its wrong_labels, ")
+        assert message in str(error.value)
+
+
+def test_a_row_of_0_is_that_of_a_class_that_is_never_corrupted():
+    wrong, labels = SKEWED * [[1], [0], [1]], np.arange(300_000) % 3
+    noise = Written(np.array([0.5, 0, 0.5]), wrong)
+    assert noise.transitions.sum(1) == pytest.approx(np.ones(3), abs=1e-12)
+    drawn, _ = noise.draw(labels, np.random.default_rng(0).random(len(labels)))
+    assert frequencies(labels, drawn, 3, 3) == pytest.approx(noise.transitions, abs=0.01)
+    assert np.array_equal(Written(0.0, wrong).transitions, np.eye(3))  # so is a clean run's
+
+
 def test_a_rate_may_differ_by_class():
     wrong, rate = confusions(4), np.array([0, 0.1, 0.5, 1])
     noise = LabelMatrix(rate, wrong)
