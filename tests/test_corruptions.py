@@ -10,7 +10,7 @@ import commands
 from helpers import example_run
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix
-from noiselab.noise import registry
+from noiselab.noise import corruptions, registry
 from noiselab.noise.base import CORRUPTIONS, TIE, Corruption
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import LabelCorruption, ShiftLabel, UniformLabel
@@ -310,6 +310,47 @@ def test_two_corruptions_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two corruptions are called 'shift_label'"):
         type("Other", (ShiftLabel,), {"name": "shift_label"})
     assert CORRUPTIONS["shift_label"] is ShiftLabel
+
+
+@pytest.mark.parametrize(
+    "name", ["my noise", "mine/x", "mine<b>", "", "mine\n", "más", "-", None, 3]
+)
+def test_a_name_that_no_file_or_id_can_have_is_refused(name):
+    before = dict(CORRUPTIONS)
+    with pytest.raises(ValueError, match="of Mine: letters, digits and _ alone"):
+        type("Mine", (ShiftLabel,), {"name": name})
+    assert before == CORRUPTIONS
+
+
+BROKEN = {  # what somebody wrote -> what the one line says
+    "class A:\n    def f(self)\n": ", line 2: expected ':'",
+    "import numpi\n": ", line 1: No module named 'numpi'",
+    "from noiselab.noise.base import Noise\n": ", line 1: cannot import name 'Noise' from ",
+    "\nrate = e\n": ", line 2: NameError: name 'e' is not defined",
+    "from noiselab.noise.corruptions.labels import ShiftLabel\n\n"
+    "class Mine(ShiftLabel):\n    name = 'shift_label'\n": ", line 3: two corruptions are called "
+    "'shift_label' (noiselab.noise.corruptions.labels, noiselab.noise.corruptions.mine)",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(corruptions, "__path__", [*corruptions.__path__, str(tmp_path)])
+    (tmp_path / "mine.py").write_text(text)
+    line = corruptions.mistake("mine")
+    assert line.startswith(f"{tmp_path / 'mine.py'}{BROKEN[text]}")
+    assert "\n" not in line
+    monkeypatch.setattr(corruptions, "BROKEN", [line])
+    with pytest.raises(NoiselabError) as error:
+        registry.known()
+    assert str(error.value) == line
+    with pytest.raises(NoiselabError):
+        registry.corruption(example_run())
+
+
+def test_no_module_of_corruptions_is_broken():
+    assert corruptions.BROKEN == []
+    assert registry.known() is CORRUPTIONS
 
 
 def test_names_are_those_of_the_families():
