@@ -260,6 +260,7 @@ def _one_line(error: jsonschema.ValidationError) -> str:
         return f"config key {key}: {told}"
     known = list(error.schema["properties"])
     unknown = next(k for k in error.instance if k not in known)
+    known = error.schema.get(schema.OF_MODELS, {}).get(error.instance.get("name"), known)
     prefix = "" if key == "(top level)" else f"{key}."
     return f"config key {prefix}{unknown}: unknown key ({hint(unknown, known)})"
 
