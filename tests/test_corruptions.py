@@ -10,7 +10,7 @@ import commands
 from helpers import example_run
 from noiselab.errors import NoiselabError
 from noiselab.measures.metrics import accuracy, classifier_metrics, confusion_matrix, decisions
-from noiselab.noise import registry
+from noiselab.noise import corruptions, registry
 from noiselab.noise.base import CORRUPTIONS, TIE, Corruption
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import LabelCorruption, ShiftLabel, UniformLabel
@@ -207,6 +207,54 @@ def test_transitions_of_a_matrix_of_wrong_labels():
         assert np.array_equal(by_name.transitions, by_matrix.transitions)
 
 
+class Written(LabelCorruption):
+    """A corruption whose `wrong_labels` somebody wrote; without an entry in the register."""
+
+    def __init__(self, rate: float | np.ndarray, wrong: np.ndarray):
+        super().__init__(rate, 3)
+        self.name, self.written = "mine", wrong
+
+    def wrong_labels(self) -> np.ndarray:
+        return self.written
+
+
+SKEWED = np.array([[0, 0.25, 0.75], [1, 0, 0], [0.5, 0.5, 0]])
+NO_W = {
+    "sum": (SKEWED * [[1], [1], [1.5]], "has 1.5, not 1, as the sum of the row of class 2"),
+    "negative": (np.array([[0, 1.5, -0.5], *SKEWED[1:]]), "has 1.5 in the row of class 0: no prob"),
+    "nan": (SKEWED / [[1], [np.nan], [1]], "has nan in the row of class 1: no probability"),
+    "diagonal": (np.full((3, 3), 1 / 3), "lets class 0 stay what it is: the diagonal must be 0"),
+    "turned": (SKEWED.T, "the row of class 0; its columns do: turn it, a row is a true class"),
+    "shape": (SKEWED[:2], "has 2 rows of 3 columns, but 3 classes need as many of both"),
+    "vector": (SKEWED[0], "has 1 dimensions, not 3 rows of 3 columns"),
+    "kept": (SKEWED * [[1], [0], [1]], "has only 0 in the row of class 1, whose rate is not 0"),
+}
+
+
+@pytest.mark.parametrize("case", NO_W)
+def test_a_matrix_of_ones_own_that_is_no_w_gives_neither_labels_nor_floor(case):
+    wrong, message = NO_W[case]
+    p, targets = np.eye(3), np.arange(3)
+    for use in (
+        lambda noise: noise.observed(p),
+        lambda noise: noise.draw(targets, np.zeros(3)),
+        lambda noise: noise.overtaking_rate,
+    ):
+        with pytest.raises(NoiselabError) as error:
+            use(Written(0.5, wrong))
+        assert str(error.value).startswith("corruption mine: W, from its wrong_labels, ")
+        assert message in str(error.value)
+
+
+def test_a_row_of_0_is_that_of_a_class_that_is_never_corrupted():
+    wrong, labels = SKEWED * [[1], [0], [1]], np.arange(300_000) % 3
+    noise = Written(np.array([0.5, 0, 0.5]), wrong)
+    assert noise.transitions.sum(1) == pytest.approx(np.ones(3), abs=1e-12)
+    drawn, _ = noise.draw(labels, np.random.default_rng(0).random(len(labels)))
+    assert frequencies(labels, drawn, 3, 3) == pytest.approx(noise.transitions, abs=0.01)
+    assert np.array_equal(Written(0.0, wrong).transitions, np.eye(3))  # so is a clean run's
+
+
 def test_a_rate_may_differ_by_class():
     wrong, rate = confusions(4), np.array([0, 0.1, 0.5, 1])
     noise = LabelMatrix(rate, wrong)
@@ -261,6 +309,47 @@ def test_two_corruptions_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two corruptions are called 'shift_label'"):
         type("Other", (ShiftLabel,), {"name": "shift_label"})
     assert CORRUPTIONS["shift_label"] is ShiftLabel
+
+
+@pytest.mark.parametrize(
+    "name", ["my noise", "mine/x", "mine<b>", "", "mine\n", "más", "-", None, 3]
+)
+def test_a_name_that_no_file_or_id_can_have_is_refused(name):
+    before = dict(CORRUPTIONS)
+    with pytest.raises(ValueError, match="of Mine: letters, digits and _ alone"):
+        type("Mine", (ShiftLabel,), {"name": name})
+    assert before == CORRUPTIONS
+
+
+BROKEN = {  # what somebody wrote -> what the one line says
+    "class A:\n    def f(self)\n": ", line 2: expected ':'",
+    "import numpi\n": ", line 1: No module named 'numpi'",
+    "from noiselab.noise.base import Noise\n": ", line 1: cannot import name 'Noise' from ",
+    "\nrate = e\n": ", line 2: NameError: name 'e' is not defined",
+    "from noiselab.noise.corruptions.labels import ShiftLabel\n\n"
+    "class Mine(ShiftLabel):\n    name = 'shift_label'\n": ", line 3: two corruptions are called "
+    "'shift_label' (noiselab.noise.corruptions.labels, noiselab.noise.corruptions.mine)",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(corruptions, "__path__", [*corruptions.__path__, str(tmp_path)])
+    (tmp_path / "mine.py").write_text(text)
+    line = corruptions.mistake("mine")
+    assert line.startswith(f"{tmp_path / 'mine.py'}{BROKEN[text]}")
+    assert "\n" not in line
+    monkeypatch.setattr(corruptions, "BROKEN", [line])
+    with pytest.raises(NoiselabError) as error:
+        registry.known()
+    assert str(error.value) == line
+    with pytest.raises(NoiselabError):
+        registry.corruption(example_run())
+
+
+def test_no_module_of_corruptions_is_broken():
+    assert corruptions.BROKEN == []
+    assert registry.known() is CORRUPTIONS
 
 
 def test_names_are_those_of_the_families():

@@ -67,6 +67,46 @@ def test_names_of_classes_that_are_numbers_are_names(tmp_path):
     assert numbers(path, ["0", "1"], ["10", "2"]) == [0, 1]
 
 
+FOLDERS = sorted(map(str, range(1, 11)))  # 1, 10, 2, …, as folders of classes stand
+
+
+def test_names_that_are_numbers_are_not_counted_from_0(tmp_path):
+    """A label 3 would be the class 3 in one file and the fourth, class 2, in another."""
+    rows = [str(row) for row in range(10)]
+    content = "".join(f"{row},{{}}\n" for row in rows)
+    by_name = written(tmp_path, "row,label\n" + content.format(*FOLDERS))
+    assert numbers(by_name, rows, FOLDERS) == list(range(10))
+    by_number = written(tmp_path, "row,label\n" + content.format(*range(10)))
+    with pytest.raises(NoiselabError) as error:
+        numbers(by_number, rows, FOLDERS)
+    assert str(error.value) == (
+        f"{by_number}: '0' is no class (10 classes: {', '.join(FOLDERS)}); these names are "
+        "numbers, so a label must be a name"
+    )
+    with pytest.raises(NoiselabError, match=r"'0' is no class .3 classes: 1, 2, cat.; these names"):
+        numbers(written(tmp_path, "row,label\n0,0\n1,2\n"), rows[:2], ["1", "2", "cat"])
+    with pytest.raises(NoiselabError, match=r"'4' is no class .4 classes: 0, 1, 2, 3.$"):
+        numbers(written(tmp_path, "row,label\n0,0\n1,4\n"), rows[:2], ["0", "1", "2", "3"])
+
+
+@pytest.mark.parametrize(
+    ("content", "instead"),
+    [
+        ("/home/me/train/a/0.png,a\n/home/me/train/a/1.png,b\n", "/home/me/train/a/0.png"),
+        ("val/x.png,a\nscans/train/a/0.png,b\n", "scans/train/a/0.png"),  # of the same name
+        ("a-0,a\na-1,b\n", "a-0"),
+        ("./scans//train/b/7.png,a\n", "scans/train/b/7.png"),
+        ("train/a/1.png,b\n", None),  # a label is missing, no path is another
+    ],
+)
+def test_paths_that_are_not_those_of_the_data_set_are_shown(tmp_path, content, instead):
+    path = written(tmp_path, f"file,label\n{content}")
+    with pytest.raises(NoiselabError) as error:
+        numbers(path)
+    told = f"; it has, for instance, {instead}" if instead else ""
+    assert str(error.value).endswith(f"the first is file train/a/0.png{told}")
+
+
 def test_columns_can_be_named(tmp_path):
     path = written(tmp_path, "id,label,worse\n0,0,1\n1,1,0\n")
     assert numbers(path, ["0", "1"], label_column="worse", item_column="id") == [1, 0]

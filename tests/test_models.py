@@ -113,6 +113,53 @@ def test_mirrored_probabilities_are_means_of_both_views():
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(5))
 
 
+class BeginError(Exception):
+    """The batches of a training were asked for: its network was taken."""
+
+
+OUTPUTS = {  # a network of 8 x 8 grey images -> what is said of it, of 10 classes
+    "too many": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 13)), "13 numbers"),
+    "too few": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), "9 numbers"),
+    "a map": (lambda: nn.Conv2d(1, 10, 3), "an array of shape (10, 6, 6)"),
+    "flat": (lambda: nn.Flatten(0), "an array of shape ()"),
+}
+
+
+@pytest.fixture
+def begin(monkeypatch):
+    """(network) -> what training does with it; BeginError where it would begin."""
+
+    def asked(*_):
+        raise BeginError
+
+    def task(network):
+        description = {"mean": [0.5], "std": [0.25], "shape": [9, 1, 8, 8]}
+        monkeypatch.setitem(classifier.MODELS, "own", lambda *sizes: network)
+        monkeypatch.setattr(classifier, "training_batches", asked)
+        run = example_run(model={"name": "own"}, channels=1, classes=10)
+        return classifier.task(run, torch.device("cpu"), (description, None, None))
+
+    return task
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_a_network_with_other_outputs_than_classes_is_refused_before_training(begin, case):
+    network, what = OUTPUTS[case]
+    with pytest.raises(NoiselabError) as error:
+        begin(network())
+    assert str(error.value) == f"model own gives {what} per image, 10 classes need 10"
+
+
+def test_a_network_with_an_output_per_class_is_as_it_was_before(begin):
+    """Its statistics and the random numbers of its training too."""
+    network = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(64, 10))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(BeginError):
+        begin(network)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def overfitted(network, inputs, targets, steps=60):
     """The loss of a network after so many steps on one batch; targets with logits in the rows."""
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)

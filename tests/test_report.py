@@ -53,6 +53,15 @@ def test_everything_is_there_once_and_nothing_is_said_to_be_missing(structure):
     assert "Not run" not in words
 
 
+def test_only_data_that_stand_in_for_others_are_compared_with_the_published(structure, tmp_path):
+    compared = "compare the course of a decline with the published one"
+    assert compared in Page(report.render(structure)).words()
+    run_files(tmp_path, changes={"stands_in_for": None})
+    words = Page(report.render(structure)).words()
+    assert compared not in words
+    assert "Not the paper’s data. digits." in words
+
+
 def test_ids_are_unique_and_every_link_has_its_place(structure):
     page = Page(report.render(structure))
     ids = Counter(page.ids())

@@ -109,6 +109,49 @@ def test_without_noise_there_is_no_spectrum(tmp_path):
     assert first.spectrum(None) is None
 
 
+def shown_table(*marked: str) -> dict:
+    """A table of the page with two rows and two blocks. marked: rows of models too weak."""
+    data = table_data()
+    (grid,) = data["grids"]
+    grid["rows"] = ["given", "100:100"]
+    for column in (column for block in grid["blocks"] for column in block["columns"]):
+        mark = {row: "†" if column["kind"] == "ours" else "" for row in marked}
+        (cell,) = column["cells"]
+        column["cells"] = [cell | {"mark": mark.get(row, "")} for row in grid["rows"]]
+    return {"id": "mine", "kind": "table"} | tables.view(data, "mine", [RUN], {})
+
+
+def study_of(table: dict) -> dict:
+    answer = [{"asks": "So?", "table": "mine", "row": "100:100"}]
+    return {"artefacts": ["mine"], "families": [{"entries": [table]}], "answer": answer}
+
+
+def test_models_too_weak_have_no_number_on_the_first_screen():
+    gated, learned = shown_table("100:100"), shown_table("given")
+    told = first.without_spectrum([study_of(gated)], False, 2, own=True)
+    assert told.startswith(
+        "Your own models at 100:100, digits: accuracy (%), are too weak to tell: what they lose "
+        "says nothing about noise."
+    )
+    assert "+5.00" not in told
+    assert "+5.00 [−1.00, +7.00]" in first.without_spectrum([study_of(learned)], False, 2, own=True)
+    for study in (study_of(gated), study_of(gated) | {"answer": []}):
+        (line,) = first.highlights([study], spectrum=False)
+        assert line["text"] == "digits: accuracy (%), 100:100: † model too weak to tell"
+    (line,) = first.highlights([study_of(learned)], spectrum=False)
+    assert "loss above the floor +5.00 [−1.00, +7.00]" in line["text"]
+
+
+def test_of_blocks_that_share_a_panel_only_those_too_weak_are_without_numbers():
+    ours = {"kind": "ours", "interval": "[1, 3]", "note": "", "mark": "", "href": None}
+    cells = [ours | {"column": "a", "text": "2.00"}, ours | {"column": "b", "text": "7.00"}]
+    cells[1]["mark"] = "†"
+    panel = {"title": "ours", "rows": [{"label": "100:100", "cells": cells}]}
+    table = {"id": "mine", "kind": "table", "title": "Mine", "panels": [panel]}
+    (line,) = first.highlights([study_of(table)], spectrum=False)
+    assert line["text"] == "100:100: a 2.00 [1, 3], b † model too weak to tell"
+
+
 def test_the_question_is_that_of_the_only_study_or_that_of_all():
     one, other = ({"question": text} for text in ("One?", "Other?"))
     assert first.question([one]) == "One?"

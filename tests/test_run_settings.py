@@ -157,8 +157,11 @@ def test_another_model_has_none_of_the_settings_of_the_one_it_replaces(perceptro
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ({"name": "perceptron", "width": 3}, r"classifier\.model\.layers: perceptron needs it"),
-        ({"layers": 3}, r"classifier\.model\.layers: no setting of resnet"),
+        (
+            {"name": "perceptron", "width": 3},
+            r"experiments\.table2\.training\.model\.layers: perceptron needs it",
+        ),
+        ({"layers": 3}, r"table2\.training\.model\.layers: no setting of resnet"),
     ],
 )
 def test_a_model_has_its_own_settings_and_all_of_them(perceptron, overlay, message):

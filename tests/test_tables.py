@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,42 @@ def test_latex_has_no_bare_special_characters():
     text = layouts.latex(table, "100 % of a_b & c", [])
     assert r"100 \% of a\_b \& c" in text
     assert text.count(r"\begin{tabular}") == 1
+    assert latex_mistakes(text) == []
+
+
+ODD = r"50 % {a}_b & c#1 \d $x^2$ ~e"  # a class could be called so
+
+
+def latex_mistakes(text: str) -> list[str]:
+    """Characters that LaTeX would take for commands, in what is no command of a table."""
+    lines = [line for line in text.splitlines() if not line.startswith(r"\begin")]
+    plain = re.sub(r"\\[%_&#{}$]|\$\\(dagger|to|\|)\$|\\text\w+\{\}", "", "\n".join(lines))
+    plain = re.sub(r"\\(caption|multicolumn\{\d+\}\{\w\}|cmidrule\(\w+\)|end)\{", "{", plain)
+    plain = re.sub(r"\\(toprule|midrule|bottomrule|centering|\\)", "", plain)
+    return re.findall(r"[\\%_#$^~]", plain)
+
+
+def test_latex_of_any_name_of_a_class_or_row():
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    table["row"], table["panel"] = f"given, {ODD}", ODD
+    text = layouts.latex(table, "t", [f"Error rates by class: {ODD}: 10 %."])
+    assert latex_mistakes(text) == []
+    escaped = r"50 \% \{a\}\_b \& c\#1 \textbackslash{}d \$x\textasciicircum{}2\$ "
+    escaped += r"\textasciitilde{}e"
+    assert text.count(escaped) == 3  # caption, head, row
+    assert f"\ngiven, {escaped} & " in text
+
+
+def test_markdown_of_any_name_of_a_class_or_row():
+    """No class name begins another column or an element of HTML."""
+    table = tables.runs_table(pd.DataFrame(rows({0: [98.0]})), PUBLISHED)
+    plain = layouts.markdown(table, "t", ["p < 0.05."])
+    table["row"] = "a|b <script>"
+    text = layouts.markdown(table, "<i>", ["Error rates by class: a|b <script>: 10 %, p < 0.05."])
+    columns = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines()]
+    assert set(columns) == {0, len(re.findall(r"\|", plain.splitlines()[2]))}
+    assert not re.findall(r"(?<!\\)<(?!br>)\w", text)
+    assert "p < 0.05." in text
 
 
 def test_csv_round_trip():

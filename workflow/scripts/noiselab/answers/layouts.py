@@ -10,9 +10,12 @@ A kind is paper, ours, floor, loss (above the floor), dilution, above (both), nu
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import pandas as pd
+
+from noiselab.answers import markup
 
 NAMES = {
     "accuracy": "accuracy",
@@ -391,11 +394,20 @@ def records(frame: pd.DataFrame, text: tuple[str, ...] = (), title: str = "") ->
 
 def markdown(table: pd.DataFrame, title: str, notes: list[str]) -> str:
     """Markdown with title and notes; column heads of both levels in one line."""
-    lines = [f"## {title}", ""]
+    lines = [f"## {markup.markdown(title)}", ""]
     for grid in grids(table):
-        grid.columns = [f"{what}<br>{kind}" for what, kind in grid.columns]
-        lines += [grid.map(str).to_markdown(disable_numparse=True), ""]
-    return true_minus("\n".join(lines + [f"{note}\n" for note in notes]))
+        text = _escaped(grid, markup.markdown)
+        text.columns = [f"{what}<br>{kind}" for what, kind in text.columns]
+        lines += [text.to_markdown(disable_numparse=True), ""]
+    return true_minus("\n".join(lines + [f"{markup.markdown(note)}\n" for note in notes]))
+
+
+def _escaped(grid: pd.DataFrame, escape: Callable[[str], str]) -> pd.DataFrame:
+    """A grid of texts, rows and heads too."""
+    text = grid.map(lambda cell: escape(str(cell)))
+    text.columns = text.columns.map(lambda column: tuple(map(escape, column)))
+    text.index = grid.index.map(escape)
+    return text.rename_axis(escape(grid.index.name))
 
 
 def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
@@ -404,24 +416,12 @@ def latex(table: pd.DataFrame, title: str, notes: list[str]) -> str:
 
 
 def _latex_table(grid: pd.DataFrame, title: str, notes: list[str]) -> str:
-    text = grid.map(lambda cell: _latex_escape(str(cell)))
-    text.columns = text.columns.map(lambda c: tuple(_latex_escape(part) for part in c))
-    styled = text.style.to_latex(
+    return _escaped(grid, markup.latex).style.to_latex(
         hrules=True,
         multicol_align="c",
-        caption=_latex_escape(" ".join([f"{title}.", *notes])),
+        caption=markup.latex(" ".join([f"{title}.", *notes])),
         position_float="centering",
     )
-    return styled
-
-
-LATEX = {"‖": r"$\|$", "−": "-", "–": "--", "—": "---", "→": r"$\to$", "†": r"$\dagger$"}
-
-
-def _latex_escape(text: str) -> str:
-    for character, code in LATEX.items():
-        text = text.replace(character, code)
-    return "".join(rf"\{c}" if c in "%_&#" else c for c in text)
 
 
 FORMATS = {"md": markdown, "tex": latex, "json": data}

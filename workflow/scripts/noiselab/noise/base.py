@@ -1,5 +1,6 @@
 """What a corruption of training targets is, and the register of all kinds."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
@@ -13,6 +14,8 @@ from noiselab.run import Run
 # learn.
 TIE = 1e-3
 
+NAME = re.compile("[A-Za-z0-9_]+")  # of a corruption, which ids of runs and names of files have
+
 CORRUPTIONS: dict[str, type["Corruption"]] = {}  # name in the configuration -> class
 
 
@@ -20,7 +23,8 @@ class Corruption:
     """One kind of wrong training targets, at a rate: how they are drawn, and what a calibrated
     model of them predicts.
 
-    A subclass with a `name` registers itself. rate: probability that a target is corrupted.
+    A subclass with a `name` registers itself; ValueError: it is taken, or has other characters than
+    letters, digits and _. rate: probability that a target is corrupted.
     """
 
     name: ClassVar[str]
@@ -46,8 +50,11 @@ class Corruption:
         super().__init_subclass__()
         if "name" not in vars(cls):
             return
+        if not isinstance(cls.name, str) or not NAME.fullmatch(cls.name):
+            raise ValueError(f"name {cls.name!r} of {cls.__name__}: letters, digits and _ alone")
         if cls.name in CORRUPTIONS:
-            raise ValueError(f"two corruptions are called {cls.name!r}")
+            places = f"{CORRUPTIONS[cls.name].__module__}, {cls.__module__}"
+            raise ValueError(f"two corruptions are called {cls.name!r} ({places})")
         CORRUPTIONS[cls.name] = cls
 
     @classmethod

@@ -18,6 +18,7 @@ ROWS = ("row", "index")
 FILES = ("file", "filename", "file_name", "image", "path", "name")
 LABEL = "label"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SHOWN = 10  # names of classes that a message lists
 FORMS = f"{', '.join(SEPARATORS)} or .parquet"
 
 
@@ -74,8 +75,8 @@ def class_numbers(file: LabelFile, items: Sequence[str], names: Sequence[str]) -
     """The class that the file gives each of these examples, int64 [n].
 
     items: rows or names of files, as train_items.txt has them; names: of the classes. A label is
-    the name of a class or else its number. NoiselabError: an example has no label, or a label is
-    no class.
+    the name of a class or else its number, where no name is a number itself. NoiselabError: an
+    example has no label, or a label is no class.
     """
     matching = _matching(file, items)
     given = dict(zip(matching, file.labels, strict=True))
@@ -86,17 +87,35 @@ def class_numbers(file: LabelFile, items: Sequence[str], names: Sequence[str]) -
     if lacking:
         what = "row" if file.by_row else "file"
         found = f"{len(lacking)} of {len(items)} training examples have no label"
-        raise NoiselabError(f"{file.path}: {found}, the first is {what} {lacking[0]}")
+        instead = _instead(lacking[0], sorted(given.keys() - set(items)))
+        raise NoiselabError(f"{file.path}: {found}, the first is {what} {lacking[0]}{instead}")
     wanted = [given[item] for item in items]
     numbers = {name: number for number, name in enumerate(names)}
-    if not set(wanted) <= set(numbers) and all(map(_is_number, wanted)):
+    counted = not set(wanted) <= set(numbers) and all(map(_is_number, wanted))
+    if counted and not any(map(_is_number, names)):
         numbers = {str(number): number for number in range(len(names))}
     if unknown := [label for label in dict.fromkeys(wanted) if label not in numbers]:
-        known = f"0 … {len(names) - 1}" if "0" in numbers else ", ".join(names[:10])
-        raise NoiselabError(
-            f"{file.path}: {unknown[0]!r} is no class ({len(names)} classes: {known})"
-        )
+        raise NoiselabError(f"{file.path}: {unknown[0]!r} is no class ({_known(numbers, names)}")
     return np.array([numbers[label] for label in wanted], dtype=np.int64)
+
+
+def _instead(item: str, others: list[str]) -> str:
+    """Which item a file has where one is missing: if there is one, that of the same name."""
+    if not others:
+        return ""
+    alike = [other for other in others if _name(other) == _name(item)]
+    return f"; it has, for instance, {(alike or others)[0]}"
+
+
+def _known(numbers: Mapping[str, int], names: Sequence[str]) -> str:
+    """The end of a message on a label that is no class: what is one."""
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    if list(numbers) != list(names):
+        shown = f"0 … {len(names) - 1}"
+    from_0 = list(names) == [str(number) for number in range(len(names))]
+    both = any(map(_is_number, names)) and not from_0
+    told = "; these names are numbers, so a label must be a name" if both else ""
+    return f"{len(names)} classes: {shown}){told}"
 
 
 def _is_number(label: str) -> bool:

@@ -1,15 +1,22 @@
 """All kinds of corruption by name: that of a run, and those that an experiment may have."""
 
 from noiselab.errors import NoiselabError
-from noiselab.noise import corruptions  # noqa: F401  its classes register themselves
+from noiselab.noise import corruptions  # its classes register themselves
 from noiselab.noise.base import CORRUPTIONS, Corruption
 from noiselab.run import Run
+
+
+def known() -> dict[str, type[Corruption]]:
+    """All kinds by name. NoiselabError: a module of them cannot be imported."""
+    if corruptions.BROKEN:
+        raise NoiselabError(corruptions.BROKEN[0])
+    return CORRUPTIONS
 
 
 def corruption(run: Run) -> Corruption:
     """The corruption that a run is trained with. NoiselabError: a file of it is missing or not the
     one that the run was planned with."""
-    return CORRUPTIONS[run.corruption].from_run(run)
+    return known()[run.corruption].from_run(run)
 
 
 def names(family: str | None = None) -> list[str]:

@@ -16,7 +16,7 @@ import jsonschema
 
 from noiselab.errors import NoiselabError
 from noiselab.files import ROOT
-from noiselab.noise.registry import CORRUPTIONS
+from noiselab.noise import registry
 from noiselab.planning import schema, unused
 from noiselab.planning.hints import hint
 from noiselab.planning.yaml_file import read as read_yaml
@@ -260,6 +260,7 @@ def _one_line(error: jsonschema.ValidationError) -> str:
         return f"config key {key}: {told}"
     known = list(error.schema["properties"])
     unknown = next(k for k in error.instance if k not in known)
+    known = error.schema.get(schema.OF_MODELS, {}).get(error.instance.get("name"), known)
     prefix = "" if key == "(top level)" else f"{key}."
     return f"config key {prefix}{unknown}: unknown key ({hint(unknown, known)})"
 
@@ -313,7 +314,7 @@ def _validator() -> jsonschema.Draft202012Validator:
     files = [file for study in known_studies() for file in (STUDIES / study).glob("artefacts.yaml")]
     entries = [entry for file in files for entry in read_yaml(file)["artefacts"].values()]
     rules = {e.get("resources") or e["builder"] for e in entries if e["kind"] == "analysis"}
-    return _Validator(schema.whole(read_yaml(SCHEMA), CORRUPTIONS, rules))
+    return _Validator(schema.whole(read_yaml(SCHEMA), registry.known(), rules))
 
 
 SECTIONS = ("artefacts", "claims", "classes", "competence")  # whose entries several studies have

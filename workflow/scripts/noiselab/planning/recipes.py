@@ -24,7 +24,7 @@ def recipe(config: dict, experiment: dict, spec: dict) -> dict:
     released = changed.pop("released", {})
     if experiment["protocol"] == "released":
         changed = merge(changed, released)
-    _check_model(family, changed, spec)
+    _check_model(config, experiment, changed, spec)
     gpus = config["resources"].get(f"train_{family}", {}).get("gpu", 1)
     check_recipe(family, changed, spec, max(1, gpus))
     return changed
@@ -40,23 +40,43 @@ def paced(recipe: dict, factor: float) -> dict:
     return recipe | {"optimizer": optimizer | scaled, "schedule": schedule | last}
 
 
-def _check_model(family: str, recipe: dict, spec: dict) -> None:
+def _check_model(config: dict, experiment: dict, recipe: dict, spec: dict) -> None:
     """A network needs all of its settings but the optional ones, knows no others, and must be
-    possible."""
+    possible. NoiselabError names the section that says what is wrong."""
     settings = {key: value for key, value in recipe["model"].items() if key != "name"}
-    name = recipe["model"]["name"]
+    family, name = experiment["family"], recipe["model"]["name"]
     model = FAMILIES[family].models[name]
     where = f"(data set {spec['name']})"
     known_settings = [*model.settings, *model.optional]
-    for key in settings:
-        if key not in known_settings:
-            known = hint(key, known_settings)
-            raise NoiselabError(f"config key {family}.model.{key}: no setting of {name} ({known})")
-    for key in model.settings:
-        if key not in settings:
-            raise NoiselabError(f"config key {family}.model.{key}: {name} needs it {where}")
+
+    def key(setting: str, said: str) -> str:
+        return f"config key {_section(config, experiment, spec, said)}.model.{setting}"
+
+    for setting in settings:
+        if setting not in known_settings:
+            known = hint(setting, known_settings)
+            raise NoiselabError(f"{key(setting, setting)}: no setting of {name} ({known})")
+    for setting in model.settings:
+        if setting not in settings:  # the section that chose the model lacks it
+            raise NoiselabError(f"{key(setting, 'name')}: {name} needs it {where}")
     if mistake := model.mistake(settings, spec, recipe):
-        raise NoiselabError(f"config key {family}.{mistake} {where}")
+        about = mistake.partition(":")[0].removeprefix("model.")  # a key of another part: family
+        section = _section(config, experiment, spec, about)
+        raise NoiselabError(f"config key {section}.{mistake} {where}")
+
+
+def _section(config: dict, experiment: dict, spec: dict, setting: str) -> str:
+    """The section whose `model` has the last word on a setting, or else the family's."""
+    family, training = experiment["family"], experiment.get("training", {})
+    overrides = spec.get("overrides", {}).get(family, {})
+    own = (n for n, e in config["experiments"].items() if e.get("training") == training)
+    sections = [(family, config[family])]
+    sections += [(f"datasets.{spec['name']}.overrides.{family}", overrides)]
+    sections += [(f"experiments.{next(own, '')}.training", training)]
+    if experiment["protocol"] == "released":
+        sections += [(f"{place}.released", said.get("released", {})) for place, said in sections]
+    said = (place for place, said in reversed(sections) if setting in said.get("model", {}))
+    return next(said, family)
 
 
 def batch_multiplier(experiment: dict, recipe: dict, spec: dict, ratio: float | None) -> int:

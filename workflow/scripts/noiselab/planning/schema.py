@@ -28,6 +28,7 @@ DATASETS = {
 }
 # Keys of an experiment that trains on data with noise; probes have the noise of their backbones.
 NOISE = ["corruption", "resample", "budget", "protocol"]
+OF_MODELS = "keys of each model"  # of a recipe's model; validation skips a keyword of our own
 # Settings of a recipe that have a default in config/families/.
 REQUIRED = ["model", "batch_size", "micro_batch_size", "optimizer", "schedule", "clip_norm"]
 REQUIRED += ["ema_decay", "precision", "compile", "evaluations", "checkpoint_minutes", "released"]
@@ -53,6 +54,7 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
         defs[name].setdefault("properties", {})["overrides"] = settings(
             **{user: {"$ref": f"#/$defs/{user}_changes"} for user in users}
         )
+    _kinds(defs)
     speeds = {name: {"$ref": "#/$defs/speed"} for name in FAMILIES}
     defs["device"]["properties"]["flops"] |= {"properties": speeds, "required": list(speeds)}
     rules = {s.rule for s in stages() if not s.local and s.resources is None}
@@ -60,6 +62,13 @@ def whole(base: dict, corruptions: dict, resources: set[str]) -> dict:
     top["resources"]["properties"] = {rule: {"$ref": "#/$defs/resources"} for rule in sorted(rules)}
     _experiments(defs["experiment"], corruptions)
     return schema
+
+
+def _kinds(defs: dict) -> None:
+    """A data set of a kind that there is not is told so, and not what another kind needs."""
+    known = {"properties": {"kind": {"enum": list(KINDS)}}}
+    by_kind = {key: defs["dataset"].pop(key) for key in ("if", "then", "else")}
+    defs["dataset"] |= {"if": known, "then": by_kind, "else": known}
 
 
 def _trained() -> list[Family]:
@@ -72,7 +81,8 @@ def _recipe(common: dict, family: Family) -> dict:
     networks = {"name": {"enum": list(family.models)}}
     for model in family.models.values():
         networks |= model.settings | model.optional
-    own = {"model": settings(**networks)} | dict(family.recipe)
+    keys = {name: ["name", *m.settings, *m.optional] for name, m in family.models.items()}
+    own = {"model": settings(**networks) | {OF_MODELS: keys}} | dict(family.recipe)
     return common | {"properties": common["properties"] | own}
 
 

@@ -25,6 +25,8 @@ STEPS = (1, 2, 5)  # of an axis, times a power of ten
 MOST = 6  # ticks of an axis
 LOSSES = ("above", "loss")  # kinds of columns
 MOST_SHOWN = 4  # tables where there is no spectrum
+TOO_WEAK = "† model too weak to tell"
+NO_NUMBER = "too weak to tell: what they lose says nothing about noise."
 
 
 def question(studies: list[dict]) -> str:
@@ -151,7 +153,7 @@ def answer(bars: list[dict], error_rate: float) -> str:
     when = f"When {share(error_rate)} of the training targets are wrong, "
     strong = [bar for bar in bars if not bar["weak"]]
     if not strong:
-        return f"{when}these models are too weak to tell: what they lose says nothing about noise."
+        return f"{when}these models are {NO_NUMBER}"
     known = [bar for bar in strong if bar["floor"] is not None]
     text = f"{when}{_range(strong)} of the clean score"
     if not known:
@@ -211,10 +213,13 @@ def without_spectrum(studies: list[dict], claims: bool, trainings: int, own: boo
 
 
 def _own_loss(entry: dict) -> str:
-    """What the models of a table lose at the most noise, in a sentence."""
+    """What the models of a table lose at the most noise, in a sentence; no number of models that
+    are too weak."""
     panel, row = _last_measured(entry)
+    if _is_weak(row):
+        return f"Your own models at {row['label']}, {panel['title']}, are {NO_NUMBER}"
     cell = next((c for c in row["cells"] if c["kind"] in LOSSES and c["text"] != "—"), None)
-    cell = cell or next(c for c in row["cells"] if tables.is_measured(c))
+    cell = cell or next(c for c in row["cells"] if tables.is_measured(c) and not c["mark"])
     number = " ".join(filter(None, (cell["text"], cell["interval"])))
     return tidy(f"Your own models at {row['label']}, {panel['title']}: {cell['column']} {number}.")
 
@@ -290,16 +295,22 @@ def _last_row(entry: dict) -> str:
 
 def _row(panel: dict, row: dict) -> str:
     """A row of a table in words."""
-    told = [
-        " ".join(filter(None, (cell["column"], _told(cell), cell["interval"])))
-        for cell in row["cells"]
-        if cell["text"] and cell["kind"] != "paper"
-    ]
+    cells = [cell for cell in row["cells"] if cell["text"] and cell["kind"] != "paper"]
+    told = [TOO_WEAK] if _is_weak(row) else [_told(cell) for cell in cells]
     title = panel["title"]  # of columns of several kinds it says no more than whose they are
     named = [row["label"]] if title.startswith("ours") else [title, row["label"]]
     return f"{', '.join(filter(None, named))}: {', '.join(told)}"
 
 
+def _is_weak(row: dict) -> bool:
+    """Whether all that was measured for a row is of models too weak to conclude from."""
+    measured = [cell for cell in row["cells"] if tables.is_measured(cell)]
+    return bool(measured) and all(cell["mark"] for cell in measured)
+
+
 def _told(cell: dict) -> str:
-    """A cell's number; where there is none, what stands in its place, such as a bound."""
-    return cell["note"] or cell["text"] if cell["text"] == "—" else cell["text"]
+    """A cell's column, number and interval; where there is no number, what stands in its place,
+    such as a bound, and where the model is too weak, that."""
+    number = cell["note"] or cell["text"] if cell["text"] == "—" else cell["text"]
+    found = (TOO_WEAK,) if cell["mark"] else (number, cell["interval"])
+    return " ".join(filter(None, (cell["column"], *found)))

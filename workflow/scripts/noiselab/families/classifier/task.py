@@ -13,6 +13,7 @@ from noiselab.data import prepared
 from noiselab.data.encoded import EncodedImages
 from noiselab.data.encoded_batches import PIECE, free_threads, training_batches, views
 from noiselab.data.prepared import Split
+from noiselab.errors import NoiselabError
 from noiselab.families.work import Data
 from noiselab.models.fast_cnn import FastCNN, fast_cnn
 from noiselab.models.perceptrons import mixer, mlp
@@ -65,9 +66,11 @@ class Classifier(nn.Module):
 
 def task(run: Run, device: torch.device, data: tuple | None = None) -> Task:
     """Everything that the training loop needs for one run. data: description, training and test
-    split, where they are not those of the run's folder."""
+    split, where they are not those of the run's folder. NoiselabError: the network has not one
+    output per class."""
     description, train, test = data or prepared.read_run(run)
     model = build(run, description)
+    check_outputs(model, run, description["shape"][-1])
     if isinstance(model.network, FastCNN):
         model.network.whiten(model.normalised(_first_images(train)))
     plain = Task(
@@ -99,6 +102,20 @@ def build(run: Run, description: dict) -> Classifier:
     mirrored = run.get("average_mirrored", False)
     model = Classifier(network, description["mean"], description["std"], mirrored)
     return model.to(memory_format=torch.channels_last)  # faster convolutions on CPU and GPU
+
+
+@torch.no_grad()
+def check_outputs(model: Classifier, run: Run, size: int) -> None:
+    """NoiselabError: the network does not make run.classes numbers of an image of this size in
+    pixels. More of them would be trained as classes that no label has."""
+    image = torch.zeros(1, run.channels, size, size)
+    found = tuple(model.eval().network(model.normalised(image)).shape)
+    model.train()
+    if found == (1, run.classes):
+        return
+    what = f"{found[1]} numbers" if len(found) == 2 else f"an array of shape {found[1:]}"
+    need = f"{run.classes} classes need {run.classes}"
+    raise NoiselabError(f"model {run.model['name']} gives {what} per image, {need}")
 
 
 def example(run: Run, data: Data) -> tuple[nn.Module, tuple, dict]:

@@ -6,8 +6,10 @@ from typing import Self
 
 import numpy as np
 
+from noiselab.errors import NoiselabError
 from noiselab.noise.alias import AliasTable
 from noiselab.noise.base import Corruption
+from noiselab.noise.matrix import matrix_mistake
 from noiselab.run import Run
 
 # Scores whose floor is that of the clean run's decisions, where noise leaves decisions as they are.
@@ -17,6 +19,7 @@ OF_DECISIONS = {
     "noisy_train_accuracy": "of training images only decisions are kept",
 }
 FEW = 20  # classes whose rates are said one by one
+ROUNDED = 1e-6  # a smaller rate of a class that becomes no other is what rounding has left
 
 
 class LabelCorruption(Corruption):
@@ -42,10 +45,20 @@ class LabelCorruption(Corruption):
         raise NotImplementedError
 
     @cached_property
+    def _checked(self) -> np.ndarray:
+        """W, float64 [C, C]. NoiselabError: what `wrong_labels` gives is no W, so that labels and
+        floor would follow different noise."""
+        wrong = np.asarray(self.wrong_labels(), dtype=np.float64)
+        never = np.broadcast_to(self.rate, self.classes) <= ROUNDED
+        if mistake := _mistake(wrong, never):
+            raise NoiselabError(f"corruption {self.name}: W, from its wrong_labels, {mistake}")
+        return wrong
+
+    @cached_property
     def transitions(self) -> np.ndarray:
-        """T, float64 [C, C]; rows sum to 1."""
+        """T, float64 [C, C]; rows sum to 1. NoiselabError: `wrong_labels` gives no W."""
         rate = np.reshape(self.rate, (-1, 1))
-        return (1 - rate) * np.eye(self.classes) + rate * self.wrong_labels()
+        return (1 - rate) * np.eye(self.classes) + rate * self._checked
 
     def observed(self, p: np.ndarray) -> np.ndarray:
         """q(z|x) = sum over y of p(y|x) T[y, z], the conditional of corrupted labels, float64
@@ -86,8 +99,7 @@ class LabelCorruption(Corruption):
 
     @cached_property
     def _table(self) -> AliasTable:
-        wrong = self.wrong_labels()
-        return AliasTable(wrong + np.diag(wrong.sum(axis=1) == 0))
+        return AliasTable(self._checked + np.diag(~self._checked.any(axis=1)))
 
     def replacements(self, targets: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Those of a true class y from row y of W."""
@@ -165,6 +177,20 @@ class Transitions(LabelCorruption):
         wrong = self.transitions * (1 - np.eye(self.classes))
         total = wrong.sum(axis=1, keepdims=True)
         return np.divide(wrong, total, out=np.zeros_like(wrong), where=total > 0)
+
+
+def _mistake(wrong: np.ndarray, never: np.ndarray) -> str | None:
+    """Why an array, float64, cannot be W; None: it can. never: classes that are never corrupted,
+    bool [C], whose rows may be all 0."""
+    classes = len(never)
+    if wrong.ndim != 2:
+        return f"has {wrong.ndim} dimensions, not {classes} rows of {classes} columns"
+    if wrong.shape == (classes, classes):
+        empty = ~wrong.any(axis=1)
+        if len(kept := np.flatnonzero(empty & ~never)):
+            return f"has only 0 in the row of class {kept[0]}, whose rate is not 0"
+        wrong = np.where(empty[:, None], np.roll(np.eye(classes), 1, axis=1), wrong)
+    return matrix_mistake(wrong.tolist(), classes, off_diagonal=True)
 
 
 def _wrapped(classes_up: np.ndarray, classes: int) -> np.ndarray:
