@@ -238,7 +238,6 @@ def test_a_matrix_of_ones_own_that_is_no_w_gives_neither_labels_nor_floor(case):
     for use in (
         lambda noise: noise.observed(p),
         lambda noise: noise.draw(targets, np.zeros(3)),
-        lambda noise: noise.overtaking_rate,
     ):
         with pytest.raises(NoiselabError) as error:
             use(Written(0.5, wrong))
