@@ -151,7 +151,7 @@ def test_nothing_is_allowed_that_is_not_there(page):
 def test_metrics_over_seeds_are_of_these_metrics(tier, tmp_path):
     """`make results` writes them anew."""
     made = tables.cells(reading.table(RESULTS / tier / "metrics.csv"))
-    made.to_csv(tmp_path / "cells.csv", index=False)
+    made.to_csv(tmp_path / "cells.csv", index=False, float_format="%.12g")
     written = (RESULTS / tier / "cells.csv").read_text()
     assert (tmp_path / "cells.csv").read_text() == written
 

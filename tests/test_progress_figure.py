@@ -1,5 +1,7 @@
 """A score along training: a line per training, a colour per experiment, ends in the sentence."""
 
+import json
+
 import pytest
 
 from noiselab.answers.figures import Training, progress_figure, saving
@@ -39,6 +41,15 @@ def test_its_data_are_the_evaluations_of_each_training(figure):
 def test_its_sentence_says_where_they_ended(figure):
     assert "plain on modular-41 95 to 96; stable on modular-41 41 to 41" in figure.alt
     assert "plain on modular-113 2 to 2" in figure.alt
+
+
+def test_the_thick_line_is_that_of_the_middle_training():
+    """The first to come there are 1, 4, 2; of those that never do, the higher one is 0."""
+    ends = {0: [90, 91, 92], 1: [95], 2: [80, 80, 96], 3: [10, 20, 30], 4: [50, 97]}
+    trainings = [Training("a", "modular-41", seed, history(v)) for seed, v in ends.items()]
+    figure = progress_figure(trainings, "test_accuracy", "test accuracy", "%")
+    spec = json.dumps(figure.wide)
+    assert [seed for seed in ends if f"a (seed {seed})" not in spec] == [2]
 
 
 @pytest.mark.parametrize("form", ["wide", "narrow"])

@@ -1,8 +1,8 @@
 """Scored runs without their weights, in archives that go from one computer to another.
 
 An archive has, of each run of a data set, its settings, learning curve, summary, scores and other
-tables, and the records from which the workflow knows that they are current. Of runs on clean data
-it has the predictions too, unless they are large: floors of other runs come from them. So tables
+tables, and the records from which the workflow knows that they are current. Of some runs on clean
+data it has the predictions too: floors of other runs come from them. So tables
 can be made where nothing was trained, and a plan goes on with what is new. What needs weights of a
 kept run trains it again.
 """
@@ -24,7 +24,7 @@ KEPT = {".json", ".jsonl", ".csv"}  # endings of what is kept of a run
 PARTS = ("runs", "records")  # folders of a tier that archives have files of
 LARGEST = 2**28  # bytes that an archive may unpack to
 DAMAGED = (zlib.error, RuntimeError, NotImplementedError)  # or encrypted
-LARGEST_PREDICTIONS = 2**20  # bytes of a run's predictions that are kept
+LARGEST_PREDICTIONS = 2**21  # bytes of all predictions that an archive has
 
 
 def keep(results: Path, folder: Path) -> dict[str, int]:
@@ -48,18 +48,30 @@ def _add(archive: Path, results: Path, runs: list[Path]) -> int:
         contents |= {
             file.relative_to(results).as_posix(): file.read_bytes() for file in _files(results, run)
         }
+    contents = _with_few_predictions(contents)
     if (size := sum(map(len, contents.values()))) > LARGEST:
         raise NoiselabError(f"{archive}: its runs have {size:,} bytes, more than {LARGEST:,}")
     write_zip(archive, contents)
     return sum(PurePosixPath(place).name == METRICS for place in contents)
 
 
+def _with_few_predictions(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """Without predictions that would make an archive large; those of runs with the usual recipe,
+    whose names are the shortest, come first."""
+    size, found = 0, dict(contents)
+    for place in sorted(contents, key=lambda place: (len(place), place)):
+        if PurePosixPath(place).name == PREDICTIONS:
+            size += len(contents[place])
+            if size > LARGEST_PREDICTIONS:
+                del found[place]
+    return found
+
+
 def _files(results: Path, run: Path) -> Iterator[Path]:
     """What an archive keeps of a run."""
     clean = read_json(run / RUN).get("corruption") == "none"
     for file in sorted(run.iterdir()):
-        small = file.name == PREDICTIONS and file.stat().st_size <= LARGEST_PREDICTIONS
-        if file.suffix in KEPT or (clean and small):
+        if file.suffix in KEPT or (clean and file.name == PREDICTIONS):
             yield file
     name = run.relative_to(results / "runs")
     yield from (results / "records").glob(f"*/{name}")

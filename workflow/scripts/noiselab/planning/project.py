@@ -182,7 +182,7 @@ class Project:
         graph.add(Job("cost", "cost", inputs | config, outputs, code=followed))
         captions = tuple(sorted(CAPTIONS.glob("**/*.rst")))
         page = code.script("make_report") + captions + tuple(sorted(TEMPLATES.iterdir()))
-        page += (code.CITATION,)
+        page += tuple(filter(Path.is_file, [code.CITATION]))
         inputs = {"files": tuple(self.report_files()), **config}
         out = {"html": f"{answers}/report.html"}
         graph.add(Job("report", "report", inputs, out, content=self.structure(), code=page))

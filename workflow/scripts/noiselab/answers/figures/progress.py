@@ -33,13 +33,14 @@ class Training(NamedTuple):
 
 def progress_figure(trainings: list[Training], score: str, title: str, unit: str) -> Drawing:
     """A panel per data set, a colour per experiment and a line per seed: a score against the step,
-    which has a logarithmic axis. A line ends where its training does."""
+    which has a logarithmic axis. A line ends where its training does. Of each experiment the middle
+    training has a thick line and the name."""
     panels, ends = [], []
     for dataset in dict.fromkeys(t.dataset for t in trainings):
         own = [t for t in trainings if t.dataset == dataset]
         for labels in batches(list(dict.fromkeys(t.label for t in own))):
             shown = [t for t in own if t.label in labels]
-            named = {t.label: t.seed for t in reversed(shown)}  # whose line has the name
+            named = {label: _middle(shown, label, score) for label in labels}
             lines = [
                 line
                 for t in shown
@@ -50,6 +51,16 @@ def progress_figure(trainings: list[Training], score: str, title: str, unit: str
                 ends += [f"{label} on {dataset} {_ends(shown, label, score)}" for label in labels]
     alt = f"{title.capitalize()} at the end, least and most of the seeds: {'; '.join(ends)}."
     return drawing(alt, panels, wide(1, 340), narrow(height=230))
+
+
+def _middle(shown: list[Training], label: str, score: str) -> int | None:
+    """Seed of the training in the middle: the sooner one ends the better, and the higher."""
+    ends = [
+        (rows[-1]["step"], -rows[-1][score], t.seed)
+        for t in shown
+        if t.label == label and (rows := [row for row in t.history if score in row])
+    ]
+    return sorted(ends)[(len(ends) - 1) // 2][-1] if ends else None
 
 
 def _line(training: Training, score: str, number: int, labelled: bool) -> Curve | None:

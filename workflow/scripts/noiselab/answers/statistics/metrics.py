@@ -50,13 +50,13 @@ def _change_tests(statistic: dict, measured: Measured) -> Tests:
     """Relative change of a metric against the clean run of the same seed. It has an interval over
     seeds alone: a Fréchet distance is one number for all images."""
     name = NAMES[statistic["metric"]]
-    for dataset, clean, noisy in _against_clean(statistic, measured):
+    for dataset, seeds, clean, noisy in _against_clean(statistic, measured):
         if not (len(clean) and len(noisy)):
-            yield Tested((dataset,), 0, {}, f"{name} was not measured")
+            yield Tested((dataset,), seeds, {}, f"{name} was not measured")
             continue
         (before, after), reason = compared(clean, noisy)
         if reason:
-            yield Tested((dataset,), len(before), {}, reason)
+            yield Tested((dataset,), len(before) or seeds, {}, reason)
             continue
         change = 100 * (after["value"].to_numpy() / before["value"].to_numpy() - 1)
         reason = "one seed gives no interval" if len(change) == 1 else None
@@ -67,13 +67,13 @@ def _change_tests(statistic: dict, measured: Measured) -> Tests:
 def _shift_tests(statistic: dict, measured: Measured) -> Tests:
     """A metric minus that of the clean run, paired by seed; of one seed, with the interval over
     test items as if both were independent."""
-    for dataset, clean, noisy in _against_clean(statistic, measured):
+    for dataset, seeds, clean, noisy in _against_clean(statistic, measured):
         if len(noisy) == 0:
             continue
         sides, reason = compared(clean, noisy)
         if reason:
             reason = reason if len(clean) else "no clean run"
-            yield Tested((dataset,), len(sides[0]), {}, reason)
+            yield Tested((dataset,), len(sides[0]) or seeds, {}, reason)
             continue
         ruled = Ruled(contrast(*sides).effect, noisy["unit"].iloc[0])
         yield Tested((dataset,), len(sides[0]), {"absolute": ruled})
@@ -81,13 +81,14 @@ def _shift_tests(statistic: dict, measured: Measured) -> Tests:
 
 def _against_clean(
     statistic: dict, measured: Measured
-) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """(data set, rows of the clean runs, of those at the noise ratio) of a metric."""
+) -> Iterator[tuple[str, int, pd.DataFrame, pd.DataFrame]]:
+    """(data set, seeds of all its runs, rows of the clean ones, of those at the noise ratio) of a
+    metric."""
     rows = experiment_rows(measured, statistic["experiment"], statistic["of"])
     for dataset, own in rows.groupby("dataset", sort=False):
-        own = own[own["metric"] == statistic["metric"]]
+        seeds, own = own["seed"].nunique(), own[own["metric"] == statistic["metric"]]
         ratios = (0, statistic["noise_ratio"])
-        yield dataset, *(own[own["noise_ratio"] == ratio] for ratio in ratios)
+        yield dataset, seeds, *(own[own["noise_ratio"] == ratio] for ratio in ratios)
 
 
 def _diverged_tests(statistic: dict, measured: Measured) -> Tests:
