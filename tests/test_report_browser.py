@@ -182,7 +182,7 @@ def test_a_number_leads_to_its_run(opened, scripts):
     page.locator("article", has_text="Table 2").locator("a.number").first.click()
     assert 0 <= run.bounding_box()["y"] < SCREENS[1400]
     if scripts:
-        assert run.locator("pre").first.is_visible()
+        run.locator("pre").first.wait_for()
 
 
 @pytest.mark.parametrize("width", SCREENS)
@@ -230,7 +230,7 @@ def test_search_finds_claims_tables_and_runs(opened):
     page.locator("#search-open").click()
     page.keyboard.press("Enter")
     assert not page.locator("#search").is_visible()
-    assert page.locator(f"[id='{anchor(RUN)}'] pre").first.is_visible()
+    page.locator(f"[id='{anchor(RUN)}'] pre").first.wait_for()  # it opens when the address changes
 
 
 def test_the_switch_turns_the_colours_round_and_the_choice_is_kept(opened):
