@@ -331,9 +331,9 @@ def to_accuracy(bench: Bench) -> None:
         theirs,
         note=f"no augmentation and a constant learning rate in both, which look at the test images "
         f"every {LOOKS} steps; {BF16}",
-        reason="An image of 8x8 leaves little to compute for each of the 11 million weights, which "
-        "bf16 converts in every step: here fp32 would be faster. From 32x32 on bf16 pays (the lines "
-        "of precision auto).",
+        reason="An image of 8x8 leaves little to compute for each of the 11 million weights, "
+        "which bf16 converts in every step: here fp32 would be faster. From 32x32 on bf16 pays "
+        "(the lines of precision auto).",
     )
 
 
