@@ -23,7 +23,7 @@ from noiselab.reading import BROKEN
 KEPT = {".json", ".jsonl", ".csv"}  # endings of what is kept of a run
 PARTS = ("runs", "records")  # folders of a tier that archives have files of
 LARGEST = 2**28  # bytes that an archive may unpack to
-DAMAGED = (zlib.error, RuntimeError, NotImplementedError)  # or encrypted
+DAMAGED = (zlib.error, RuntimeError)  # the latter where it is encrypted
 LARGEST_PREDICTIONS = 2**21  # bytes of all predictions that an archive has
 
 
@@ -95,14 +95,15 @@ def restore(archive: Path, results: Path) -> tuple[list[str], list[str]]:
         for run in wanted
         if (results / run / WEIGHTS).exists() or not _same_data(contents, run, archive, results)
     ]
-    names = {run.removeprefix("runs/") for run in wanted if run not in other}
+    restored = [run for run in wanted if run not in other]
+    names = {run.removeprefix("runs/") for run in restored}
     now = time.time()
     for place in sorted(contents, key=lambda place: place.endswith(f"/{METRICS}")):
         if _run_name(place) in names:
             with whole_file(results / place) as temporary:
                 temporary.write_bytes(contents[place])
                 os.utime(temporary, (now, now))  # none of them looks newer than another
-    return [run for run in wanted if run not in other], other
+    return restored, other
 
 
 def _run_name(place: str) -> str:
