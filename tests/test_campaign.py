@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from campaign import faults
+from campaign import faults, memory
 from campaign import run as campaign_run
 from campaign.run import Campaign, ended, sequence
 from campaign.workflow import Workflow, faults_of
@@ -152,7 +152,7 @@ def test_growth_is_that_of_one_process_after_its_start():
     def rows(pid, *sizes):
         return [{"process": "p", "pid": pid, "rss_mib": s, "descriptors": 7} for s in sizes]
 
-    found = campaign_run.growth(rows(1, 10, 200, 210, 204) + rows(2, 150, 160, 163))
+    found = memory.growth(rows(1, 10, 200, 210, 204) + rows(2, 150, 160, 163))
     assert found["p: MiB, at most"] == 210
     assert found["p: MiB, growth at most"] == 3
     assert found["p: descriptors, growth at most"] == 0

@@ -9,7 +9,6 @@ hit depends on how fast the machine is. Exit code 1: something was lost, stale o
 """
 
 import argparse
-import csv
 import os
 import random
 import shutil
@@ -28,6 +27,7 @@ _TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "workflow" / "scripts")]
 
 from campaign.faults import FAULTS, WRONG, Scene, obeys_modes, own_disk
+from campaign.memory import SAMPLED, growth, sampled, written
 from campaign.workflow import LIMIT, TARGETS, Workflow, faults_of
 from commands import run
 
@@ -41,7 +41,6 @@ EARLY = 0.15  # share of faults that do not wait for a job
 AT_REST = 0.7  # share of damaged files that are damaged after the end of the workflow
 STARTS = 3  # calls that may fail, that which the fault met among them; then somebody has to help
 RARE = {"SIGKILL of the server of warm starts"}  # a new one takes long
-SAMPLED = 2.0  # seconds between two looks at memory and descriptors
 
 
 class Campaign:
@@ -194,15 +193,13 @@ class Campaign:
         for name, pids in watched.items():
             for pid in pids:
                 try:
-                    process = psutil.Process(pid)
-                    memory, open_files = process.memory_info().rss, process.num_fds()
-                except psutil.Error:
+                    now = sampled(psutil.Process(pid))
+                except psutil.NoSuchProcess:
                     continue
-                if not memory:  # it has just ended
+                if not now:
                     continue
                 row = {"second": round(self.sampled - self.begin, 1), "process": name, "pid": pid}
-                row |= {"call": self.workflow.starts, "rss_mib": round(memory / 2**20, 1)}
-                self.samples.append(row | {"descriptors": open_files})
+                self.samples.append(row | {"call": self.workflow.starts} | now)
 
     # ------------------------------------------------------------------------------- verdicts
 
@@ -236,20 +233,6 @@ class Campaign:
         }
         totals |= growth(self.samples)
         return rows + [{"what": what, "count": n, "note": ""} for what, n in totals.items()]
-
-
-def growth(samples: list[dict]) -> dict[str, float]:
-    """Most memory and open descriptors of each process that was watched, and by how much they grew
-    in the second half of a process's life: in the first it imports and plans."""
-    found = {}
-    for name in dict.fromkeys(row["process"] for row in samples):
-        own = [row for row in samples if row["process"] == name]
-        lives = [[row for row in own if row["pid"] == pid] for pid in {row["pid"] for row in own}]
-        for key, unit in (("rss_mib", "MiB"), ("descriptors", "descriptors")):
-            found[f"{name}: {unit}, at most"] = max(row[key] for row in own)
-            grown = [life[-1][key] - life[len(life) // 2][key] for life in lives]
-            found[f"{name}: {unit}, growth at most"] = round(max(grown), 1)
-    return found
 
 
 # ------------------------------------------------------------------------------------ the whole
@@ -296,15 +279,6 @@ def possible(scene: Scene, folder: Path) -> dict[str, str]:
     if obeys_modes(folder):
         return {}
     return {"a read-only folder": "skipped: this user may write into any folder"}
-
-
-def written(path: Path, rows: list[dict]) -> None:
-    """A csv file of rows, which all have the same keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def enter_namespace() -> None:

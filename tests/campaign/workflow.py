@@ -114,7 +114,7 @@ class Workflow:
 
     def servers(self) -> list[psutil.Process]:
         """Servers of warm starts that this workflow's jobs have started."""
-        return [process for process in _served() if _cwd(process).startswith(str(self.temporary))]
+        return [process for process in served() if _cwd(process).startswith(str(self.temporary))]
 
     def left(self) -> list[psutil.Process]:
         """Processes that work in the folder, Snakemake or not."""
@@ -170,13 +170,13 @@ def faults_of(workflow: Workflow, answers: dict[str, bytes], measured: dict) -> 
 def descendants(process: psutil.Process, folder: Path) -> list[psutil.Process]:
     """What a process has started, jobs in a folder that a warm server runs for it among them."""
     found = process.children(recursive=True)
-    for server in _served():
+    for server in served():
         with contextlib.suppress(psutil.Error):
             found += server.children(recursive=True)
     return [process for process in dict.fromkeys(found) if _cwd(process) == str(folder)]
 
 
-def _served() -> list[psutil.Process]:
+def served() -> list[psutil.Process]:
     """Servers of warm starts; their children have the same command line."""
     found = []
     for process in psutil.process_iter():
