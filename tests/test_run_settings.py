@@ -88,7 +88,11 @@ def changed(row, column, value):
         (changed(3, 0, -0.5), "has -0.5 in the row of class 3: no probability"),
         (changed(3, 0, float("nan")), "has nan in the row of class 3: no probability"),
         (changed(2, 2, 0.5), "lets class 2 stay what it is: the diagonal must be 0"),
-        (changed(4, 0, 2e-6), "has 1.000002, not 1, as the sum of the row of class 4"),
+        (
+            changed(4, 0, 2e-6),
+            "has 1.000002, not 1, as the sum of the row of class 4; rounded? Divide each row",
+        ),
+        (changed(4, 0, 0.5), "has 1.5, not 1, as the sum of the row of class 4 (data set"),
         (
             changed(0, 5, "x"),
             "line 1: not numbers with commas between them ('0.0,1.0,0.0,0.0,0.0,x",

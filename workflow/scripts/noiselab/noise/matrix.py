@@ -8,6 +8,7 @@ from typing import NamedTuple
 from noiselab.errors import NoiselabError
 
 SHOWN = 40  # characters of a file that a message repeats
+ROUNDING = 0.02  # of sums of what was rounded to a few digits
 
 
 class MatrixFile(NamedTuple):
@@ -110,6 +111,8 @@ def matrix_mistake(rows: list[list[float]], classes: int, off_diagonal: bool) ->
             return f"lets class {label} stay what it is: the diagonal must be 0"
         if abs(sum(row) - 1) > 1e-6:
             by_column = all(abs(sum(column) - 1) <= 1e-6 for column in zip(*rows, strict=True))
-            turned = "; its columns do: turn it, a row is a true class" if by_column else ""
-            return f"has {sum(row):.8g}, not 1, as the sum of the row of class {label}{turned}"
+            remedy = "; its columns do: turn it, a row is a true class" if by_column else ""
+            if not remedy and abs(sum(row) - 1) <= ROUNDING:
+                remedy = "; rounded? Divide each row by its sum"
+            return f"has {sum(row):.8g}, not 1, as the sum of the row of class {label}{remedy}"
     return None
