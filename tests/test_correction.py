@@ -44,6 +44,15 @@ def test_it_is_the_cross_entropy_of_what_the_noise_makes_of_the_prediction(run):
     assert found.item() == pytest.approx(smoothed, abs=1e-6)
 
 
+def test_rounded_products_of_matrices_leave_it_as_it_is(run):
+    """A training in bf16 takes its losses in single precision."""
+    logits = torch.randn(6, CLASSES, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(6)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(run, logits, labels)
+    assert found.item() == loss(run, logits, labels).item()
+
+
 def test_it_is_least_at_the_probabilities_of_the_clean_labels(run):
     """Where labels are drawn from p T, the mean loss is flat at p, and without the correction it
     is not."""

@@ -15,6 +15,7 @@ from noiselab.families.classifier.task import build as build_classifier
 from noiselab.families.diffusion import task as diffusion
 from noiselab.measures import features, frechet, generated, metrics
 from noiselab.models import edm
+from noiselab.models.fast_cnn import LOGITS
 from noiselab.noise.corruptions.clean import Clean
 from noiselab.noise.corruptions.labels import UniformLabel
 from noiselab.planning import config, runs
@@ -115,6 +116,24 @@ def test_an_image_is_the_same_in_any_batch(model):
     assert len({image.tobytes() for image in whole}) == 12
 
 
+@pytest.mark.parametrize(("each", "calls"), [(1, 3), (3, 6), (99, 12)])
+def test_few_images_are_in_the_network_at_once(model, monkeypatch, each, calls):
+    """each: how often the network sees an image."""
+    sizes, sample = [], diffusion.sample
+
+    def counted(model, run, index, *others):
+        sizes.append(len(index))
+        return sample(model, run, index, *others)
+
+    monkeypatch.setattr(diffusion, "TOGETHER", 5 if each == 1 else 6)
+    monkeypatch.setattr(diffusion, "sample", counted)
+    run, labels = run_of(), generated.generated_labels(12, 10)
+    found = diffusion.sample_in_parts(model, run, np.arange(12), labels, CPU, each)
+    assert len(sizes) == calls
+    whole = sample(model, run, np.arange(12), labels, CPU)
+    assert np.abs(found.astype(int) - whole).max() <= 1
+
+
 class StoppedError(Exception):
     pass
 
@@ -177,19 +196,19 @@ def test_the_model_as_a_classifier_scores_each_class_on_the_same_noise(model):
 # ------------------------------------------------------------------------------ features
 
 
-def test_judge_features_are_what_its_last_layer_reads():
+@pytest.mark.parametrize("network", [{"name": "resnet"}, {"name": "fast_cnn", "widths": [4, 6]}])
+def test_judge_features_are_what_its_last_layer_reads(network):
     settings = config.load(tier="smoke")
     run = runs.plan(settings, "r").runs["classifier/digits/clean-s0"]
+    run |= {"model": (run.model if network["name"] == "resnet" else {}) | network}
     judge = build_classifier(run, {"mean": [0.3], "std": [0.4], "shape": [1, 8, 8]}).eval()
     images = random_images(30, 1, 8, 10).x
-    found = np.concatenate(
-        list(features.in_batches(features.judge_features(judge), images, CPU, size=7))
-    )
-    logits = judge(torch.from_numpy(images)).detach().numpy()
-    last = judge.network[-1]
-    assert found @ last.weight.detach().numpy().T + last.bias.detach().numpy() == pytest.approx(
-        logits, abs=1e-4
-    )
+    seen = features.last_inputs(judge)
+    found = np.concatenate(list(features.in_batches(seen, images, CPU, size=7)))
+    logits = judge(torch.from_numpy(images)).detach()
+    last = [part for part in judge.modules() if isinstance(part, torch.nn.Linear)][-1]
+    again = last(torch.from_numpy(found)) * (LOGITS if network["name"] == "fast_cnn" else 1)
+    torch.testing.assert_close(again.detach(), logits, atol=1e-4, rtol=0)
 
 
 def test_inception_reads_a_local_file_and_says_what_is_wrong_with_it(tmp_path):

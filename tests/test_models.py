@@ -68,7 +68,7 @@ def test_logits_at_some_positions_are_those_of_all_positions_there(norm):
 def test_the_fast_network_whitens_patches_of_its_images():
     """Its outputs have variance 1, and no two of one sign are correlated."""
     torch.manual_seed(0)
-    images = torch.randn(40, 3, 20, 20)
+    images = torch.randn(250, 3, 20, 20)  # more than are whitened at once
     images[:, 1] += 2 * images[:, 0]
     images[:, :, :, 1:] += images[:, :, :, :-1].clone()
     network = fast_cnn(3, 10, [8, 12])

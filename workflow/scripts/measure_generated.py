@@ -12,7 +12,7 @@ from noiselab.families.classifier import task as classifier
 from noiselab.families.diffusion import task as diffusion
 from noiselab.files import save_arrays
 from noiselab.measures import frechet
-from noiselab.measures.features import in_batches, inception_features, judge_features
+from noiselab.measures.features import in_batches, inception_features, last_inputs
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
@@ -37,7 +37,7 @@ def main() -> None:
         judge = classifier.build(judge_run, description)
         judge = load_weights(arguments.judge_weights, judge, device, judge_run.run_id).eval()
         decided = [decisions(logits) for logits in in_batches(judge, samples, device)]
-        features = judge_features(judge)
+        features = last_inputs(judge)
         if arguments.inception:
             features = inception_features(arguments.inception[0], device)
         frechet.save(arguments.moments, frechet.moments(in_batches(features, samples, device)))

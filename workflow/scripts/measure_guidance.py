@@ -62,7 +62,8 @@ def _consistencies(run: Run, weights: Path, judge: tuple[Run, Path], arguments, 
     found = {}
     for way, mixture in _mixtures(run, train.y, arguments.strengths).items():
         drawing = model if mixture is None else guidance.mixed(model, mixture)
-        images = diffusion.sample(drawing, run, index, labels, device)
+        each = 1 if mixture is None else run.classes
+        images = diffusion.sample_in_parts(drawing, run, index, labels, device, each)
         logits = np.concatenate(list(in_batches(judge_model, images, device)))
         found[way] = 100 * float(np.mean(logits.argmax(1) == labels))
     return found

@@ -7,7 +7,7 @@ from noiselab.data import prepared
 from noiselab.errors import run_script
 from noiselab.families.classifier import task as classifier
 from noiselab.measures import frechet
-from noiselab.measures.features import in_batches, inception_features, judge_features
+from noiselab.measures.features import in_batches, inception_features, last_inputs
 from noiselab.run import Run
 from noiselab.training import distributed
 from noiselab.training.weights import load_weights
@@ -28,7 +28,7 @@ def main() -> None:
         else:
             judge = classifier.build(run, description)
             judge = load_weights(arguments.judge_weights, judge, device, run.run_id)
-            features = judge_features(judge.eval())
+            features = last_inputs(judge.eval())
         frechet.save(arguments.out, frechet.moments(in_batches(features, train.x, device)))
 
 

@@ -1,11 +1,10 @@
-"""Features of images for Fréchet distances: of the judge classifier, or of Inception.
+"""Features of images for Fréchet distances: of the judge, a classifier, or of Inception.
 
 Only Inception's make an FID; a distance of the judge's features is never called so.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 from unittest import mock
 
 import numpy as np
@@ -17,18 +16,20 @@ from noiselab.errors import NoiselabError
 Features = Callable[[Tensor], Tensor]  # uint8 images [n, c, h, w] -> float [n, d]
 
 
-class Judge(Protocol):
-    """A classifier of images, by what is used of it."""
+def last_inputs(model: nn.Module) -> Features:
+    """What the last linear layer of a network sees of images."""
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
 
-    network: nn.Sequential  # its last layer makes the logits
+    def seen(images: Tensor) -> Tensor:
+        kept: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        try:
+            model(images)
+        finally:
+            hook.remove()
+        return kept[0]  # of the first view, where a model looks at several
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """uint8 images [n, c, h, w] as the network sees them."""
-
-
-def judge_features(judge: Judge) -> Features:
-    """The classifier's penultimate layer."""
-    return lambda images: judge.network[:-1](judge.normalised(images))
+    return seen
 
 
 def inception_features(weights: Path, device: torch.device) -> Features:

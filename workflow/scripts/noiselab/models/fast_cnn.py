@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 PATCH = 2  # pixels along one side of a whitened patch
+TOGETHER = 100  # images whose patches are held at once: of large photos they take gigabytes
 LOGITS = 1 / 9  # times the last layer's outputs
 
 
@@ -42,9 +43,12 @@ class FastCNN(nn.Module):
         """Set the first layer, which is not trained, to the directions in which patches of these
         images [n, channels, h, w] differ, each divided by how much. least: variance added to all.
         """
-        patches = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)  # [n, c, h', w', PATCH, PATCH]
-        patches = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2).double().cpu()
-        values, vectors = np.linalg.eigh((patches.T @ patches / len(patches)).numpy())
+        moments, count = 0, 0
+        for part in images.split(TOGETHER):
+            patches = part.unfold(2, PATCH, 1).unfold(3, PATCH, 1)  # [n, c, h', w', PATCH, PATCH]
+            patches = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2).double().cpu()
+            moments, count = moments + patches.T @ patches, count + len(patches)
+        values, vectors = np.linalg.eigh((moments / count).numpy())
         directions = torch.from_numpy(vectors.T / np.sqrt(values + least)[:, None])
         weight = torch.cat([directions, -directions]).reshape(self.whitening.weight.shape)
         self.whitening.weight.copy_(weight)

@@ -118,7 +118,8 @@ def _ratios(experiment: dict) -> Iterator[float]:
 
 
 def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
-    """Settings of another optimiser, another schedule or another way to say how long."""
+    """Settings of another optimiser, another schedule or another way to say how long, and goals
+    that nothing measures."""
     optimizer = recipe["optimizer"].get("name", "")
     known = OPTIMIZERS.get(optimizer)
     for name in changes.get("optimizer", {}):
@@ -132,6 +133,18 @@ def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
             f"config key {key}.schedule.final_learning_rate: schedule constant has none; "
             "say schedule: {name: cosine}"
         )
+    if optimizer == "adam" and recipe["optimizer"].get("weight_decay"):
+        raise NoiselabError(
+            f"config key {key}.optimizer.weight_decay: adam decays nothing; say name: adamw"
+        )
+    for name in recipe.get("stop_at", {}):
+        if not name.endswith("accuracy"):
+            raise NoiselabError(
+                f"config key {key}.stop_at.{name}: training ends where a score is as high, so an "
+                "accuracy is needed"
+            )
+    if recipe.get("stop_at") and not recipe.get("evaluations"):
+        raise NoiselabError(f"config key {key}.stop_at: evaluations: 0 never measures it")
     if changes.get("epochs") is not None and recipe.get("steps") is not None:
         raise NoiselabError(
             f"config key {key}.epochs: steps: {recipe['steps']} counts instead; set steps: null"

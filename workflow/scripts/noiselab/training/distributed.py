@@ -22,6 +22,7 @@ def process_group() -> Iterator[torch.device]:
     device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
+        torch.backends.cudnn.allow_tf32 = False  # fp32 is that in convolutions, too
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield device
         return
@@ -94,28 +95,43 @@ class _SumOverProcesses(torch.autograd.Function):
         return reduce(gradient.clone())
 
 
-class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over the batches of all processes; torch's own runs on GPUs only."""
+class _Shared:
+    """Batch normalisation over the batches of all processes; torch's own runs on GPUs only.
+    Statistics are in single precision, of differences from the mean: a channel may vary little
+    about a large value."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # x: [n, C, h, w]
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:  # [n, C] or [n, C, h, w]
         if not self.training:
-            return super().forward(x)
-        moments = torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))])
-        mean, square = _SumOverProcesses.apply(moments) / world_size()
-        variance = square - mean**2
-        count = x.numel() / x.shape[1] * world_size()
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return x * scale[:, None, None] + shift[:, None, None]
+            return super().forward(inputs)
+        with torch.autocast(inputs.device.type, enabled=False):
+            x = inputs.float()
+            others = [i for i in range(x.dim()) if i != 1]
+            along = (-1, *[1] * (x.dim() - 2))  # how a number per channel stands beside x
+            mean = _SumOverProcesses.apply(x.mean(others)) / world_size()
+            centred = x - mean.view(along)
+            variance = _SumOverProcesses.apply(centred.square().mean(others)) / world_size()
+            count = x.numel() / x.shape[1] * world_size()
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            scale = self.weight * torch.rsqrt(variance + self.eps)
+            return (centred * scale.view(along) + self.bias.view(along)).to(inputs)
+
+
+class SharedBatchNorm1d(_Shared, nn.BatchNorm1d):
+    """Of vectors [n, C]."""
+
+
+class SharedBatchNorm2d(_Shared, nn.BatchNorm2d):
+    """Of images [n, C, h, w]."""
+
+
+SHARED = {nn.BatchNorm1d: SharedBatchNorm1d, nn.BatchNorm2d: SharedBatchNorm2d}
 
 
 def _shared_batch_norm(model: nn.Module) -> nn.Module:
-    """Replace every BatchNorm2d, keeping its parameters and buffers."""
+    """Replace every batch normalisation, keeping its parameters and buffers."""
     for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = SharedBatchNorm2d
+        module.__class__ = SHARED.get(type(module), type(module))
     return model

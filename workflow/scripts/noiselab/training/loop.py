@@ -120,7 +120,7 @@ def train(
                 history.add({"step": done, "learning_rate": rate, **row})
             # On every process: an evaluation may be shared out among them.
             if evaluate and _due(done, settings.evaluate_every, settings.steps):
-                scores = _evaluate(trained.average or model, evaluate, meter)
+                scores = _evaluate(trained.result, evaluate, meter)
                 history.add({"step": done, **scores})
                 if _reached(scores, settings.stop_at):
                     break

@@ -17,7 +17,8 @@ class Meter:
     """Sums since the last history row, and totals of the run; all survive a restart."""
 
     def __init__(self, device: torch.device, saved: dict | None):
-        saved = saved or {"sums": [0.0] * 3, "totals": [0.0] * 2, "steps": 0, "seconds": 0.0}
+        saved = saved or {"sums": [0.0] * 3, "totals": [0.0] * 2, "steps": 0}
+        saved = {"seconds": 0.0, "row_seconds": 0.0} | saved
         exact = {"dtype": torch.float64, "device": device}
         self.sums = torch.tensor(saved["sums"], **exact)  # loss, corrupted, targets
         self.totals = torch.tensor(saved["totals"], **exact)  # corrupted, targets
@@ -26,7 +27,7 @@ class Meter:
         self.diverged_at: int | None = None  # step at which the loss was no longer finite
         self.seconds: float = saved["seconds"]  # of training, in all
         self.clock = time.monotonic()
-        self.row_clock = self.clock
+        self.row_clock = self.clock - saved["row_seconds"]  # of the row that was begun before
 
     def add(self, loss: torch.Tensor, corrupted: torch.Tensor) -> None:
         """Count one micro-batch, its loss and which targets were corrupted; nothing waits for the
@@ -65,7 +66,9 @@ class Meter:
             distributed.reduce(tensor)
         sums, totals = self.sums.tolist(), self.totals.tolist()
         self._carry_on_process_0()
-        return {"sums": sums, "totals": totals, "steps": self.steps, "seconds": self.elapsed()}
+        state = {"sums": sums, "totals": totals, "steps": self.steps}
+        row_seconds = time.monotonic() - self.row_clock
+        return state | {"seconds": self.elapsed(), "row_seconds": row_seconds}
 
     def _carry_on_process_0(self) -> None:
         if distributed.rank() > 0:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from noiselab.data import prepared
 from noiselab.families.backbones import Network, at_resolution
 from noiselab.families.classifier.task import build
+from noiselab.measures.features import last_inputs
 from noiselab.run import Run
 from noiselab.training.weights import load_weights
 
@@ -19,19 +19,3 @@ def images(run: Run, weights: Path, device: torch.device) -> Network:
     model = build(run | {"average_mirrored": False}, description)
     model = load_weights(weights, model, device, run.run_id).eval()
     return at_resolution(last_inputs(model), description["shape"], run.run_id)
-
-
-def last_inputs(model: nn.Module) -> Network:
-    """What the last linear layer of a network sees of images."""
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-
-    def seen(images: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
-        try:
-            model(images)
-        finally:
-            hook.remove()
-        return kept[0]
-
-    return seen

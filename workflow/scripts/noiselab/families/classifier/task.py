@@ -156,8 +156,9 @@ def smoothed_loss(
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         logits = model(batch.inputs).to(precision)
         if transitions is not None:
-            noisy = logits.softmax(-1) @ transitions.to(logits)
-            logits = noisy.clamp_min(SMALLEST).log()  # their own log-softmax: rows of T sum to 1
+            with torch.autocast(logits.device.type, enabled=False):  # bf16 would round p T
+                noisy = logits.softmax(-1) @ transitions.to(logits)
+                logits = noisy.clamp_min(SMALLEST).log()  # their own log-softmax: T's rows sum to 1
         return cross_entropy(logits, batch.targets, label_smoothing=smoothing)
 
     return loss

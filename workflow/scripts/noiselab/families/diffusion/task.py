@@ -161,12 +161,26 @@ def sample_all(
     shards = [np.arange(i, min(i + SHARD, len(labels))) for i in range(0, len(labels), SHARD)]
 
     def make(number: int) -> dict[str, np.ndarray]:
-        batches = np.split(shards[number], range(TOGETHER, len(shards[number]), TOGETHER))
-        parts = [sample(model, run, index, labels[index], device) for index in batches]
-        return {"images": np.concatenate(parts)}
+        index = shards[number]
+        return {"images": sample_in_parts(model, run, index, labels[index], device)}
 
     parts = in_shards(folder / identity(run, weights, SHARD), len(shards), make)
     return (part["images"] for part in parts)
+
+
+def sample_in_parts(
+    model: edm.Denoiser,
+    run: Run,
+    index: np.ndarray,
+    labels: np.ndarray,
+    device: torch.device,
+    each: int = 1,
+) -> np.ndarray:
+    """As `sample`, with at most TOGETHER images in the network at once. each: how often the network
+    of this denoiser sees an image."""
+    cuts = range(TOGETHER // each or 1, len(index), TOGETHER // each or 1)
+    parts = zip(np.split(index, cuts), np.split(labels, cuts), strict=True)
+    return np.concatenate([sample(model, run, i, said, device) for i, said in parts])
 
 
 def sample(
