@@ -1,5 +1,6 @@
 """Small data sets of cats and dogs in any form, for the tests."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,16 @@ def folder(place: Path, size=(12, 10), mode="RGB", train=3, test=2, names=("cat"
             for i in range(count):
                 picture(seed := seed + 1, size, mode).save(place / split / name / f"{i}.png")
     return place
+
+
+def pets_tree(tmp_path_factory) -> Path:
+    """A fixture `tree`: class folders that nothing changes."""
+    return folder(tmp_path_factory.mktemp("tree") / "pets")
+
+
+def pets_to_change(tmp_path, tree: Path) -> Path:
+    """A fixture `pets`: a copy of the tree, alone in a root of data."""
+    return Path(shutil.copytree(tree, tmp_path / "root" / "pets"))
 
 
 def parquet(place: Path, tree: Path, label: str = "label", named=False) -> Path:

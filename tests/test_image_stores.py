@@ -1,6 +1,5 @@
 """Experiments on images of any form: what is planned, and that both stores agree."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,16 @@ import torch
 from PIL import Image
 
 from helpers import small_run
-from image_samples import FACTS, folder, parquet, resolved, write_arrays, write_encoded
+from image_samples import (
+    FACTS,
+    folder,
+    parquet,
+    pets_to_change,
+    pets_tree,
+    resolved,
+    write_arrays,
+    write_encoded,
+)
 from noiselab import items
 from noiselab.data import prepared
 from noiselab.data.batches import ImageBatches
@@ -24,17 +32,8 @@ from noiselab.families.diffusion import task as diffusion
 from noiselab.planning import config, image_sets, project
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    return folder(tmp_path_factory.mktemp("tree") / "pets")
-
-
-@pytest.fixture
-def pets(tmp_path, tree):
-    return Path(shutil.copytree(tree, tmp_path / "root" / "pets"))
-
+tree = pytest.fixture(scope="module")(pets_tree)
+pets = pytest.fixture(pets_to_change)
 
 # ------------------------------------------------------------------------------------- planning
 

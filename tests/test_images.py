@@ -14,13 +14,24 @@ import pytest
 from PIL import Image
 
 from image_folders import picture
-from image_samples import FACTS, folder, parquet, resolved, write_arrays, write_encoded
+from image_samples import (
+    FACTS,
+    folder,
+    parquet,
+    pets_to_change,
+    pets_tree,
+    resolved,
+    write_arrays,
+    write_encoded,
+)
 from noiselab import items
 from noiselab.data import cifar, prepared
 from noiselab.errors import NoiselabError
 from noiselab.planning import image_sets
 
 SPEC = {"name": "pets", "kind": "images"}
+tree = pytest.fixture(scope="module")(pets_tree)
+pets = pytest.fixture(pets_to_change)
 
 
 def flat(place: Path, tree: Path) -> Path:
@@ -35,16 +46,6 @@ def flat(place: Path, tree: Path) -> Path:
     with open(place / "labels.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)
     return place
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    return folder(tmp_path_factory.mktemp("tree") / "pets")
-
-
-@pytest.fixture
-def pets(tmp_path, tree):
-    return Path(shutil.copytree(tree, tmp_path / "root" / "pets"))
 
 
 def found(root: Path, **entry) -> dict:

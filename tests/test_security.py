@@ -1,6 +1,6 @@
 """What comes from a results folder or a data file is read, and never done.
 
-Beside these: pickles (test_reading, test_training), tags of YAML (test_yaml_files), a shell's
+Beside these: pickles (test_reading, test_checkpoints), tags of YAML (test_yaml_files), a shell's
 commands in names (test_paths, test_given_labels), ways out of a folder (test_checks,
 test_bad_images), huge pictures (test_decoding).
 """

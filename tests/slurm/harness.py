@@ -19,6 +19,8 @@ CLUSTER = ROOT / "tests" / "slurm" / "cluster.sh"
 GATE = ROOT / "tests" / "gate"  # makes trainings wait for their faults
 IMPOSSIBLE = 75  # status of cluster.sh where there can be no cluster
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+TRAININGS = ["classifier", "vision_transformer", "diffusion", "language_model", "seq2seq"]
+ONE_GPU = {f"train_{family}": {"gpu": 1} for family in TRAININGS}
 # What a test would have to wait for; all else is as users have it.
 QUICKLY = ["--slurm-init-seconds-before-status-checks", "3", "--max-status-checks-per-second", "1"]
 QUICKLY += ["--latency-wait", "20"]
