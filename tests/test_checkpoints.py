@@ -13,10 +13,10 @@ import torch
 from noiselab import reading
 from noiselab.errors import NoiselabError
 from noiselab.files import sha256
-from noiselab.training import checkpoint
+from noiselab.training import checkpoint, records
 from noiselab.training import loop as training
 from noiselab.training.loop import Interrupted
-from noiselab.training.records import History
+from noiselab.training.records import History, Meter
 from training_samples import STEPS, assert_same, history, plain_batch, run
 
 
@@ -48,6 +48,20 @@ def test_stopped_twice_equals_not_stopped_bit_for_bit(tmp_path, steps, number):
     resumed = run(tmp_path / "stopped")
     assert_same(reference, resumed)
     assert history(tmp_path / "reference") == history(tmp_path / "stopped")
+
+
+def test_the_speed_of_a_row_that_was_interrupted_is_over_all_its_steps(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(records.time, "monotonic", lambda: now[0])
+    meter = Meter(torch.device("cpu"), None)
+    meter.add(torch.tensor(1.0), torch.zeros(8))
+    meter.steps, now[0] = 9, 103.0
+    saved = meter.state()
+    now[0] = 5000.0  # some hours later
+    meter = Meter(torch.device("cpu"), saved)
+    meter.steps, now[0] = 10, 5002.0
+    assert meter.row(8)["examples_per_second"] == 10 * 8 / (3 + 2)
+    assert meter.elapsed() == 5
 
 
 def test_killed_without_warning_resumes_from_the_last_checkpoint(tmp_path):

@@ -12,12 +12,11 @@ from helpers import example_run, random_images
 from noiselab import streams
 from noiselab.data import labelled_docstrings, labelled_texts
 from noiselab.errors import NoiselabError
-from noiselab.families.classifier.backbone import last_inputs
 from noiselab.families.classifier.task import Classifier
 from noiselab.families.language_model import task as language_model
 from noiselab.families.language_model.backbone import last_tokens
 from noiselab.families.probe import features
-from noiselab.measures.features import judge_features
+from noiselab.measures.features import last_inputs
 from noiselab.models.fast_cnn import fast_cnn
 from noiselab.models.gpt2 import gpt2
 from noiselab.models.resnet import resnet
@@ -256,5 +255,5 @@ def test_features_of_images_are_what_the_last_layer_sees(network, inputs):
     torch.testing.assert_close(scale, scale[:1, :1].expand_as(scale), rtol=1e-3, atol=1e-3)
     if isinstance(model.network, torch.nn.Sequential):
         with torch.no_grad():
-            again = judge_features(model)(torch.from_numpy(images[index]))
+            again = model.network[:-1](model.normalised(torch.from_numpy(images[index])))
         np.testing.assert_allclose(found, again, atol=1e-6)

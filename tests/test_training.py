@@ -76,6 +76,14 @@ def test_average_is_the_exponential_moving_average_of_the_weights(tmp_path):
     assert torch.allclose(averaged[0].weight, expected, atol=1e-6)
 
 
+def test_an_evaluation_sees_the_model_itself_not_what_wraps_it(tmp_path):
+    """Scores of language models ask the model for its settings."""
+    seen = []
+    averaged, _ = run(tmp_path, evaluate=lambda model: seen.append(model) or {}, evaluate_every=5)
+    assert seen
+    assert all(model is averaged for model in seen)
+
+
 def test_without_decay_the_model_itself_comes_back(tmp_path):
     model = network()
     assert run(tmp_path, model=model, ema_decay=None)[0] is model

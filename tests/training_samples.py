@@ -56,7 +56,18 @@ def loss(model, batch):
     return nn.functional.cross_entropy(model(batch.inputs), batch.targets)
 
 
-def run(folder: Path, batch=plain_batch, model=None, digest="a run", **changes):
+def first_weight(model):
+    return {"first_weight": model(INPUTS[:4]).sum().item()}
+
+
+def run(
+    folder: Path,
+    batch=plain_batch,
+    model=None,
+    digest="a run",
+    evaluate=first_weight,
+    **changes,
+):
     return training.train(
         model or network(),
         batch,
@@ -66,7 +77,7 @@ def run(folder: Path, batch=plain_batch, model=None, digest="a run", **changes):
         run_digest=digest,
         folder=folder,
         device=torch.device("cpu"),
-        evaluate=lambda m: {"first_weight": m(INPUTS[:4]).sum().item()},
+        evaluate=evaluate,
     )
 
 

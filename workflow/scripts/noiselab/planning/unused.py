@@ -133,7 +133,8 @@ def _check_recipe(changes: dict, recipe: dict, key: str) -> None:
             f"config key {key}.schedule.final_learning_rate: schedule constant has none; "
             "say schedule: {name: cosine}"
         )
-    if optimizer == "adam" and recipe["optimizer"].get("weight_decay"):
+    whole = recipe["optimizer"].keys() >= set(known or ())
+    if optimizer == "adam" and whole and recipe["optimizer"]["weight_decay"]:
         raise NoiselabError(
             f"config key {key}.optimizer.weight_decay: adam decays nothing; say name: adamw"
         )
