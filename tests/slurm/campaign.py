@@ -2,9 +2,9 @@
 
     python tests/slurm/campaign.py --faults 30 --out docs/RELIABILITY_SLURM.md
 
-Workflows that train all families run through Slurm, two at a time, while trainings and jobs are
-killed, nodes fail, and Snakemake itself is killed and started again. Their results are compared
-with those of the same workflow in peace.
+Workflows of the first study's five families run through Slurm, two at a time, while trainings and
+jobs are killed, nodes fail, and Snakemake itself is killed and started again. Their results are
+compared with those of the same workflow in peace.
 """
 
 import argparse
@@ -321,7 +321,8 @@ PAGE = """# Reliability on Slurm
 
 What becomes of results when jobs, nodes and Snakemake are killed. Written by
 `tests/slurm/campaign.py`: faults at random times, from a seed, in running workflows of tier `smoke`
-that train all families through a real Slurm. A fault waits for a training that makes steps.
+that train the five families of the first study through a real Slurm. A fault waits for a
+training that makes steps.
 
 | | |
 |---|---:|
