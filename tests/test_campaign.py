@@ -1,6 +1,7 @@
 """The campaign of faults: a short one, and whether it would see what it looks for."""
 
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -156,6 +157,42 @@ def test_growth_is_that_of_one_process_after_its_start():
     assert found["p: MiB, at most"] == 210
     assert found["p: MiB, growth at most"] == 3
     assert found["p: descriptors, growth at most"] == 0
+
+
+def test_the_trend_is_that_of_the_longest_life_after_its_start():
+    def rows(pid, name, *sizes):
+        each = [{"process": name, "pid": pid, "second": 600 * i} for i in range(len(sizes))]
+        return [
+            r | {"rss_mib": s, "descriptors": s // 10} for r, s in zip(each, sizes, strict=True)
+        ]
+
+    looks = (
+        rows(1, "p", 10, 20, 200, 210, 200, 900, 205, 207) + rows(2, "p", 1, 2) + rows(3, "q", 5)
+    )
+    q, p = memory.trends(looks)
+    assert (q["process"], q["minutes"], p["process"], p["minutes"]) == ("q", 0, "p", 70)
+    assert (p["mib_second_quarter"], p["mib_last_quarter"]) == (205, 206)
+    assert (p["descriptors_second_quarter"], p["descriptors_last_quarter"]) == (21, 20)
+
+
+def test_processes_of_a_folder_are_watched(tmp_path):
+    """A training that holds some memory, and another process that is none."""
+    script = tmp_path / "train.py"
+    script.write_text("import time; kept = bytearray(30_000_000); time.sleep(60)")
+    (tmp_path / "other.py").write_text(script.read_text())
+    started = [
+        subprocess.Popen([sys.executable, n], cwd=tmp_path) for n in ("train.py", "other.py")
+    ]
+    try:
+        found = memory.watch(tmp_path, minutes=0.05, every=0.2)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait(10)
+    own = [row for row in found if row["process"] == "training"]
+    assert {row["pid"] for row in own} == {started[0].pid}
+    assert own[-1]["rss_mib"] > 28
+    assert started[1].pid not in {row["pid"] for row in found}
 
 
 # What the toy has nothing of: a server, notes.

@@ -3,7 +3,7 @@
     python tests/campaign/memory.py --minutes 60 --out memory
 
 Watches what runs in a project's folder: Snakemake, trainings, the server of warm starts. Writes
-memory.csv (each look) and memory_growth.csv (each kind of process).
+memory.csv (each look) and hour.csv (the process of each kind that lived longest).
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -22,7 +23,6 @@ from campaign.workflow import served
 
 SAMPLED = 2.0  # seconds between two looks
 KINDS = {"train.py": "training", "snakemake": "snakemake"}  # name of the script -> kind
-BRIEF = 60  # seconds: a job that ends sooner grows all its life
 
 
 def sampled(process: psutil.Process) -> dict[str, float]:
@@ -89,13 +89,29 @@ def watch(folder: Path, minutes: float, every: float) -> list[dict]:
     return rows
 
 
-def lasting(samples: list[dict]) -> list[dict]:
-    """Rows of the processes that lived longer than BRIEF."""
-    first, last = {}, {}
+def trends(samples: list[dict]) -> list[dict]:
+    """Of the process of each kind that lived longest: minutes, and the median of memory and the
+    most descriptors in the second and in the last quarter of its life. In the first it imports."""
+    lives: dict[int, list[dict]] = {}
     for row in samples:
-        first.setdefault(row["pid"], row["second"])
-        last[row["pid"]] = row["second"]
-    return [row for row in samples if last[row["pid"]] - first[row["pid"]] > BRIEF]
+        lives.setdefault(row["pid"], []).append(row)
+    longest: dict[str, list[dict]] = {}
+    for life in sorted(lives.values(), key=_seconds):
+        longest[life[0]["process"]] = life
+    return [_trend(name, life) for name, life in longest.items()]
+
+
+def _seconds(life: list[dict]) -> int:
+    return life[-1]["second"] - life[0]["second"]
+
+
+def _trend(name: str, life: list[dict]) -> dict:
+    row = {"process": name, "minutes": round(_seconds(life) / 60)}
+    quarter = -(-len(life) // 4)
+    for part, rows in (("second", life[quarter : 2 * quarter] or life), ("last", life[-quarter:])):
+        row[f"mib_{part}_quarter"] = round(median(r["rss_mib"] for r in rows), 1)
+        row[f"descriptors_{part}_quarter"] = max(r["descriptors"] for r in rows)
+    return row
 
 
 def main() -> None:
@@ -106,11 +122,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the csv files")
     arguments = parser.parse_args()
     rows = watch(arguments.folder.resolve(), arguments.minutes, arguments.every)
-    if not (kept := lasting(rows)):
-        raise SystemExit(f"nothing ran longer than {BRIEF} s in {arguments.folder}")
-    written(arguments.out / "memory.csv", kept)
-    found = [{"what": what, "count": count} for what, count in growth(kept).items()]
-    written(arguments.out / "memory_growth.csv", found)
+    if not rows:
+        raise SystemExit(f"nothing ran in {arguments.folder}")
+    written(arguments.out / "memory.csv", rows)
+    written(arguments.out / "hour.csv", trends(rows))
 
 
 if __name__ == "__main__":
