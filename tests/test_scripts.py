@@ -102,6 +102,24 @@ def test_stopped_at_random_times_equals_not_stopped(folder, reference):
     assert not list((folder / "stopped" / "checkpoints").rglob("*.pt"))  # tidied up
 
 
+def test_a_second_training_of_a_run_leaves_it_to_the_first(folder, reference):
+    """As a second Snakemake without a lock would have it, or jobs that one killed left behind."""
+    record = ("--record", str(folder / "beside" / "record"), "--digest", "of what it is made from")
+    words = [*command(folder, "beside"), *record]
+    environment = os.environ | {"PYTHONPATH": str(GATE), "NOISELAB_PACE": "0.02"}
+    checkpoints = folder / "beside" / "checkpoints"
+    with commands.started(words, env=environment) as first:
+        while not list(checkpoints.glob("*/history.jsonl")):
+            assert first.poll() is None
+            time.sleep(0.02)
+        second = commands.run(words, check=True)
+        assert first.wait(commands.LIMIT) == 0
+    assert "another process trains this" in second.stdout
+    assert "another process has made this run" in second.stdout
+    assert [row["loss"] for row in rows(folder / "beside")] == [row["loss"] for row in reference[1]]
+    assert not list(checkpoints.iterdir())
+
+
 def test_two_processes_equal_one(folder, reference):
     _, history = train(folder, "two", launcher=TORCHRUN)
     summary = json.loads((folder / "two" / "training.json").read_text())

@@ -23,6 +23,15 @@ def keep(arguments: argparse.Namespace, *outputs: Path | None) -> None:
         write_text(arguments.record, "".join([f"{arguments.digest}\n", *sizes]))
 
 
+def made(arguments: argparse.Namespace) -> bool:
+    """Whether the outputs are there, as made from the same: another process may have done it."""
+    digest, sizes = read(arguments.record) if arguments.record else (None, {})
+    whole = all(
+        Path(name).is_file() and Path(name).stat().st_size == n for name, n in sizes.items()
+    )
+    return bool(sizes) and whole and digest == arguments.digest
+
+
 def read(path: Path) -> tuple[str | None, dict[str, int]]:
     """(digest, file -> bytes) of a record; (None, {}) where there is none that can be read.
 
