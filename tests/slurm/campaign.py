@@ -2,9 +2,8 @@
 
     python tests/slurm/campaign.py --faults 30 --out docs/RELIABILITY_SLURM.md
 
-Workflows of the first study's five families run through Slurm, two at a time, while trainings and
-jobs are killed, nodes fail, and Snakemake itself is killed and started again. Their results are
-compared with those of the same workflow in peace.
+Workflows of the first study's five families run through Slurm, two at a time, while jobs and
+Snakemake are killed and nodes fail. Their results are compared with those in peace.
 """
 
 import argparse
