@@ -27,16 +27,6 @@ def run(command, folder, **options):
     return result.stdout + result.stderr
 
 
-def copy_of_the_repository(folder):
-    """Files that git tracks or would track, as they are now; no history."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = commands.run(listing, check=True, cwd=ROOT).stdout
-    for name in names.split("\0"):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-
-
 def follow(kind, name, text, folder):
     """Do what one block of the page asks for; returns what a patch or command prints."""
     if name:
@@ -53,7 +43,7 @@ def follow(kind, name, text, folder):
 def folder(tmp_path_factory):
     """A copy of the repository in which the page has been followed to its end."""
     folder = tmp_path_factory.mktemp("extending")
-    copy_of_the_repository(folder)
+    commands.copy_of_the_repository(folder)
     said = [follow(*block, folder) for block in BLOCK.findall(PAGE.read_text(encoding="utf-8"))]
     (folder / "said.txt").write_text("".join(said))
     return folder

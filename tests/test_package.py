@@ -3,7 +3,6 @@
 import contextlib
 import io
 import re
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -56,12 +55,7 @@ def wheel(tmp_path_factory):
     """The package, built from what git tracks or would track, without a network."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = commands.run(listing, cwd=ROOT, check=True).stdout
-    for name in names.split("\0"):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, source / name)
+    commands.copy_of_the_repository(source)
     pip = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index"]
     commands.run([*pip, "--quiet", "--wheel-dir", folder, source], check=True)
     (built,) = folder.glob("noiselab-0.2.0-*.whl")

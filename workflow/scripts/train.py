@@ -35,8 +35,8 @@ def main() -> None:
     with distributed.process_group() as device:
         first = distributed.rank() == 0
         with locks.exclusive(arguments.checkpoints) if first else nullcontext(False) as waited:
-            made = torch.tensor(int(waited and records.made(arguments)), device=device)
-            if distributed.reduce(made, "max"):
+            done = torch.tensor(int(waited and records.made(arguments)), device=device)
+            if distributed.reduce(done, "max"):
                 print("noiselab: another process has made this run", flush=True)
                 return
             make(run, digests, arguments, device)
