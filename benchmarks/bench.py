@@ -105,6 +105,9 @@ def measure(name: str, arguments: argparse.Namespace, folder: Path) -> None:
 
     others = {"folder": folder, "data": arguments.data, "settings": arguments.quick_config}
     device = torch.device(arguments.device)
+    if not BENCHMARKS[name].possible(device):
+        print("not measured: this machine has no bf16 in hardware; what another found stays")
+        return
     bench = Bench(BENCHMARKS[name], device, arguments.rounds, **others, keep=keep)
     bench.of.measure(bench)
     if measured:

@@ -19,6 +19,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 from noiselab.files import write_text
 from noiselab.planning.provenance import describe
+from noiselab.training import precision
 
 THREADS = 1  # more wait for each other whenever the machine is shared
 CPU = torch.device("cpu")
@@ -32,19 +33,27 @@ class Benchmark:
     area: str
     rounds: int
     on_device: bool  # or on the CPU, whatever the machine has
+    in_bf16: bool  # its lines say what bf16 brings: left as they are where a machine has none
     measure: Callable[["Bench"], None]
+
+    def possible(self, device: torch.device) -> bool:
+        """Whether a machine with this device can measure the lines."""
+        where = device if self.on_device else CPU
+        return not self.in_bf16 or precision.resolved("auto", where) == "bf16"
 
 
 BENCHMARKS: dict[str, Benchmark] = {}  # in the order of the table
 
 
-def benchmark(area: str, name: str, *, rounds: int = 9, on_device: bool = True):
+def benchmark(
+    area: str, name: str, *, rounds: int = 9, on_device: bool = True, in_bf16: bool = False
+):
     """Register the decorated function."""
 
     def register(measure: Callable[["Bench"], None]):
         if name in BENCHMARKS:
             raise ValueError(f"two benchmarks are called {name}")
-        BENCHMARKS[name] = Benchmark(name, area, rounds, on_device, measure)
+        BENCHMARKS[name] = Benchmark(name, area, rounds, on_device, in_bf16, measure)
         return measure
 
     return register

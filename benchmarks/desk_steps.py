@@ -27,7 +27,7 @@ FIRST, STEPS = 3, 20  # steps before the measured ones, and these
 FUSED = "sdpa"  # transformers' name of PyTorch's attention
 
 
-@benchmark("training step", "memory", rounds=7, on_device=False)
+@benchmark("training step", "memory", rounds=7, on_device=False, in_bf16=True)
 def memory(bench: Bench) -> None:
     compare(
         bench,
@@ -38,7 +38,7 @@ def memory(bench: Bench) -> None:
     )
 
 
-@benchmark("training step", "attention", rounds=7, on_device=False)
+@benchmark("training step", "attention", rounds=7, on_device=False, in_bf16=True)
 def attention(bench: Bench) -> None:
     compare(
         bench,

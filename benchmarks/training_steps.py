@@ -250,7 +250,7 @@ SIZED = {
 }
 
 
-@benchmark(AREA, "train_bf16", rounds=5)
+@benchmark(AREA, "train_bf16", rounds=5, in_bf16=True)
 def in_bf16(bench: Bench) -> None:
     """`precision: auto` against a plain trainer in single precision, as the authors' is, and
     against our own loop in single precision."""
@@ -284,7 +284,7 @@ TARGET = 97.0  # per cent of the test images
 LOOKS = 5  # steps between two looks
 
 
-@benchmark(AREA, "train_to_accuracy", rounds=5)
+@benchmark(AREA, "train_to_accuracy", rounds=5, in_bf16=True)
 def to_accuracy(bench: Bench) -> None:
     """The paper's network, batch and optimiser on real digits, until it is right so often."""
     longest = {"steps": 400, "schedule_steps": 400, "precision": "auto", "evaluate_every": LOOKS}

@@ -92,3 +92,13 @@ def test_every_module_registers_benchmarks_of_unique_names():
     assert modules == set(MODULES)
     with pytest.raises(ValueError, match="two benchmarks are called noise"):
         comparing.benchmark("noise injection", "noise")(print)
+
+
+@pytest.mark.parametrize("has_bf16", [False, True])
+def test_lines_that_say_what_bf16_brings_are_for_machines_that_have_it(monkeypatch, has_bf16):
+    import_module("training_steps")
+    found = "bf16" if has_bf16 else "fp32"
+    monkeypatch.setattr(comparing.precision, "resolved", lambda setting, device: found)
+    always, sometimes = (comparing.BENCHMARKS[n] for n in ("train_classifier", "train_bf16"))
+    assert always.possible(comparing.CPU)
+    assert sometimes.possible(comparing.CPU) == has_bf16
