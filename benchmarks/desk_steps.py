@@ -1,4 +1,4 @@
-"""Training steps of the language model of tier desk on a CPU: what the workflow's settings of
+"""Training steps of the language models of tier desk on a CPU: what the workflow's settings of
 memory and of attention bring.
 
 Each measurement runs in a process of its own, for which memory is set at its start.
@@ -25,6 +25,8 @@ from noiselab.training import precision
 LIMIT = 600  # seconds that a measurement may take
 FIRST, STEPS = 3, 20  # steps before the measured ones, and these
 FUSED = "sdpa"  # transformers' name of PyTorch's attention
+PYTORCHS = "PyTorch's fused attention, as transformers calls it"
+NARROW = "next_token"  # the experiment of the third study whose heads are 5 wide
 
 
 @benchmark("training step", "memory", rounds=7, on_device=False, in_bf16=True)
@@ -43,26 +45,34 @@ def attention(bench: Bench) -> None:
     compare(
         bench,
         "attention in parts where it computes in bf16",
-        "PyTorch's fused attention, as transformers calls it",
+        PYTORCHS,
         (IMPLEMENTATION, True),
         (FUSED, True),
     )
 
 
-def compare(bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple) -> None:
-    """Add the line of two settings: attention, and whether memory is kept."""
+@benchmark("training step", "narrow_heads", rounds=7, on_device=False)
+def narrow_heads(bench: Bench) -> None:
+    what = "heads of width 5 computed as if they had 16"
+    compare(bench, what, PYTORCHS, (IMPLEMENTATION, True), (FUSED, True), NARROW)
+
+
+def compare(
+    bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple, experiment: str = ""
+) -> None:
+    """Add the line of two settings: attention, and whether memory is kept. experiment: whose
+    recipe and data these are, or the family's own."""
     found = ([], [])
     for _ in range(bench.rounds):
         for setting, results in zip((ours, theirs), found, strict=True):
-            results.append(measured(*setting))
-    training = config.load(tier="desk")["language_model"]
-    computed = precision.resolved("auto", CPU)
+            results.append(measured(*setting, experiment))
+    training, _ = recipe(experiment)
     note = ", ".join(
         f"{name} {max(result['peak'] for result in results):.2f} GiB at most"
         for name, results in zip(("ours", "reference"), found, strict=True)
     )
     bench.add(
-        f"language model of tier desk in {computed}, {what}: {STEPS} steps of "
+        f"language model of tier desk in {computed(experiment)}, {what}: {STEPS} steps of "
         f"{training['batch_size']} sequences",
         reference,
         *([result["seconds"] for result in results] for results in found),
@@ -70,30 +80,44 @@ def compare(bench: Bench, what: str, reference: str, ours: tuple, theirs: tuple)
     )
 
 
-def measured(implementation: str, kept: bool) -> dict:
+def recipe(experiment: str) -> tuple[dict, int]:
+    """The training of an experiment, or of the family, and the size of its vocabulary."""
+    loaded = config.load({"studies": ["low_quality_data", "noise_stability"]}, tier="desk")
+    training, data = loaded["language_model"], "english"
+    if experiment:
+        asked = loaded["experiments"][experiment]
+        training, data = training | asked["training"], asked["datasets"][0]
+    return training, loaded["datasets"][data]["vocabulary"]
+
+
+def computed(experiment: str) -> str:
+    """The precision: what is narrow is so in single precision alone."""
+    return precision.resolved("fp32" if experiment == NARROW else "auto", CPU)
+
+
+def measured(implementation: str, kept: bool, experiment: str) -> dict:
     """Seconds of the steps and GiB at most of a process of its own."""
     environment = {k: v for k, v in os.environ.items() if k not in MEMORY}
     environment |= MEMORY if kept else {}
-    command = [sys.executable, __file__, implementation, *(["kept"] if kept else [])]
+    command = [sys.executable, __file__, implementation, experiment, *(["kept"] if kept else [])]
     return json.loads(subprocess.check_output(command, text=True, timeout=LIMIT, env=environment))
 
 
-def steps(implementation: str) -> dict:
+def steps(implementation: str, experiment: str) -> dict:
     """Train on random tokens as the loop does: the same precision, optimiser and clipping."""
     torch.set_num_threads(comparing.THREADS)
     torch.manual_seed(0)
-    loaded = config.load(tier="desk")
-    recipe, vocabulary = loaded["language_model"], loaded["datasets"]["english"]
-    settings = {k: v for k, v in recipe["model"].items() if k != "name"}
-    model = gpt2(vocabulary["vocabulary"], **settings)
+    training, vocabulary = recipe(experiment)
+    settings = {k: v for k, v in training["model"].items() if k != "name"}
+    model = gpt2(vocabulary, **settings)
     model.config._attn_implementation = implementation
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    shape = recipe["batch_size"], settings["context"]
+    shape = training["batch_size"], settings["context"]
     for step in range(FIRST + STEPS):
         if step == FIRST:
             start = time.perf_counter()
-        tokens = torch.randint(vocabulary["vocabulary"], shape)
-        with precision.autocast(precision.resolved("auto", CPU), CPU):
+        tokens = torch.randint(vocabulary, shape)
+        with precision.autocast(computed(experiment), CPU):
             logits = model(tokens).logits
             loss = cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())
         loss.backward()
@@ -107,4 +131,4 @@ def steps(implementation: str) -> dict:
 if __name__ == "__main__":
     if "kept" in sys.argv:
         keep_memory()
-    print(json.dumps(steps(sys.argv[1])))
+    print(json.dumps(steps(sys.argv[1], sys.argv[2])))

@@ -1,4 +1,4 @@
-"""Attention in parts is PyTorch's attention."""
+"""Attention in parts, and of narrow heads, is PyTorch's attention."""
 
 from types import SimpleNamespace
 
@@ -9,14 +9,15 @@ from torch.nn.functional import scaled_dot_product_attention
 from noiselab.models.attention import attention
 from noiselab.models.gpt2 import gpt2
 
-N, HEADS, T, S, WIDTH = 3, 2, 9, 12, 16
-ROUNDING = 0.02  # of bf16, whose numbers have eight bits; another mask changes half of it
+N, HEADS, T, S = 3, 2, 9, 12
+# Of bf16, whose numbers have eight bits, and of fp32; another mask changes half of what is found.
+ROUNDING = {torch.bfloat16: 0.02, torch.float32: 1e-6}
+PARTS, NARROW = (torch.bfloat16, 16), (torch.float32, 5)
 
 
-def inputs(keys: int) -> list[torch.Tensor]:
+def inputs(keys: int, dtype: torch.dtype, width: int) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    lengths = (T, keys, keys)
-    return [torch.randn(N, HEADS, length, WIDTH).bfloat16() for length in lengths]
+    return [torch.randn(N, HEADS, length, width).to(dtype) for length in (T, keys, keys)]
 
 
 def masks(keys: int) -> dict:
@@ -33,15 +34,18 @@ def masks(keys: int) -> dict:
 
 @pytest.mark.parametrize("kind", ["none", "causal", "seen", "added"])
 @pytest.mark.parametrize("scaling", [None, 0.5])
-def test_equal_to_pytorchs(kind, scaling):
+@pytest.mark.parametrize(("dtype", "width"), [PARTS, NARROW])
+def test_equal_to_pytorchs(kind, scaling, dtype, width):
     keys = T if kind == "causal" else S
-    states, (mask, causal) = inputs(keys), masks(keys)[kind]
+    states, (mask, causal) = inputs(keys, dtype, width), masks(keys)[kind]
+    mask = mask.to(dtype) if kind == "added" else mask
     found, _ = attention(SimpleNamespace(is_causal=causal), *states, mask, scaling=scaling)
     single = [state.float() for state in states]
     added = mask.float() if kind == "added" else mask
     expected = scaled_dot_product_attention(*single, added, is_causal=causal, scale=scaling)
+    assert found.shape == expected.transpose(1, 2).shape
     difference = (found.float() - expected.transpose(1, 2)).norm()
-    assert difference < ROUNDING * expected.norm()
+    assert difference < ROUNDING[dtype] * expected.norm()
 
 
 def test_no_token_sees_a_later_one_in_bf16():
