@@ -54,8 +54,10 @@ def test_what_is_always_said_does_not_count():
     first, second = torch.randn(2, 500, 3, generator=torch.Generator().manual_seed(0))
     second = first + 0.5 * second
     share = surviving_share(first, second)
-    assert surviving_share(first + 9, second + 9).value == pytest.approx(share.value, abs=1e-4)
+    for changed in (second + 9, second - 2):
+        assert surviving_share(first + 9, changed).value == pytest.approx(share.value, abs=1e-4)
     assert surviving_share(first, first).value == pytest.approx(1)
+    assert surviving_share(first, torch.full_like(first, 9.0)).value == pytest.approx(0)
 
 
 def influences(weights):

@@ -67,11 +67,10 @@ def discrete_stability(
 def surviving_share(first: Tensor, second: Tensor) -> Estimate:
     """The share of a function's variance over inputs that survives noise, from its outputs [n, …]
     on inputs and on their noisy copies: 1 where noise changes nothing, 0 where it takes all. Unlike
-    Stab it leaves out the mean output, which always survives."""
-    first, second = (side.reshape(len(side), -1).double() for side in (first, second))
-    mean = torch.cat([first, second]).mean(0)
-    products, squares = _products(first - mean, second - mean)
-    return _stability(products, squares).share
+    Stab it leaves out the mean output: of either side its own, as a noisy photo is no photo, and
+    what a model says of all noisy ones alike is no answer to any of them."""
+    centred = [side - side.mean(0) for side in (first.double(), second.double())]
+    return _stability(*_products(*centred)).share
 
 
 @torch.no_grad()
