@@ -248,6 +248,17 @@ def rows():
     return pd.DataFrame(found)
 
 
+def test_rows_of_trainings_of_two_lengths_say_which():
+    both = [rows().query("dataset == 'digits'").assign(budget=b) for b in ("none", "fixed_total")]
+    noisy = [both[0].query("corruption == 'none'"), both[1].query("corruption != 'none'")]
+    longer = noisy[1].assign(budget="fixed_clean", run_id="longer-" + noisy[1]["run_id"])
+    assert model_stability_table(pd.concat([*noisy, longer]))["row"].unique().tolist() == [
+        "classifier, digits, clean",
+        "classifier, digits, uniform, fixed training length",
+        "classifier, digits, uniform, training × (1 + r)",
+    ]
+
+
 def test_the_table_has_a_row_per_data_set_and_noise():
     table = model_stability_table(rows())
     survive = table[table["panel"] == "share that survives at a correlation of 0.9"]

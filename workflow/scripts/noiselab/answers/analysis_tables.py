@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from noiselab.answers.layouts import NAMES, NOISES
+from noiselab.answers.layouts import BUDGETS, NAMES, NOISES
 from noiselab.answers.tables import EXCESS, panel, tidy
 from noiselab.measures.scores import DIVERGED, NONE
 from noiselab.measures.statistics import Estimate, Interval, difference, over_seeds
@@ -196,10 +196,13 @@ JUNTA = {
 
 def _labels(measured: pd.DataFrame) -> pd.Series:
     """Names of rows: family, data set, noise, what is special about the training, and, where that
-    does not tell two trainings apart, the end of their ids."""
+    does not tell two trainings apart, their length and the end of their ids."""
     noises = measured["corruption"].map(lambda noise: NOISES.get(noise, noise))
     special = measured["recipe"].fillna("").map(lambda text: f", {text}" if text else "")
     names = measured["family"] + ", " + measured["dataset"] + ", " + noises + special
+    several = measured.groupby([names, "protocol"])["budget"].transform("nunique") > 1
+    lengths = measured["budget"].map(lambda budget: f", {BUDGETS.get(budget, budget)}")
+    names = names.where(~several, names + lengths)
     alike = measured.groupby([names, "budget", "protocol"])["variant"].transform("nunique") > 1
     ends = measured["variant"].map(lambda end: f" {end}" if end else "")
     return names.where(~alike, names + ends)
