@@ -1,16 +1,17 @@
 """What of trained models' outputs survives noise: known functions, and models of every family."""
 
 from importlib import import_module
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 import measure_model_stability as script
-from noiselab.answers.analysis_tables import model_stability_table
+from noiselab.answers.analysis_tables import model_stability_table, ranked
 from noiselab.answers.figures import FIGURES
 from noiselab.data import prepared
 from noiselab.families.diffusion import task as diffusion
@@ -246,6 +247,26 @@ def rows():
         for rho in (0.5, 0.9)
     ]
     return pd.DataFrame(found)
+
+
+@pytest.mark.parametrize("points", [3, 5, 7])
+def test_the_rank_correlation_is_of_all_orders(points):
+    """Counted one by one."""
+    rng = np.random.default_rng(points)
+    found = pd.DataFrame({"clean": rng.random(points), "excess": rng.random(points)})
+    seen = spearmanr(found["clean"], found["excess"]).statistic
+    orders = [spearmanr(o, found["excess"]).statistic for o in permutations(found["clean"])]
+    sides = [np.mean(side) for side in (np.array(orders) <= seen + 1e-9, orders >= seen - 1e-9)]
+    assert ranked(found) == pytest.approx((seen, min(1, 2 * min(sides))))
+
+
+def test_what_survives_and_what_noise_costs_go_together_or_not():
+    table = model_stability_table(rows())
+    value, p = table[table["family"] == "all"]["ours"]
+    assert value == pytest.approx(-np.sqrt(3) / 2)  # of ranks 2, 1, 1 (tied) and 1, 2, 3
+    assert p == pytest.approx(2 / 3)  # two of six orders, on either side
+    few = model_stability_table(rows().query("corruption != 'shift_label'"))
+    assert (few["family"] != "all").all()
 
 
 def test_rows_of_trainings_of_two_lengths_say_which():

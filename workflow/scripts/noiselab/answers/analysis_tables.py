@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import permutation_test, rankdata
 
 from noiselab.answers.layouts import BUDGETS, NAMES, NOISES
 from noiselab.answers.tables import EXCESS, panel, tidy
@@ -165,7 +166,8 @@ def guided_table(measured: pd.DataFrame) -> pd.DataFrame:
 def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
     """A row per family, data set and noise of the targets, means over seeds: the share of the
     output's variance that survives at each correlation of the inputs, on how few positions it
-    hangs, and what the noise costs above its floor. measured: rows of measure_model_stability."""
+    hangs, and what the noise costs above its floor; then how much the two go together. measured:
+    rows of measure_model_stability."""
     cells = []
     by = ["family", "dataset", "corruption", "budget", "protocol", "variant"]
     measured = measured.assign(variant=measured["run_id"].map(_variant))
@@ -182,6 +184,7 @@ def model_stability_table(measured: pd.DataFrame) -> pd.DataFrame:
             unit = first["unit"].iloc[0]
             title = panel("excess", unit)
             cells.append(_stability_cell("excess", first["excess"], first, title, unit))
+    cells += _rank_cells(costs(measured[measured["rho"] == measured["rho"].max()]))
     order = {title: place for place, title in enumerate(dict.fromkeys(c["panel"] for c in cells))}
     return tidy(sorted(cells, key=lambda cell: order[cell["panel"]]))
 
@@ -191,6 +194,59 @@ JUNTA = {
     "half_positions": "positions with half of all influence",
     "positions": "positions in all",
     "first_share": "share of all influence that one position has, at most",
+}
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per family, data set and kind of noise, means over seeds: what it costs, and the share
+    that survives of these models and of the clean ones."""
+    by = ["family", "dataset", "corruption", "budget", "unit"]
+    noisy = rows[(rows["corruption"] != "none") & rows["excess"].notna()]
+    clean = rows[rows["corruption"] == "none"].groupby(["family", "dataset"])["share"].mean()
+    found = noisy.groupby(by, sort=False)[["share", "excess"]].mean().reset_index()
+    keys = pd.MultiIndex.from_frame(found[["family", "dataset"]])
+    return found.assign(clean=clean.reindex(keys).to_numpy())
+
+
+FEWEST = 3  # points that a rank correlation is of
+
+
+def ranked(found: pd.DataFrame) -> tuple[float, float]:
+    """Spearman's correlation of what noise costs with what survives of the clean models, and its
+    two-sided p: exact over all orders, or of many at random where there are more. found: of
+    `costs`, in one unit, FEWEST or more."""
+    first, second = (rankdata(found[name]) for name in ("clean", "excess"))
+
+    def correlation(ranks: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.mean((ranks - first.mean()) * (second - second.mean()), axis=axis)
+
+    seeded = {"rng": np.random.default_rng(0), "n_resamples": ORDERS, "batch": ORDERS}
+    test = permutation_test(
+        (first,), correlation, permutation_type="pairings", vectorized=True, **seeded
+    )
+    scale = first.std() * second.std()
+    return (float(test.statistic / scale), float(test.pvalue)) if scale else (np.nan, np.nan)
+
+
+ORDERS = 50_000  # all of eight points
+
+
+def _rank_cells(found: pd.DataFrame) -> list[dict]:
+    """A row per unit of what noise costs: the rank correlation with its p."""
+    cells = []
+    for unit, own in found.dropna(subset=["clean"]).groupby("unit", sort=False):
+        if len(own) < FEWEST:
+            continue
+        row = f"{len(own)} kinds of noise and data, in {unit}"
+        for (metric, title), value in zip(RANKS.items(), ranked(own), strict=True):
+            cell = {"family": "all", "row": row, "metric": metric, "panel": title}
+            cells.append(cell | {"ours": value, "unit": ""})
+    return cells
+
+
+RANKS = {
+    "rank_correlation": "what survives of clean models, and what noise costs: rank correlation",
+    "rank_p": "p of this correlation, over all orders",
 }
 
 

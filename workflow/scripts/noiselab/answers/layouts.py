@@ -154,6 +154,7 @@ DECIMALS |= dict.fromkeys(["source_q50", "source_q95", "source_q99", "source_q99
 DECIMALS |= {"source_limit": 0, "source_clipped": 1}
 DECIMALS |= dict.fromkeys(["gains_above_0", "gains_above_own", "gains_above_both"], 0)
 DECIMALS |= {"gain": 2, "gain_holm": 2, "p_holm": 3, "surviving_share": 3, "half_positions": 1}
+DECIMALS |= {"rank_correlation": 2, "rank_p": 3}
 DECIMALS |= {"positions": 0, "first_share": 2}
 DECIMALS |= {"epochs": 1, "step_tokens": 0, "gpu_batch": 0}
 FAMILIES = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from noiselab.answers.analysis_tables import FEWEST, costs, ranked
 from noiselab.answers.figures.drawing import (
     POINTS,
     Axis,
@@ -94,7 +95,7 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
     the same seeds (hollow). A panel per unit of what it costs."""
     (table,) = tables
     rho = table["rho"].max()
-    points = _costs(table[table["rho"] == rho])
+    points = costs(table[table["rho"] == rho])
     x = Axis(f"share that survives at a correlation of {rho:g}", 0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1))
     panels, texts = [], []
     for unit, own in points.groupby("unit", sort=False):
@@ -108,9 +109,8 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
             hollow = replace(style, hollow=True)
             lines.append(curve(name, rows["clean"], rows["excess"], hollow, "clean", False))
         panels.append(Panel(f"Families scored in {unit}", x, y, lines))
-        if len(own) > 2:
-            rank = own["clean"].corr(own["excess"], method="spearman")
-            texts.append(f"{rank:.2f} over {len(own)} kinds of noise and data ({unit})")
+        if len(own) >= FEWEST:
+            texts.append(f"{ranked(own)[0]:.2f} over {len(own)} kinds of noise and data ({unit})")
     found = "; ".join(texts) or "too few to say"
     alt = f"Rank correlation of what noise costs with what of clean models survives: {found}."
     size = wide(max(1, len(panels)), 320)
@@ -141,14 +141,3 @@ def _missing(rows: pd.DataFrame) -> tuple[str, str]:
         "data that were trained on wrong ones: runs with noise, of this study or of "
         "low_quality_data beside it.",
     )
-
-
-def _costs(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per family, data set and kind of noise, means over seeds: what it costs, and the share
-    that survives of these models and of the clean ones."""
-    by = ["family", "dataset", "corruption", "budget", "unit"]
-    noisy = rows[(rows["corruption"] != "none") & rows["excess"].notna()]
-    clean = rows[rows["corruption"] == "none"].groupby(["family", "dataset"])["share"].mean()
-    found = noisy.groupby(by, sort=False)[["share", "excess"]].mean().reset_index()
-    keys = pd.MultiIndex.from_frame(found[["family", "dataset"]])
-    return found.assign(clean=clean.reindex(keys).to_numpy())
