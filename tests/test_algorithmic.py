@@ -47,9 +47,9 @@ def test_parity_is_that_of_few_bits_at_fixed_places():
     train, test, origin = splits(spec)
     places = [int(word) for word in origin.partition("at ")[2].split(", ")]
     assert len(places) == 3
-    for part, size in ((train, 400), (test, 1000)):
+    for part, size in ((train, spec["train_size"]), (test, spec["test_size"])):
         bits = part.x[:, :, 0, 0]
-        assert bits.shape == (size, 20)
+        assert bits.shape == (size, spec["bits"])
         assert (bits[:, places].sum(1) % 2 == part.y).all()
         assert bits.mean() == pytest.approx(0.5, abs=0.03)
 
