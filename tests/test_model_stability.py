@@ -175,24 +175,32 @@ def test_a_diffusion_model_denoises_images_of_the_class_that_noise_leaves_alone(
         torch.testing.assert_close(model.outputs(model.inputs), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_script_measures_and_says_what_noise_costs(smoke, monkeypatch, tmp_path):
+def scripted(smoke, monkeypatch, out, families):
+    """What the script writes of the first run of each family."""
     monkeypatch.chdir(smoke.folder)
-    files = [smoke_runs(smoke, family)[0] for family in ("classifier", "language_model")]
-    argv = [
-        "x",
-        "--runs",
-        *files,
-        "--weights",
-        *(f.with_name("weights.safetensors") for f in files),
-    ]
+    files = [smoke_runs(smoke, family)[0] for family in families]
+    weights = [file.with_name("weights.safetensors") for file in files]
+    argv = ["x", "--runs", *files, "--weights", *weights]
     argv += ["--files", *(f.with_name("metrics.json") for f in files)]
-    argv += ["--correlations", "0.5", "0.9", "--inputs", "15", "--out", tmp_path / "out.csv"]
+    argv += ["--correlations", "0.5", "0.9", "--inputs", "15", "--out", out]
     monkeypatch.setattr("sys.argv", list(map(str, argv)))
     script.main()
-    table = pd.read_csv(tmp_path / "out.csv")
-    assert table.groupby("family").size().to_dict() == {"classifier": 2, "language_model": 2}
+    return pd.read_csv(out)
+
+
+def test_the_script_measures_and_says_what_noise_costs(smoke, monkeypatch, tmp_path):
+    families = ("classifier", "language_model")
+    table = scripted(smoke, monkeypatch, tmp_path / "out.csv", families)
+    assert table.groupby("family").size().to_dict() == dict.fromkeys(families, 2)
     assert table["half_positions"].isna().tolist() == (table["family"] == "classifier").tolist()
     assert table["share"].between(-1, 1.001).all()
+
+
+def test_models_of_images_alone_have_no_positions(smoke, monkeypatch, tmp_path):
+    table = model_stability_table(
+        scripted(smoke, monkeypatch, tmp_path / "out.csv", ["classifier"])
+    )
+    assert set(table["metric"]) == {"surviving_share"}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def _rows(run: Run, model: Measured, correlations: list[float]) -> Iterator[dict
     """A row per correlation of inputs and noisy inputs. Tokens are kept with that probability, and
     else drawn anew, which is their correlation."""
     usual = outputs(model, model.inputs)
-    junta = {}
+    junta = dict.fromkeys(("positions", "first_share", "half_positions"))  # none of an image
     if isinstance(model.noise, Tokens):
         shares = influence_shares(model)
         junta = {"positions": len(shares), "first_share": shares[0], "half_positions": half(shares)}

@@ -254,7 +254,9 @@ def _labels(measured: pd.DataFrame) -> pd.Series:
     """Names of rows: family, data set, noise, what is special about the training, and, where that
     does not tell two trainings apart, their length and the end of their ids."""
     noises = measured["corruption"].map(lambda noise: NOISES.get(noise, noise))
-    special = measured["recipe"].fillna("").map(lambda text: f", {text}" if text else "")
+    special = (
+        measured["recipe"].astype(object).fillna("").map(lambda text: f", {text}" if text else "")
+    )
     names = measured["family"] + ", " + measured["dataset"] + ", " + noises + special
     several = measured.groupby([names, "protocol"])["budget"].transform("nunique") > 1
     lengths = measured["budget"].map(lambda budget: f", {BUDGETS.get(budget, budget)}")
