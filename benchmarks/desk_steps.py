@@ -91,7 +91,7 @@ def recipe(experiment: str) -> tuple[dict, int]:
 
 
 def computed(experiment: str) -> str:
-    """The precision: what is narrow is so in single precision alone."""
+    """The precision: heads that are narrow are widened in single precision alone."""
     return precision.resolved("fp32" if experiment == NARROW else "auto", CPU)
 
 

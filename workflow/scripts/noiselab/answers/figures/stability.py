@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from noiselab.answers.analysis_tables import FEWEST, costs, ranked
+from noiselab.answers.analysis_tables import FEWEST, costs
 from noiselab.answers.figures.drawing import (
     POINTS,
     Axis,
@@ -110,7 +110,8 @@ def model_stability_figure(tables: list[pd.DataFrame]) -> Drawing:
             lines.append(curve(name, rows["clean"], rows["excess"], hollow, "clean", False))
         panels.append(Panel(f"Families scored in {unit}", x, y, lines))
         if len(own) >= FEWEST:
-            texts.append(f"{ranked(own)[0]:.2f} over {len(own)} kinds of noise and data ({unit})")
+            rank = own["clean"].corr(own["excess"], method="spearman")
+            texts.append(f"{rank:.2f} over {len(own)} kinds of noise and data ({unit})")
     found = "; ".join(texts) or "too few to say"
     alt = f"Rank correlation of what noise costs with what of clean models survives: {found}."
     size = wide(max(1, len(panels)), 320)
